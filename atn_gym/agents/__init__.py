@@ -1,0 +1,1 @@
+"""Controllers, and the policies that they are wrapped as."""

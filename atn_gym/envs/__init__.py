@@ -1,0 +1,1 @@
+"""Environments: tasks, regimes, the trainer and the Gymnasium classes around it."""

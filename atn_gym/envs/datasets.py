@@ -1,0 +1,279 @@
+"""Image classification data sets, each loaded once per process and held as tensors.
+
+A data set is split in three: training, validation and test. Inputs are standardised
+with the mean and standard deviation of the training split's pixels.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import os
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import platformdirs
+import torch
+from torch import Tensor
+
+from atn_gym.errors import DataUnavailable, DependencyUnavailable, InvalidArgument
+
+DATA_VARIABLE = "ATN_GYM_DATA"
+SPLITS = ("train", "validation", "test")
+_VALIDATION_IMAGES = 6_000
+
+Transform = Callable[[Tensor, str], Tensor]
+"""Maps the clean inputs (N, C, H, W) of a split, given with its name, to shifted ones.
+
+It must be pure, and hashable if its results are to be shared and reused: a frozen
+dataclass with `__call__` is both.
+"""
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Samples of one split.
+
+    Args:
+        inputs: Float32 tensor of shape (N, C, H, W), standardised. Never written to.
+        labels: Int64 tensor of shape (N,). Never written to.
+    """
+
+    inputs: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def to(self, device: torch.device) -> Split:
+        """The same samples on another device."""
+        return Split(self.inputs.to(device), self.labels.to(device))
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A data set in its three splits, shared by all runs of a process.
+
+    Args:
+        train: What is trained on.
+        validation: What drives observations, rewards and metrics.
+        test: Looked at once, at the end of a run, by the evaluation harness alone.
+        num_classes: Number of classes C.
+    """
+
+    train: Split
+    validation: Split
+    test: Split
+    num_classes: int
+    _transformed: weakref.WeakValueDictionary[tuple[Transform, str], Tensor] = field(
+        default_factory=weakref.WeakValueDictionary, init=False, repr=False
+    )
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of a sample."""
+        channels, height, width = self.train.inputs.shape[1:]
+        return channels, height, width
+
+    def split(self, name: str) -> Split:
+        """The split of the name "train", "validation" or "test"."""
+        split: Split = getattr(self, name)
+        return split
+
+    def transformed(self, transform: Transform, name: str) -> Tensor:
+        """Inputs of a split under a transform, computed once while any run uses them.
+
+        Args:
+            transform: The shift; equal transforms share one result.
+            name: Name of the split.
+
+        Returns:
+            Float32 tensor of shape (N, C, H, W). Never written to.
+        """
+        key = (transform, name)
+        inputs = self._transformed.get(key)
+        if inputs is None:
+            inputs = transform(self.split(name).inputs, name)
+            self._transformed[key] = inputs
+        return inputs
+
+    @functools.cached_property
+    def easiest_first(self) -> Tensor:
+        """Rank of each training sample by its distance to the mean of its class.
+
+        Ranks are relative within a class, in [0, 1), so that taking the easiest share
+        keeps the classes in balance. Float64 tensor of shape (N,).
+        """
+        flat, labels = self.train.inputs.flatten(1), self.train.labels
+        ranks = torch.empty(len(labels), dtype=torch.float64, device=labels.device)
+        for c in range(self.num_classes):
+            members = torch.nonzero(labels == c).flatten()
+            distance = (flat[members] - flat[members].mean(0)).norm(dim=1)
+            order = torch.argsort(distance, stable=True)
+            places = torch.arange(len(members), dtype=torch.float64, device=labels.device)
+            ranks[members[order]] = places / max(len(members), 1)
+        return ranks
+
+    def to(self, device: torch.device) -> Dataset:
+        """The same data set on another device."""
+        splits = (self.split(name).to(device) for name in SPLITS)
+        return Dataset(*splits, num_classes=self.num_classes)
+
+    def with_train_size(self, size: int) -> Dataset:
+        """The same data set with the first `size` training samples alone.
+
+        Raises:
+            InvalidArgument: If there are fewer training samples than that.
+        """
+        if not 1 <= size <= len(self.train):
+            raise InvalidArgument(
+                f"train_size must be between 1 and the {len(self.train)} training samples "
+                f"of the data set, got {size}"
+            )
+        train = Split(self.train.inputs[:size].clone(), self.train.labels[:size].clone())
+        return Dataset(train, self.validation, self.test, self.num_classes)
+
+
+def data_directory(data_dir: str | os.PathLike[str] | None = None) -> Path:
+    """Folder of downloaded data: the argument, else `ATN_GYM_DATA`, else a user cache."""
+    chosen = data_dir or os.environ.get(DATA_VARIABLE) or platformdirs.user_cache_dir("atn_gym")
+    return Path(chosen).expanduser()
+
+
+def load_digits(data_dir: str | os.PathLike[str] | None = None) -> Dataset:
+    """The 1,797 handwritten digits of 8x8 pixels that scikit-learn embeds.
+
+    A fixed stratified split: 1,150 training, 323 validation and 324 test samples.
+
+    Args:
+        data_dir: Not used; nothing is downloaded.
+
+    Source:
+        E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI, 1998.
+    """
+    from sklearn import datasets, model_selection
+
+    images, labels = datasets.load_digits(return_X_y=True)
+    images = images.reshape(-1, 1, 8, 8).astype(np.float32) / 16
+    train_images, rest_images, train_labels, rest_labels = model_selection.train_test_split(
+        images, labels, train_size=1150, stratify=labels, random_state=0
+    )
+    val_images, test_images, val_labels, test_labels = model_selection.train_test_split(
+        rest_images, rest_labels, train_size=323, stratify=rest_labels, random_state=0
+    )
+    inputs = _standardised(*map(torch.from_numpy, (train_images, val_images, test_images)))
+    targets = [torch.from_numpy(y) for y in (train_labels, val_labels, test_labels)]
+    train, validation, test = map(Split, inputs, targets)
+    return Dataset(train, validation, test, num_classes=10)
+
+
+def load_mnist(data_dir: str | os.PathLike[str] | None = None) -> Dataset:
+    """MNIST: 54,000 training, 6,000 validation and 10,000 test images of 28x28 pixels.
+
+    Args:
+        data_dir: See `data_directory`. Downloaded into it by torchvision if absent.
+
+    Source:
+        Y. LeCun, C. Cortes and C. Burges, The MNIST database, 1998.
+    """
+    return _load_torchvision("MNIST", data_directory(data_dir))
+
+
+def load_fashion_mnist(data_dir: str | os.PathLike[str] | None = None) -> Dataset:
+    """Fashion-MNIST, in the form and the splits of `load_mnist`.
+
+    Source:
+        H. Xiao, K. Rasul and R. Vollgraf, arXiv:1708.07747, 2017.
+    """
+    return _load_torchvision("FashionMNIST", data_directory(data_dir))
+
+
+def _load_torchvision(name: str, root: Path) -> Dataset:
+    source = getattr(_torchvision_datasets(), name)
+    try:
+        train = source(root=root, train=True, download=True)
+        test = source(root=root, train=False, download=True)
+    except (RuntimeError, OSError, ValueError, EOFError) as error:
+        raise DataUnavailable(
+            f"{name} must lie in the folder {root / name / 'raw'} or be downloadable, but it "
+            f"does not and the download failed ({error}). Set {DATA_VARIABLE} or data_dir= to "
+            f"the folder that holds {name}/raw, or use a DigitsCnn env, which needs no download"
+        ) from error
+    if len(train.data) <= _VALIDATION_IMAGES:
+        raise DataUnavailable(
+            f"{name} in {root / name / 'raw'} must hold more than {_VALIDATION_IMAGES} training "
+            f"images, got {len(train.data)}: delete that folder to have it downloaded anew"
+        )
+    order = torch.from_numpy(np.random.default_rng(0).permutation(len(train.data)))
+    held_out, kept = order[:_VALIDATION_IMAGES], order[_VALIDATION_IMAGES:]
+    images = (train.data[kept], train.data[held_out], test.data)
+    inputs = _standardised(*(split.unsqueeze(1) for split in images))
+    targets = (train.targets[kept], train.targets[held_out], test.targets)
+    splits = map(Split, inputs, targets)
+    return Dataset(*splits, num_classes=len(train.classes))
+
+
+def _torchvision_datasets() -> Any:
+    try:
+        from torchvision import datasets
+    except (ImportError, RuntimeError, AttributeError) as error:
+        versions = " and ".join(
+            f"{package} {_installed_version(package)}" for package in ("torch", "torchvision")
+        )
+        raise DependencyUnavailable(
+            f"torchvision must import, but {versions} do not match ({error}). Install a pair "
+            "that was released together, for example `pip install --upgrade torch torchvision`, "
+            "or use a DigitsCnn env, which does not need torchvision"
+        ) from error
+    return datasets
+
+
+def _installed_version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "(not installed)"
+
+
+def _standardised(train: Tensor, *others: Tensor) -> list[Tensor]:
+    """Shifts and scales all splits so that the training pixels have mean 0 and deviation 1."""
+    inputs = [split.to(torch.float32, copy=True) for split in (train, *others)]
+    count = inputs[0].numel()
+    mean = inputs[0].sum(dtype=torch.float64) / count
+    square = torch.linalg.vector_norm(inputs[0], dtype=torch.float64) ** 2 / count
+    std = (square - mean**2).sqrt()
+    return [split.sub_(mean.float()).div_(std.float()) for split in inputs]
+
+
+@functools.cache
+def _load(loader: Callable[..., Dataset], data_dir: str | None) -> Dataset:
+    return loader(data_dir)
+
+
+@functools.lru_cache(maxsize=16)
+def load_dataset(
+    loader: Callable[..., Dataset],
+    data_dir: str | None = None,
+    train_size: int | None = None,
+    device: str = "cpu",
+) -> Dataset:
+    """Loads a data set, once per process for each set of arguments.
+
+    Args:
+        loader: Function from a data folder to a `Dataset`.
+        data_dir: See `data_directory`.
+        train_size: Number of training samples to keep; all if None.
+        device: Where the tensors live.
+
+    Raises:
+        DataUnavailable: If the data is neither on disk nor downloadable.
+        InvalidArgument: If `train_size` exceeds the training samples.
+    """
+    dataset = _load(loader, data_dir)
+    if train_size is not None:
+        dataset = dataset.with_train_size(train_size)
+    return dataset if device == "cpu" else dataset.to(torch.device(device))

@@ -1,0 +1,98 @@
+"""The narrow interface between the trainer and what computes.
+
+The trainer decides what each run trains on; an engine trains. It is handed all runs of
+an epoch at once, so that it may train them one after the other or together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn, optim
+
+
+@dataclass(frozen=True, eq=False)
+class EpochPlan:
+    """All that an engine must know to train one epoch of one run.
+
+    The effective hyperparameters stand in the groups of the run's optimizer.
+
+    Args:
+        inputs: Training inputs as they stand, float32 (N, C, H, W).
+        labels: Training labels as they stand, int64 (N,).
+        order: Sample indices of every mini-batch, int64 (steps, batch).
+        loss_scale: Factor on the loss of every mini-batch, float32 (steps,); none if None.
+        gradient_noise: Standard deviation of the noise on each mini-batch's gradient, in
+            units of the gradient's root mean square.
+        gradient_noise_seed: Seed of that noise.
+        module_seed: Seed of what the network itself draws in training, such as dropout.
+    """
+
+    inputs: Tensor
+    labels: Tensor
+    order: Tensor
+    loss_scale: Tensor | None
+    gradient_noise: float
+    gradient_noise_seed: int
+    module_seed: int
+
+
+@dataclass(frozen=True, eq=False)
+class TrainResult:
+    """Outcome of one epoch of n runs.
+
+    Args:
+        loss: Mean over the mini-batches of the loss before any scaling, (n,).
+        scaled_loss: The same with the loss scale, (n,).
+        accuracy: Share of right answers while training, (n,).
+        finite: Whether every loss and every parameter is finite, (n,).
+    """
+
+    loss: NDArray[np.float64]
+    scaled_loss: NDArray[np.float64]
+    accuracy: NDArray[np.float64]
+    finite: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class EvaluationPlan:
+    """A labelled set of samples.
+
+    Args:
+        inputs: Inputs, float32 (M, C, H, W).
+        labels: Labels, int64 (M,).
+    """
+
+    inputs: Tensor
+    labels: Tensor
+
+
+class Engine(Protocol):
+    """R runs of one task; `run` indexes them."""
+
+    def reset(self, run: int, seed: int, hyperparameters: dict[str, float]) -> None:
+        """Gives a run fresh weights, drawn from the seed, and a fresh optimizer."""
+
+    def model(self, run: int) -> nn.Module:
+        """The network of a run, whose parameters are the live ones."""
+
+    def optimizer(self, run: int) -> optim.Optimizer:
+        """The optimizer of a run, whose groups hold the live hyperparameters."""
+
+    def train(self, runs: Sequence[int], plans: Sequence[EpochPlan]) -> TrainResult:
+        """Trains n runs by an epoch, each by its plan."""
+
+    def evaluate(
+        self, runs: Sequence[int], plans: Sequence[EvaluationPlan]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean loss (n,) and accuracy (n,) of n runs, each on its own samples."""
+
+    def get_state(self, run: int) -> dict[str, Any]:
+        """Copies weights, buffers and optimizer state of a run."""
+
+    def set_state(self, run: int, state: dict[str, Any]) -> None:
+        """Puts a run into a state that `get_state` returned, of this or another slot."""

@@ -1,0 +1,169 @@
+"""The reference engine: any module with any torch optimizer, eager, run by run."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn, optim
+
+from atn_gym.envs.engines.base import EpochPlan, EvaluationPlan, TrainResult
+from atn_gym.envs.optimizers import make_optimizer
+
+_EVALUATION_BATCH = 500
+
+
+class TorchEngine:
+    """Trains runs one after the other in eager PyTorch, convolutions in channels-last.
+
+    Args:
+        num_runs: Number of runs R.
+        make_model: Makes a network with freshly initialised weights.
+        optimizer: See `Task`.
+        device: Where networks and data live.
+    """
+
+    def __init__(
+        self,
+        num_runs: int,
+        make_model: Callable[[], nn.Module],
+        optimizer: str | Callable[..., optim.Optimizer],
+        device: torch.device,
+    ) -> None:
+        self._make_model = make_model
+        self._optimizer = optimizer
+        self._device = device
+        self._models: list[nn.Module | None] = [None] * num_runs
+        self._optimizers: list[optim.Optimizer | None] = [None] * num_runs
+
+    def reset(self, run: int, seed: int, hyperparameters: dict[str, float]) -> None:
+        """Gives a run fresh weights, drawn on the CPU whatever the device."""
+        with _global_generator_seeded(seed, torch.device("cpu")):
+            model = self._make_model()
+        model = model.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._models[run] = model
+        self._optimizers[run] = make_optimizer(
+            self._optimizer, model.parameters(), hyperparameters
+        )
+
+    def model(self, run: int) -> nn.Module:
+        """The network of a run."""
+        model = self._models[run]
+        assert model is not None
+        return model
+
+    def optimizer(self, run: int) -> optim.Optimizer:
+        """The optimizer of a run."""
+        optimizer = self._optimizers[run]
+        assert optimizer is not None
+        return optimizer
+
+    def train(self, runs: Sequence[int], plans: Sequence[EpochPlan]) -> TrainResult:
+        """Trains n runs by an epoch, one after the other."""
+        results = [self._train_one(r, plan) for r, plan in zip(runs, plans, strict=True)]
+        loss, scaled_loss, accuracy, finite = (
+            np.array(column) for column in zip(*results, strict=True)
+        )
+        return TrainResult(loss, scaled_loss, accuracy, finite)
+
+    def _train_one(self, run: int, plan: EpochPlan) -> tuple[float, float, float, bool]:
+        model, optimizer = self.model(run), self.optimizer(run)
+        noise = _GradientNoise(model, plan) if plan.gradient_noise else None
+        steps, batch = plan.order.shape
+        labels = plan.labels[plan.order]
+        outputs: list[Tensor] = []
+        model.train()
+        with _global_generator_seeded(plan.module_seed, self._device):
+            for step, samples in enumerate(plan.order):
+                logits = model(plan.inputs.index_select(0, samples))
+                loss = F.cross_entropy(logits, labels[step])
+                if plan.loss_scale is not None:
+                    loss = loss * plan.loss_scale[step]
+                optimizer.zero_grad()
+                loss.backward()
+                if noise is not None:
+                    noise.add()
+                optimizer.step()
+                outputs.append(logits.detach())
+        # Metrics of the whole epoch at once: small operations cost a step dearly.
+        logits, targets = torch.cat(outputs), labels.flatten()
+        losses = F.cross_entropy(logits, targets, reduction="none").view(steps, batch).mean(1)
+        losses = losses.double()
+        scaled = losses if plan.loss_scale is None else losses * plan.loss_scale
+        accuracy = (logits.argmax(1) == targets).double().mean().item()
+        finite = bool(losses.isfinite().all()) and all(
+            bool(p.isfinite().all()) for p in model.parameters()
+        )
+        return losses.mean().item(), scaled.mean().item(), accuracy, finite
+
+    def evaluate(
+        self, runs: Sequence[int], plans: Sequence[EvaluationPlan]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean loss (n,) and accuracy (n,) of n runs, each on its own samples."""
+        results = [self._evaluate_one(r, plan) for r, plan in zip(runs, plans, strict=True)]
+        loss, accuracy = (np.array(column) for column in zip(*results, strict=True))
+        return loss, accuracy
+
+    @torch.inference_mode()
+    def _evaluate_one(self, run: int, plan: EvaluationPlan) -> tuple[float, float]:
+        model = self.model(run).eval()
+        loss = torch.zeros((), dtype=torch.float64, device=self._device)
+        correct = torch.zeros((), dtype=torch.int64, device=self._device)
+        batches = zip(
+            plan.inputs.split(_EVALUATION_BATCH), plan.labels.split(_EVALUATION_BATCH), strict=True
+        )
+        for inputs, labels in batches:
+            logits = model(inputs)
+            loss += F.cross_entropy(logits, labels, reduction="sum")
+            correct += (logits.argmax(1) == labels).sum()
+        count = len(plan.labels)
+        return loss.item() / count, correct.item() / count
+
+    def get_state(self, run: int) -> dict[str, Any]:
+        """Copies weights, buffers and optimizer state of a run."""
+        return {
+            "model": copy.deepcopy(self.model(run).state_dict()),
+            "optimizer": copy.deepcopy(self.optimizer(run).state_dict()),
+        }
+
+    def set_state(self, run: int, state: dict[str, Any]) -> None:
+        """Puts a run into a state that `get_state` returned."""
+        self.model(run).load_state_dict(state["model"])
+        self.optimizer(run).load_state_dict(state["optimizer"])
+
+
+class _GradientNoise:
+    """Adds noise to the gradient of each mini-batch, drawn on the CPU on every device."""
+
+    def __init__(self, model: nn.Module, plan: EpochPlan) -> None:
+        self._parameters = [p for p in model.parameters() if p.requires_grad]
+        self._scale = plan.gradient_noise
+        self._generator = torch.Generator().manual_seed(plan.gradient_noise_seed)
+
+    def add(self) -> None:
+        gradients: list[Tensor] = [p.grad for p in self._parameters if p.grad is not None]
+        sizes = [g.numel() for g in gradients]
+        norm = torch.nn.utils.get_total_norm(gradients)
+        noise = torch.randn(sum(sizes), generator=self._generator).to(norm.device)
+        noise *= norm * (self._scale / sum(sizes) ** 0.5)
+        for gradient, part in zip(gradients, noise.split(sizes), strict=True):
+            gradient += part.view(gradient.shape)
+
+
+@contextlib.contextmanager
+def _global_generator_seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Seeds torch's global generator for initialisers and dropout, and puts it back after.
+
+    Modules draw from the global generator and take no other.
+    """
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.random.default_generator.manual_seed(seed)
+        if device.type == "cuda":
+            torch.cuda.manual_seed(seed)
+        yield

@@ -1,0 +1,372 @@
+"""R episodes of one env, advanced together: the semantics of a step, written once.
+
+`TuningEnv` is the case R = 1, `TuningVectorEnv` adds autoreset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from atn_gym.envs.datasets import load_dataset
+from atn_gym.envs.hyperparameters import HyperparameterSpace
+from atn_gym.envs.params import TuningParams
+from atn_gym.envs.randomness import Stream, generator, integer_seed
+from atn_gym.envs.regimes import Regime
+from atn_gym.envs.rendering import RunTrace
+from atn_gym.envs.rewards import DIVERGED, EpochOutcome, get_reward
+from atn_gym.envs.trainer import EpochMetrics, Trainer
+from atn_gym.errors import EpisodeStateError, InvalidArgument
+
+FloatArray = NDArray[np.float64]
+Observation = dict[str, NDArray[np.float32]]
+
+SIGNALS = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
+
+
+@dataclass(eq=False)
+class EpisodeState:
+    """State of one episode over its budget of T epochs.
+
+    Args:
+        seed: Seed of the run.
+        regime: The instance of the regime.
+        initial: Initial values of all hyperparameters by name.
+        values: Controlled hyperparameters before and after each epoch, (T + 1, K).
+        signals: Observed metrics in the order of `SIGNALS`, (4, window + T), preceded by
+            `window` epochs at chance level.
+        clean: Clean train and validation loss, (2, T + 1), at chance before the first epoch.
+        strength: Strength of the regime in each epoch, (T,).
+        flops: Operations spent in each epoch, (T,).
+        epoch: Number of epochs trained.
+        diverged: Whether the last epoch left a non-finite loss or parameter.
+        ended: Whether the episode is over.
+        rollback_count: Number of checkpoint rollbacks.
+        best: Lowest observed validation loss and the checkpoint that gave it.
+    """
+
+    seed: int
+    regime: Regime
+    initial: dict[str, float]
+    values: FloatArray
+    signals: FloatArray
+    clean: FloatArray
+    strength: FloatArray
+    flops: NDArray[np.int64]
+    epoch: int = 0
+    diverged: bool = False
+    ended: bool = False
+    rollback_count: int = 0
+    best: tuple[float, dict[str, Any] | None] = (np.inf, None)
+
+    def copy(self) -> EpisodeState:
+        """An independent copy; checkpoints are shared, for they are never written to."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        arrays = {k: v.copy() for k, v in values.items() if isinstance(v, np.ndarray)}
+        return EpisodeState(**{**values, **arrays})
+
+
+class Episodes:
+    """R episodes of one env.
+
+    Args:
+        params: What is fixed for all episodes.
+        num_runs: Number of episodes R.
+    """
+
+    def __init__(self, params: TuningParams, num_runs: int) -> None:
+        self.params = params
+        self.task = params.get_task()
+        self.hyperparameters: HyperparameterSpace = params.make_space()
+        self._reward = get_reward(params.reward)
+        self._regime = params.make_regime()
+        dataset = load_dataset(self.task.dataset, params.data_dir, params.train_size, params.device)
+        self._trainer = Trainer(
+            self.task, dataset, num_runs, self.task.batch_size, params.device
+        )
+        self._states: list[EpisodeState | None] = [None] * num_runs
+        self.num_classes = dataset.num_classes
+        self.num_epochs = self.task.num_epochs
+        self.steps_per_epoch = self._trainer.steps_per_epoch
+        self._chance = (float(np.log(self.num_classes)), 1 / self.num_classes)
+        self.observation_space = self._make_observation_space()
+        self.action_space = spaces.Box(
+            -1, 1, (len(self.hyperparameters) + params.checkpoint_rollback,), np.float32
+        )
+
+    @property
+    def max_loss(self) -> float:
+        """Largest observed loss, 5 ln C; also the loss that stands for divergence."""
+        return 5 * self._chance[0]
+
+    def _make_observation_space(self) -> spaces.Dict:
+        shape = (self.params.window,)
+        loss = spaces.Box(0, np.float32(self.max_loss), shape, np.float32)
+        accuracy = spaces.Box(0, 1, shape, np.float32)
+        return spaces.Dict(
+            {
+                "train_loss": loss,
+                "train_accuracy": accuracy,
+                "val_loss": loss,
+                "val_accuracy": accuracy,
+                "hyperparameters": self.hyperparameters.log10_box(),
+                "progress": spaces.Box(0, 1, (1,), np.float32),
+            }
+        )
+
+    def state(self, run: int) -> EpisodeState:
+        """State of an episode.
+
+        Raises:
+            EpisodeStateError: If it has not begun.
+        """
+        state = self._states[run]
+        if state is None:
+            raise EpisodeStateError("the env must be reset before this call: call reset() first")
+        return state
+
+    def begun(self, run: int) -> bool:
+        """Whether an episode has begun, be it over or not."""
+        return self._states[run] is not None
+
+    def running(self, run: int) -> bool:
+        """Whether an episode has begun and is not over."""
+        return self.begun(run) and not self.state(run).ended
+
+    def begin(
+        self, run: int, seed: int, hyperparameters: Mapping[str, float] | None = None
+    ) -> None:
+        """Begins an episode; nothing is trained.
+
+        Args:
+            run: Index of the run.
+            seed: Seed of the run, >= 0.
+            hyperparameters: Initial values by name in place of the task's.
+
+        Raises:
+            InvalidArgument: If a hyperparameter is not controlled or out of bounds.
+        """
+        candidates = self.task.initial
+        draws = generator(seed, Stream.INITIAL_HYPERPARAMETERS)
+        initial = dict(candidates[int(draws.integers(len(candidates)))])
+        if hyperparameters is not None:
+            self.hyperparameters.check(hyperparameters)
+            initial.update({name: float(v) for name, v in hyperparameters.items()})
+        regime = self._regime.sample(integer_seed(seed, Stream.REGIME))
+        self._trainer.reset(run, seed, regime, initial)
+        loss, accuracy = self._chance
+        budget, window = self.num_epochs, self.params.window
+        state = EpisodeState(
+            seed=seed,
+            regime=regime,
+            initial=initial,
+            values=np.tile([initial[n] for n in self.hyperparameters.names], (budget + 1, 1)),
+            signals=np.tile([[loss], [accuracy], [loss], [accuracy]], window + budget),
+            clean=np.full((2, budget + 1), loss),
+            strength=np.zeros(budget),
+            flops=np.zeros(budget, dtype=np.int64),
+        )
+        if self.params.checkpoint_rollback:
+            state.best = (loss, self._trainer.get_checkpoint(run))
+        self._states[run] = state
+
+    def check_actions(self, actions: Any, shape: tuple[int, ...]) -> FloatArray:
+        """Validates actions.
+
+        Args:
+            actions: Array of a floating dtype without NaN; clipped to [-1, 1].
+            shape: The shape it must have.
+
+        Raises:
+            InvalidArgument: If dtype, shape or values are wrong.
+        """
+        array = np.asarray(actions)
+        if not np.issubdtype(array.dtype, np.floating):
+            raise InvalidArgument(
+                f"an action must be a float32 array of shape {shape}, got dtype {array.dtype}"
+            )
+        if array.shape != shape:
+            raise InvalidArgument(
+                f"an action must be a float32 array of shape {shape}, got shape {array.shape}"
+            )
+        if np.isnan(array).any():
+            raise InvalidArgument(f"an action must not hold NaN, got {array.tolist()}")
+        return np.clip(array.astype(np.float64), -1, 1)
+
+    def step(
+        self, runs: Sequence[int], actions: FloatArray
+    ) -> tuple[FloatArray, NDArray[np.bool_]]:
+        """Advances n running episodes by one epoch.
+
+        Args:
+            runs: Indices of the runs, each once.
+            actions: Checked actions, shape (n, K), or (n, K + 1) with checkpoint rollback.
+
+        Returns:
+            Rewards (n,) and whether each episode is over (n,).
+        """
+        states = [self.state(run) for run in runs]
+        for run, state, action in zip(runs, states, actions, strict=True):
+            self._act(run, state, action)
+        chosen = [self.hyperparameters.named(s.values[s.epoch + 1]) for s in states]
+        hyperparameters = [{**s.initial, **c} for s, c in zip(states, chosen, strict=True)]
+        metrics = self._trainer.train(runs, hyperparameters)
+        self._record(states, metrics)
+        rewards = self._rewards(states)
+        for run, state in zip(runs, states, strict=True):
+            self._conclude(run, state)
+        return rewards, np.array([s.ended for s in states])
+
+    def _act(self, run: int, state: EpisodeState, action: FloatArray) -> None:
+        size = len(self.hyperparameters)
+        current = state.values[state.epoch]
+        state.values[state.epoch + 1 :] = self.hyperparameters.apply(current, action[:size])
+        if self.params.checkpoint_rollback and action[size] > 0:
+            checkpoint = state.best[1]
+            assert checkpoint is not None
+            self._trainer.set_checkpoint(run, checkpoint)
+            state.rollback_count += 1
+
+    def _record(self, states: list[EpisodeState], metrics: EpochMetrics) -> None:
+        worst = np.array([self.max_loss, self._chance[1]] * 2)[:, None]
+        observed = np.array(
+            [
+                metrics.observed_train_loss,
+                metrics.train_accuracy,
+                metrics.observed_val_loss,
+                metrics.val_accuracy,
+            ]
+        )
+        observed = np.where(metrics.finite, observed, worst)
+        clean = np.array([metrics.train_loss, metrics.val_loss])
+        clean = np.where(metrics.finite, clean, self.max_loss)
+        for i, state in enumerate(states):
+            state.signals[:, self.params.window + state.epoch] = observed[:, i]
+            state.clean[:, state.epoch + 1] = clean[:, i]
+            state.strength[state.epoch] = metrics.strength[i]
+            state.flops[state.epoch] = metrics.flops[i]
+            state.diverged = not metrics.finite[i]
+            state.epoch += 1
+
+    def _rewards(self, states: list[EpisodeState]) -> FloatArray:
+        outcome = EpochOutcome(
+            val_loss=np.array([s.clean[1, s.epoch] for s in states]),
+            previous_val_loss=np.array([s.clean[1, s.epoch - 1] for s in states]),
+            val_accuracy=np.array([self.latest(s)["val_accuracy"] for s in states]),
+            num_classes=self.num_classes,
+        )
+        diverged = np.array([s.diverged for s in states])
+        remaining = np.array([self.num_epochs - s.epoch for s in states])
+        lost = 1 if self.params.checkpoint_rollback else 1 + remaining
+        return np.where(diverged, DIVERGED * lost, self._reward(outcome))
+
+    def _conclude(self, run: int, state: EpisodeState) -> None:
+        fatal = state.diverged and not self.params.checkpoint_rollback
+        state.ended = fatal or state.epoch == self.num_epochs
+        observed = self.latest(state)["val_loss"]
+        if self.params.checkpoint_rollback and not state.diverged and observed < state.best[0]:
+            state.best = (observed, self._trainer.get_checkpoint(run))
+
+    def latest(self, state: EpisodeState) -> dict[str, float]:
+        """Observed metrics of the last epoch, not clipped, by name."""
+        values = state.signals[:, self.params.window + state.epoch - 1]
+        return {name: float(v) for name, v in zip(SIGNALS, values, strict=True)}
+
+    def observation(self, runs: Sequence[int]) -> Observation:
+        """Observations of n runs: fresh float32 arrays with a leading axis of n."""
+        states = [self.state(run) for run in runs]
+        window = self.params.window
+        signals = np.stack([s.signals[:, s.epoch : s.epoch + window] for s in states], axis=1)
+        values = np.stack([s.values[s.epoch] for s in states])
+        raw = {
+            **dict(zip(SIGNALS, signals, strict=True)),
+            "hyperparameters": self.hyperparameters.log10(values),
+            "progress": np.array([[s.epoch / self.num_epochs] for s in states]),
+        }
+        return {
+            name: np.clip(np.float32(raw[name]), box.low, box.high)  # type: ignore[attr-defined]
+            for name, box in self.observation_space.items()
+        }
+
+    def info(self, run: int) -> dict[str, Any]:
+        """Plain values of the last epoch of a run, without NaN and without wall-clock."""
+        state = self.state(run)
+        info: dict[str, Any] = {
+            "epoch": state.epoch,
+            "hyperparameters": self.hyperparameters.named(state.values[state.epoch]),
+            "diverged": state.diverged,
+            "rollback_count": state.rollback_count,
+            "privileged": {"seed": state.seed, **state.regime.describe()},
+        }
+        if state.epoch:
+            train_loss, val_loss = state.clean[:, state.epoch].tolist()
+            info.update(self.latest(state))
+            info["flops"] = int(state.flops[state.epoch - 1])
+            info["gradient_steps"] = self.steps_per_epoch
+            info["privileged"].update(
+                strength=float(state.strength[state.epoch - 1]),
+                train_loss=train_loss,
+                val_loss=val_loss,
+            )
+        return info
+
+    def trace(self, run: int) -> RunTrace:
+        """The run so far, for drawing."""
+        state = self.state(run)
+        epochs, shock = state.epoch, state.regime.shock_epoch
+        first = self.params.window
+        signals = state.signals[:, first : first + epochs]
+        return RunTrace(
+            title=f"{self.params.task}-{self.params.regime}",
+            num_epochs=self.num_epochs,
+            signals=dict(zip(SIGNALS, signals.copy(), strict=True)),
+            hyperparameters=dict(
+                zip(self.hyperparameters.names, state.values[: epochs + 1].T.copy(), strict=True)
+            ),
+            shock_epoch=shock if shock is not None and shock < epochs else None,
+            diverged=state.diverged,
+        )
+
+    def test_metrics(self, run: int) -> dict[str, float]:
+        """Loss and accuracy on the test split, for the harness, once the episode is over.
+
+        Raises:
+            EpisodeStateError: If the episode is still running.
+        """
+        state = self.state(run)
+        if not state.ended:
+            raise EpisodeStateError(
+                "the test split is evaluated at the end of a run alone: call test_metrics() "
+                f"after the last of {self.num_epochs} epochs, not after {state.epoch}"
+            )
+        if state.diverged:
+            return {"test_loss": self.max_loss, "test_accuracy": self._chance[1]}
+        loss, accuracy = self._trainer.evaluate_test(run)
+        return {"test_loss": loss, "test_accuracy": accuracy}
+
+    def get_state(self, run: int) -> dict[str, Any]:
+        """Captures an episode bit-exactly."""
+        return {
+            "params": self.params,
+            "episode": self.state(run).copy(),
+            "trainer": self._trainer.get_state(run),
+        }
+
+    def set_state(self, run: int, state: dict[str, Any]) -> None:
+        """Puts an episode into a state that `get_state` returned, of this or another env.
+
+        Raises:
+            InvalidArgument: If the state is of an env with other parameters.
+        """
+        if state["params"] != self.params:
+            raise InvalidArgument(
+                f"a state must come from an env of the same parameters, {self.params}, got one "
+                f"of {state['params']}"
+            )
+        self._states[run] = state["episode"].copy()
+        self._trainer.set_state(run, state["trainer"])

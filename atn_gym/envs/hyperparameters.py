@@ -1,0 +1,172 @@
+"""Hyperparameters that can be changed within a run, and the arithmetic of delta actions.
+
+A hyperparameter moves on a logarithmic scale between bounds. Momentum moves by its
+complement 1 - m, because the distance to one is what sets its effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from atn_gym.errors import InvalidArgument, unknown_name
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Hyperparameter:
+    """Scale, bounds and step of one hyperparameter.
+
+    Args:
+        name: Its name in actions, infos and configs.
+        low: Smallest value on the tuned scale (1 - m for a complement).
+        high: Largest value on the tuned scale.
+        delta: Decades that an action of 1 moves it.
+        complement: Whether 1 - value is tuned instead of the value.
+    """
+
+    name: str
+    low: float
+    high: float
+    delta: float
+    complement: bool = False
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Smallest and largest value in plain units."""
+        return (1 - self.high, 1 - self.low) if self.complement else (self.low, self.high)
+
+
+HYPERPARAMETERS = {
+    h.name: h
+    for h in (
+        Hyperparameter("learning_rate", low=1e-5, high=1.0, delta=1.0),
+        Hyperparameter("momentum", low=0.01, high=1.0, delta=0.5, complement=True),
+        Hyperparameter("weight_decay", low=1e-6, high=1e-1, delta=1.0),
+    )
+}
+
+
+class HyperparameterSpace:
+    """The K hyperparameters that an env exposes, in order.
+
+    Args:
+        names: Names out of `HYPERPARAMETERS`, each once.
+
+    Raises:
+        InvalidArgument: If the list is empty, or a name is unknown or repeated.
+
+    Example:
+        >>> space = HyperparameterSpace(["learning_rate"])
+        >>> space.apply(np.array([0.1]), np.array([-1.0]))
+        array([0.01])
+    """
+
+    def __init__(self, names: Sequence[str] = tuple(HYPERPARAMETERS)) -> None:
+        if isinstance(names, str) or not names:
+            raise InvalidArgument(
+                f"hyperparameters must be a non-empty list of names, got {names!r}"
+            )
+        for name in names:
+            if name not in HYPERPARAMETERS:
+                raise unknown_name("hyperparameter", name, HYPERPARAMETERS)
+        if len(set(names)) != len(names):
+            raise InvalidArgument(f"hyperparameters must differ, got {list(names)!r}")
+        self.names = tuple(names)
+        self._parameters = [HYPERPARAMETERS[name] for name in names]
+        self._low = np.array([h.low for h in self._parameters])
+        self._high = np.array([h.high for h in self._parameters])
+        self._delta = np.array([h.delta for h in self._parameters])
+        self._complement = np.array([h.complement for h in self._parameters])
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, HyperparameterSpace) and self.names == other.names
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def _tuned(self, values: FloatArray) -> FloatArray:
+        """Maps values to the tuned scale; the map is its own inverse."""
+        return np.where(self._complement, 1 - values, values)
+
+    def apply(self, values: FloatArray, deltas: FloatArray) -> FloatArray:
+        """Moves hyperparameters by delta actions: clip(value * 10^(delta * step), bounds).
+
+        Args:
+            values: Current values in plain units, shape (..., K).
+            deltas: Actions, shape (..., K); clipped to [-1, 1]. Zero leaves a value
+                exactly as it is.
+
+        Returns:
+            New values in plain units, shape (..., K).
+        """
+        moves = np.clip(deltas, -1, 1).astype(np.float64)
+        moved = np.clip(self._tuned(values) * 10 ** (moves * self._delta), self._low, self._high)
+        return np.where(moves == 0, values, self._tuned(moved))
+
+    def deltas(self, values: FloatArray, targets: FloatArray) -> FloatArray:
+        """Inverts `apply`: the delta actions that move values towards targets.
+
+        Args:
+            values: Current values in plain units, shape (..., K).
+            targets: Wanted values in plain units, shape (..., K).
+
+        Returns:
+            Actions in [-1, 1], shape (..., K): exactly 0 where target and value are
+            equal, and at most one step where the target is further away.
+        """
+        moves = (self.log10(targets) - self.log10(values)) / self._delta
+        return np.where(targets == values, 0.0, np.clip(moves, -1, 1))
+
+    def log10(self, values: FloatArray) -> FloatArray:
+        """Observed form of hyperparameters: log10 of the value, or of 1 - m for momentum.
+
+        Args:
+            values: Values in plain units within the bounds, shape (..., K).
+        """
+        return np.log10(np.clip(self._tuned(values), self._low, self._high))
+
+    def from_log10(self, logs: FloatArray) -> FloatArray:
+        """Inverse of `log10`, shape (..., K) to (..., K)."""
+        return np.clip(self._tuned(10.0 ** np.asarray(logs, dtype=np.float64)), *self.bounds)
+
+    @property
+    def bounds(self) -> tuple[FloatArray, FloatArray]:
+        """Smallest and largest values in plain units, two arrays of shape (K,)."""
+        low, high = zip(*(h.bounds for h in self._parameters), strict=True)
+        return np.array(low), np.array(high)
+
+    def log10_box(self) -> spaces.Box:
+        """Space of the observed form, shape (K,), float32."""
+        return spaces.Box(
+            np.log10(self._low).astype(np.float32), np.log10(self._high).astype(np.float32)
+        )
+
+    def named(self, values: FloatArray) -> dict[str, float]:
+        """Values of shape (K,) as a plain dict by name."""
+        return {name: float(v) for name, v in zip(self.names, values, strict=True)}
+
+    def check(self, values: Mapping[str, float]) -> None:
+        """Validates named values.
+
+        Raises:
+            InvalidArgument: If a name is not in this space, or a value is not a finite
+                number within the bounds.
+        """
+        for name, value in values.items():
+            if name not in self.names:
+                raise unknown_name("hyperparameter", name, self.names)
+            low, high = HYPERPARAMETERS[name].bounds
+            number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+            if not number or not low <= value <= high:
+                raise InvalidArgument(
+                    f"hyperparameter {name!r} must be a number in [{low:g}, {high:g}], "
+                    f"got {value!r}"
+                )

@@ -1,0 +1,89 @@
+"""The three hyperparameters as they stand in the groups of a torch optimizer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from torch import nn, optim
+
+from atn_gym.errors import InvalidArgument
+
+_NOMINAL = "nominal_hyperparameters"
+_MAX_MOMENTUM = 0.999
+
+
+def make_optimizer(
+    optimizer: str | Callable[..., optim.Optimizer],
+    parameters: Iterable[nn.Parameter],
+    hyperparameters: Mapping[str, float],
+) -> optim.Optimizer:
+    """Makes the optimizer of a run.
+
+    Args:
+        optimizer: "sgd", "adamw", or a function from parameters to an optimizer.
+        parameters: What it updates.
+        hyperparameters: learning_rate, momentum and weight_decay.
+
+    Raises:
+        InvalidArgument: If its groups lack lr, weight_decay, or both momentum and betas.
+    """
+    if optimizer == "sgd":
+        made: optim.Optimizer = optim.SGD(parameters, lr=0.1, momentum=0.9, fused=True)
+    elif optimizer == "adamw":
+        made = optim.AdamW(parameters, fused=True)
+    else:
+        assert callable(optimizer)
+        made = optimizer(parameters)
+    for group in made.param_groups:
+        if not {"lr", "weight_decay"} <= group.keys() or not {"momentum", "betas"} & group.keys():
+            raise InvalidArgument(
+                "an optimizer must have groups with lr, weight_decay, and momentum or betas, "
+                f"got {type(made).__name__} with {', '.join(k for k in group if k != 'params')}"
+            )
+    set_nominal_hyperparameters(made, hyperparameters)
+    return made
+
+
+def set_nominal_hyperparameters(
+    optimizer: optim.Optimizer, hyperparameters: Mapping[str, float]
+) -> None:
+    """Sets what the controller chose, and makes it effective."""
+    for group in optimizer.param_groups:
+        group[_NOMINAL] = dict(hyperparameters)
+    set_effective_hyperparameters(optimizer, hyperparameters)
+
+
+def nominal_hyperparameters(optimizer: optim.Optimizer) -> dict[str, float]:
+    """What the controller chose: learning_rate, momentum and weight_decay."""
+    return dict(optimizer.param_groups[0][_NOMINAL])
+
+
+def set_effective_hyperparameters(
+    optimizer: optim.Optimizer, hyperparameters: Mapping[str, float]
+) -> None:
+    """Sets what the optimizer works with until the nominal values are set anew.
+
+    Args:
+        optimizer: The optimizer of a run.
+        hyperparameters: learning_rate, momentum (at most 0.999 takes effect) and
+            weight_decay in plain units.
+    """
+    momentum = min(hyperparameters["momentum"], _MAX_MOMENTUM)
+    for group in optimizer.param_groups:
+        group["lr"] = hyperparameters["learning_rate"]
+        group["weight_decay"] = hyperparameters["weight_decay"]
+        if "betas" in group:
+            group["betas"] = (momentum, *group["betas"][1:])
+        else:
+            group["momentum"] = momentum
+
+
+def effective_hyperparameters(optimizer: optim.Optimizer) -> dict[str, Any]:
+    """What the optimizer works with: learning_rate, momentum and weight_decay."""
+    group = optimizer.param_groups[0]
+    return {
+        "learning_rate": group["lr"],
+        "momentum": group["betas"][0] if "betas" in group else group["momentum"],
+        "weight_decay": group["weight_decay"],
+    }

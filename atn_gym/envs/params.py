@@ -1,0 +1,173 @@
+"""Arguments of an env, validated before any data is loaded."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from atn_gym import registration
+from atn_gym.envs.engines import ENGINES
+from atn_gym.envs.hyperparameters import HYPERPARAMETERS, HyperparameterSpace
+from atn_gym.envs.regimes import Mixture, Regime
+from atn_gym.envs.rewards import get_reward
+from atn_gym.envs.tasks import Task
+from atn_gym.errors import DeviceUnavailable, InvalidArgument, did_you_mean, unknown_name
+
+
+@dataclass(frozen=True)
+class TuningParams:
+    """What stays fixed for all episodes of an env; all values are JSON-safe.
+
+    Args:
+        task: Name of a registered task.
+        regime: Name of a registered regime.
+        trigger: Epochs trained before the regime sets in (int), or their share of the budget
+            (float in (0, 1)); 0.5 if None.
+        severity: Full strength of the regime in [0, 1]; the default of task and kind if None.
+        kind: Kind of the regime; its first if None.
+        profile: "abrupt", "gradual" or "recurring"; "abrupt" if None.
+        duration: Length of a gradual ramp in epochs.
+        period: Length of a recurring phase in epochs.
+        split: For `Mixture` alone: "train" or "test"; "train" if None.
+        num_epochs: Epoch budget T; that of the task if None.
+        train_size: Number of training samples; all if None.
+        batch_size: Samples in a mini-batch; that of the task if None.
+        window: Number of past epochs in an observation.
+        hyperparameters: Names of the K hyperparameters to control, in the order of the
+            action; all if None. The others keep their initial values.
+        reward: Name of the reward.
+        checkpoint_rollback: Adds an action component; above 0 it restores the best
+            checkpoint before the epoch. Divergence then does not end the run.
+        twin: Switches the regime off: its strength is 0 in every epoch.
+        engine: Training engine: "auto" or "torch".
+        device: Torch device, such as "cpu" or "cuda".
+        data_dir: Folder of downloaded data; `ATN_GYM_DATA`, else a user cache, if None.
+
+    Raises:
+        InvalidArgument: If an argument breaks its requirement.
+        DeviceUnavailable: If the device does not exist here.
+    """
+
+    task: str
+    regime: str
+    trigger: int | float | None = None
+    severity: float | None = None
+    kind: str | None = None
+    profile: str | None = None
+    duration: int = 5
+    period: int = 5
+    split: str | None = None
+    num_epochs: int | None = None
+    train_size: int | None = None
+    batch_size: int | None = None
+    window: int = 10
+    hyperparameters: Sequence[str] | None = None
+    reward: str = "log_loss"
+    checkpoint_rollback: bool = False
+    twin: bool = False
+    engine: str = "auto"
+    device: str = "cpu"
+    data_dir: str | None = None
+
+    @classmethod
+    def from_kwargs(cls, kwargs: Mapping[str, Any]) -> TuningParams:
+        """Builds the parameters from keywords, naming the nearest one for a typo."""
+        known = [f.name for f in dataclasses.fields(cls)]
+        for name in kwargs:
+            if name not in known:
+                raise InvalidArgument(f"unknown argument {name!r}; {did_you_mean(name, known)}")
+        return cls(**kwargs)
+
+    def __post_init__(self) -> None:
+        for name in ("num_epochs", "train_size", "batch_size"):
+            _check_positive_integer(name, getattr(self, name), optional=True)
+        _check_positive_integer("window", self.window)
+        for name in ("checkpoint_rollback", "twin"):
+            if not isinstance(getattr(self, name), bool):
+                raise InvalidArgument(f"{name} must be a bool, got {getattr(self, name)!r}")
+        if self.engine not in ENGINES:
+            raise unknown_name("engine", self.engine, ENGINES)
+        get_reward(self.reward)
+        self.make_space()
+        self.make_regime()
+        check_device(self.device)
+
+    def get_task(self) -> Task:
+        """The task, with the overrides of these parameters."""
+        task = registration.get_task(self.task)
+        overrides = {
+            name: getattr(self, name)
+            for name in ("num_epochs", "batch_size")
+            if getattr(self, name) is not None
+        }
+        return dataclasses.replace(task, **overrides)
+
+    def make_space(self) -> HyperparameterSpace:
+        """The K controlled hyperparameters."""
+        names = self.hyperparameters
+        return HyperparameterSpace(tuple(HYPERPARAMETERS) if names is None else names)
+
+    def make_regime(self) -> Regime | Mixture:
+        """The regime, from which each episode samples its instance."""
+        task = self.get_task()
+        regime = registration.get_regime(self.regime)
+        chosen = {
+            name: getattr(self, name)
+            for name in ("trigger", "severity", "kind", "profile")
+            if getattr(self, name) is not None
+        }
+        common = {
+            "duration": self.duration,
+            "period": self.period,
+            "num_epochs": task.num_epochs,
+            "active": not self.twin,
+        }
+        if issubclass(regime, Mixture):
+            if chosen:
+                raise InvalidArgument(
+                    f"Mixture draws {', '.join(chosen)} anew in every episode; to choose, make the "
+                    "env of one regime"
+                )
+            split = "train" if self.split is None else self.split
+            return regime(split=split, severities=task.severities, **common)
+        if self.split is not None:
+            raise InvalidArgument(f"split is an argument of Mixture alone, got {self.split!r}")
+        kind = chosen.get("kind", next(iter(regime.kinds)))
+        if kind in task.severities:
+            chosen.setdefault("severity", task.severities[kind])
+        return regime(**chosen, **common)
+
+
+def check_device(device: str) -> None:
+    """Checks that a torch device exists on this machine.
+
+    Raises:
+        InvalidArgument: If it is no device at all.
+        DeviceUnavailable: If this machine has none such.
+    """
+    try:
+        parsed = torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise InvalidArgument(
+            f"device must be a torch device such as 'cpu' or 'cuda', got {device!r}"
+        ) from error
+    if parsed.type == "cpu":
+        return
+    if parsed.type != "cuda":
+        raise InvalidArgument(f"device must be 'cpu' or 'cuda', got {device!r}")
+    if not torch.cuda.is_available() or (parsed.index or 0) >= torch.cuda.device_count():
+        raise DeviceUnavailable(
+            f"device={device!r} needs a CUDA GPU that torch can use, and this machine has "
+            f"{torch.cuda.device_count()}: use device='cpu'"
+        )
+
+
+def _check_positive_integer(name: str, value: object, optional: bool = False) -> None:
+    if optional and value is None:
+        return
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise InvalidArgument(f"{name} must be an integer >= 1, got {value!r}")

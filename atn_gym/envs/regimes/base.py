@@ -1,0 +1,161 @@
+"""What all regimes have in common: when they strike and how hard."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from atn_gym.errors import InvalidArgument, unknown_name
+
+if TYPE_CHECKING:
+    from torch import nn, optim
+
+    from atn_gym.envs.run_data import RunData
+
+PROFILES = ("abrupt", "gradual", "recurring")
+
+
+@dataclass(frozen=True)
+class Regime:
+    """A non-stationarity put on a run.
+
+    A subclass names its kinds, each with its default severity, and implements `apply`.
+
+    Args:
+        trigger: Epochs trained before the regime sets in: an int in [0, num_epochs), or a
+            float in (0, 1) that is a share of the budget, rounded down.
+        severity: Full strength, in [0, 1]; None takes the default of the kind.
+        seed: Seed of the regime's own draws, >= 0.
+        kind: One of `kinds`; None takes the first.
+        profile: "abrupt", "gradual" (a linear ramp over `duration` epochs) or "recurring"
+            (on for `period` epochs, off for as many, and so on).
+        duration: Length of a gradual ramp in epochs, >= 1.
+        period: Length of a recurring phase in epochs, >= 1.
+        num_epochs: Epoch budget of the run.
+        active: Whether it ever sets in. The twin of a run has it switched off.
+
+    Raises:
+        InvalidArgument: If an argument breaks its requirement.
+    """
+
+    kinds: ClassVar[Mapping[str, float]]
+
+    trigger: int | float = 0.5
+    severity: float | None = None
+    seed: int = 0
+    kind: str | None = None
+    profile: str = "abrupt"
+    duration: int = 5
+    period: int = 5
+    num_epochs: int = 30
+    active: bool = True
+
+    def __post_init__(self) -> None:
+        kind = next(iter(self.kinds)) if self.kind is None else self.kind
+        if kind not in self.kinds:
+            raise unknown_name(f"kind of {type(self).__name__}", kind, self.kinds)
+        if self.profile not in PROFILES:
+            raise unknown_name("profile", self.profile, PROFILES)
+        severity = self.kinds[kind] if self.severity is None else self.severity
+        if not _is_number(severity) or not 0 <= severity <= 1:
+            raise InvalidArgument(f"severity must be a number in [0, 1], got {severity!r}")
+        for name in ("duration", "period"):
+            length = getattr(self, name)
+            if not _is_integer(length) or length < 1:
+                raise InvalidArgument(f"{name} must be an integer >= 1, got {length!r}")
+        object.__setattr__(self, "kind", kind)
+        object.__setattr__(self, "severity", float(severity))
+        object.__setattr__(self, "trigger", _trigger_epoch(self.trigger, self.num_epochs))
+
+    @property
+    def shock_epoch(self) -> int | None:
+        """Epochs trained before the strength first exceeds zero; None if it never does."""
+        strikes = (e for e in range(self.num_epochs) if self.strength(e) > 0)
+        return next(strikes, None)
+
+    def strength(self, epoch: int) -> float:
+        """Strength in [0, severity] in the epoch that follows `epoch` trained ones."""
+        assert self.severity is not None
+        since = epoch - self.trigger
+        if since < 0 or not self.active:
+            return 0.0
+        if self.profile == "gradual":
+            return self.severity * min(1.0, (since + 1) / self.duration)
+        if self.profile == "recurring" and (since // self.period) % 2 == 1:
+            return 0.0
+        return self.severity
+
+    def apply(
+        self, epoch: int, model: nn.Module, data: RunData, optimizer: optim.Optimizer
+    ) -> None:
+        """Sets the state of a run before an epoch is trained.
+
+        It starts from clean originals and is idempotent: `data` has been cleared, and the
+        optimizer's groups hold the hyperparameters that the controller set, which
+        `nominal_hyperparameters` reads and `set_effective_hyperparameters` overrides for
+        this epoch.
+
+        Args:
+            epoch: Number of epochs trained so far.
+            model: The network of the run.
+            data: Its data, to be set for this epoch.
+            optimizer: Its optimizer.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must implement apply")
+
+    def sample(self, seed: int) -> Regime:
+        """The instance of one episode: this regime with draws of its own."""
+        return replace(self, seed=seed)
+
+    def switched_off(self) -> Self:
+        """The twin: the same regime, which never sets in."""
+        return replace(self, active=False)
+
+    def describe(self) -> dict[str, Any]:
+        """Plain values for infos and reports; -1 stands for a shock that never comes."""
+        shock = self.shock_epoch
+        return {
+            "regime": type(self).__name__,
+            "kind": self.kind,
+            "profile": self.profile,
+            "trigger": self.trigger,
+            "severity": self.severity,
+            "shock_epoch": -1 if shock is None else shock,
+        }
+
+
+@dataclass(frozen=True)
+class Stationary(Regime):
+    """Nothing ever changes: what a method does here beyond a good schedule is harm."""
+
+    kinds = {"none": 0.0}
+
+    def apply(
+        self, epoch: int, model: nn.Module, data: RunData, optimizer: optim.Optimizer
+    ) -> None:
+        """Leaves the run as it is."""
+
+    def strength(self, epoch: int) -> float:
+        """Always zero."""
+        return 0.0
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_integer(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _trigger_epoch(trigger: int | float, num_epochs: int) -> int:
+    if _is_integer(trigger) and 0 <= trigger < num_epochs:
+        return int(trigger)
+    if isinstance(trigger, float) and 0 < trigger < 1:
+        return int(trigger * num_epochs)
+    raise InvalidArgument(
+        f"trigger must be an integer in [0, {num_epochs - 1}], the epochs before the shock in a "
+        f"budget of {num_epochs}, or a share of the budget as a float in (0, 1), got {trigger!r}"
+    )

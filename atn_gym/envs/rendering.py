@@ -1,0 +1,129 @@
+"""Pictures of a run: losses, accuracies and hyperparameters over epochs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+RENDER_MODES = ("human", "rgb_array", "ansi")
+_SIZE_INCHES = (6.4, 7.2)
+_DPI = 100
+
+
+@dataclass(frozen=True, eq=False)
+class RunTrace:
+    """A run of e epochs so far.
+
+    Args:
+        title: Name of the env.
+        num_epochs: Epoch budget T.
+        signals: Observed losses (nats) and accuracies (shares) by name, each (e,).
+        hyperparameters: Values by name before and after each epoch, each (e + 1,).
+        shock_epoch: Epochs trained before the shock, once it has come; None before.
+        diverged: Whether the last epoch diverged.
+    """
+
+    title: str
+    num_epochs: int
+    signals: dict[str, NDArray[np.float64]]
+    hyperparameters: dict[str, NDArray[np.float64]]
+    shock_epoch: int | None
+    diverged: bool
+
+    @property
+    def epoch(self) -> int:
+        """Number of epochs trained."""
+        return len(self.signals["val_loss"])
+
+
+class Renderer:
+    """Draws traces; holds at most one window."""
+
+    def __init__(self) -> None:
+        self._window: Figure | None = None
+
+    def rgb_array(self, trace: RunTrace) -> NDArray[np.uint8]:
+        """The chart as an RGB array of shape (720, 640, 3)."""
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=_SIZE_INCHES, dpi=_DPI, layout="constrained")
+        canvas = FigureCanvasAgg(figure)
+        draw_trace(figure, trace)
+        canvas.draw()
+        return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+    def show(self, trace: RunTrace) -> None:
+        """Draws the chart into a window; without a display nothing is shown."""
+        from matplotlib import pyplot
+
+        if self._window is None:
+            self._window = pyplot.figure(figsize=_SIZE_INCHES, dpi=_DPI, layout="constrained")
+        self._window.clear()
+        draw_trace(self._window, trace)
+        self._window.canvas.draw()
+        if pyplot.get_backend().lower() != "agg":
+            self._window.show()
+        self._window.canvas.flush_events()
+
+    def ansi(self, trace: RunTrace) -> str:
+        """The newest epoch as one line of text."""
+        parts = [f"{trace.title} epoch {trace.epoch}/{trace.num_epochs}"]
+        if trace.epoch:
+            parts += [f"{name} {values[-1]:.4f}" for name, values in trace.signals.items()]
+        parts += [f"{name} {values[-1]:.3g}" for name, values in trace.hyperparameters.items()]
+        if trace.shock_epoch is not None:
+            parts.append(f"shock after epoch {trace.shock_epoch}")
+        if trace.diverged:
+            parts.append("diverged")
+        return "  ".join(parts) + "\n"
+
+    def close(self) -> None:
+        """Closes the window, if there is one."""
+        if self._window is not None:
+            from matplotlib import pyplot
+
+            pyplot.close(self._window)
+            self._window = None
+
+
+def draw_trace(figure: Figure, trace: RunTrace) -> None:
+    """Draws a run in three panels: losses, accuracies and hyperparameters.
+
+    Args:
+        figure: An empty figure.
+        trace: The run so far; the shock is marked once it has come.
+    """
+    losses, accuracies, settings = figure.subplots(3, 1, sharex=True)
+    figure.suptitle(f"{trace.title}, epoch {trace.epoch} of {trace.num_epochs}")
+    epochs = np.arange(1, trace.epoch + 1)
+    for axes, quantity in ((losses, "loss"), (accuracies, "accuracy")):
+        for split, color in (("train", "tab:gray"), ("val", "tab:blue")):
+            values = trace.signals[f"{split}_{quantity}"]
+            axes.plot(epochs, values, marker=".", color=color, label=split)
+        axes.set_ylabel("loss (nats)" if quantity == "loss" else quantity)
+    if trace.epoch:
+        losses.set_yscale("log")
+    accuracies.set_ylim(0, 1.02)
+    for name, values in trace.hyperparameters.items():
+        shown, label = (1 - values, f"1 - {name}") if name == "momentum" else (values, name)
+        settings.step(np.arange(trace.epoch + 1), shown, where="pre", label=label)
+    settings.set_yscale("log")
+    settings.set_ylabel("hyperparameters")
+    settings.set_xlabel("epochs trained")
+    settings.set_xlim(0, trace.num_epochs)
+    for axes in (losses, accuracies, settings):
+        _decorate(axes, trace)
+
+
+def _decorate(axes: Any, trace: RunTrace) -> None:
+    if trace.shock_epoch is not None:
+        axes.axvline(trace.shock_epoch, color="tab:red", linestyle="--", label="shock")
+    axes.grid(alpha=0.3)
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize="small")

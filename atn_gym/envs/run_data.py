@@ -1,0 +1,64 @@
+"""The data of one run as it stands in one epoch: the part of training that regimes set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from torch import Tensor
+
+from atn_gym.envs.datasets import Dataset, Transform
+
+
+@dataclass(eq=False)
+class RunData:
+    """What a run trains and is evaluated on; clean until a regime sets a field.
+
+    The trainer clears every field before each epoch, and `Regime.apply` then sets what
+    holds in that epoch. Tensors are replaced, never written to: runs share them.
+
+    Args:
+        clean: The data set, shared by all runs.
+        train_labels: Training labels in place of the clean ones, int64 (N,).
+        transform: Shift of the inputs of every split.
+        pools: Indices (int64) of the samples in use, by the name of the split.
+        observation_noise: Standard deviation of the logarithm of the observed losses.
+        loss_noise: The same of a factor of mean 1 on every mini-batch's loss.
+        gradient_noise: Standard deviation of noise added to every mini-batch's gradient, in
+            units of the root mean square of that gradient.
+    """
+
+    clean: Dataset
+    train_labels: Tensor | None = None
+    transform: Transform | None = None
+    pools: dict[str, Tensor] = field(default_factory=dict)
+    observation_noise: float = 0.0
+    loss_noise: float = 0.0
+    gradient_noise: float = 0.0
+
+    def clear(self) -> None:
+        """Goes back to clean data."""
+        self.__init__(self.clean)  # type: ignore[misc]
+
+    def inputs(self, split: str) -> Tensor:
+        """Inputs of a split as they stand, float32 (N, C, H, W)."""
+        if self.transform is None:
+            return self.clean.split(split).inputs
+        return self.clean.transformed(self.transform, split)
+
+    def labels(self, split: str) -> Tensor:
+        """Labels of a split as they stand, int64 (N,)."""
+        if split == "train" and self.train_labels is not None:
+            return self.train_labels
+        return self.clean.split(split).labels
+
+    def get_state(self) -> dict[str, Any]:
+        """The fields that a regime has set, without the data set itself."""
+        state = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "clean"}
+        return {**state, "pools": dict(self.pools)}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Goes back to a state that `get_state` returned."""
+        for name, value in state.items():
+            setattr(self, name, value)
+        self.pools = dict(state["pools"])

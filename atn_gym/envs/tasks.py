@@ -1,0 +1,92 @@
+"""Tasks: what is trained, from which initial hyperparameters, for how many epochs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from atn_gym.envs.datasets import load_digits, load_fashion_mnist, load_mnist
+from atn_gym.envs.hyperparameters import HYPERPARAMETERS, HyperparameterSpace
+from atn_gym.envs.networks import SmallCnn
+from atn_gym.errors import InvalidArgument, unknown_name
+
+if TYPE_CHECKING:
+    import torch
+
+    from atn_gym.envs.datasets import Dataset
+
+OPTIMIZERS = ("sgd", "adamw")
+
+
+def _no_overrides() -> Mapping[str, Any]:
+    return MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Task:
+    """A training problem.
+
+    Args:
+        dataset: Function from a data folder (or None) to a `Dataset`.
+        initial: Initial hyperparameters by name. Of several sets, the seed of a run draws one.
+        num_epochs: Epoch budget T of a run, >= 1.
+        batch_size: Samples in a mini-batch.
+        network: Called with `input_shape`, `num_classes` and `network_kwargs`; returns the
+            module to train, whose forward maps (N, C, H, W) to logits (N, num_classes).
+        network_kwargs: Further arguments of the network, such as widths.
+        optimizer: "sgd" or "adamw" (momentum is then beta1), or a function from parameters
+            to a `torch.optim.Optimizer` whose groups know lr, weight_decay, and momentum or
+            betas.
+        severities: Severity by regime kind where the regime's own default does not suit.
+
+    Raises:
+        InvalidArgument: If a field breaks its requirement.
+    """
+
+    dataset: Callable[..., Dataset]
+    initial: tuple[Mapping[str, float], ...]
+    num_epochs: int
+    batch_size: int = 64
+    network: Callable[..., torch.nn.Module] = SmallCnn
+    network_kwargs: Mapping[str, Any] = field(default_factory=_no_overrides)
+    optimizer: str | Callable[..., torch.optim.Optimizer] = "sgd"
+    severities: Mapping[str, float] = field(default_factory=_no_overrides)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.optimizer, str) and self.optimizer not in OPTIMIZERS:
+            raise unknown_name("optimizer", self.optimizer, OPTIMIZERS)
+        for number in ("num_epochs", "batch_size"):
+            if getattr(self, number) < 1:
+                raise InvalidArgument(f"{number} must be >= 1, got {getattr(self, number)!r}")
+        if not self.initial:
+            raise InvalidArgument("initial must hold at least one set of hyperparameters")
+        for values in self.initial:
+            if set(values) != set(HYPERPARAMETERS):
+                raise InvalidArgument(
+                    f"initial hyperparameters must be exactly {', '.join(HYPERPARAMETERS)}, "
+                    f"got {', '.join(values)}"
+                )
+            HyperparameterSpace().check(values)
+
+
+MNIST_CNN = Task(
+    dataset=load_mnist,
+    initial=({"learning_rate": 0.02, "momentum": 0.9, "weight_decay": 1e-4},),
+    num_epochs=20,
+)
+FASHION_CNN = replace(MNIST_CNN, dataset=load_fashion_mnist)
+DIGITS_CNN = Task(
+    dataset=load_digits,
+    initial=({"learning_rate": 0.05, "momentum": 0.9, "weight_decay": 1e-4},),
+    num_epochs=30,
+    network_kwargs=MappingProxyType({"hidden": 32}),
+)
+
+_TOO_LOW = {"learning_rate": 1e-4, "momentum": 0.0, "weight_decay": 1e-2}
+_TOO_HIGH = {"learning_rate": 0.1, "momentum": 0.9, "weight_decay": 1e-4}
+
+MNIST_CNN_POOR_INIT = replace(MNIST_CNN, initial=(_TOO_LOW, _TOO_HIGH))
+FASHION_CNN_POOR_INIT = replace(FASHION_CNN, initial=(_TOO_LOW, _TOO_HIGH))
+DIGITS_CNN_POOR_INIT = replace(DIGITS_CNN, initial=(_TOO_LOW, _TOO_HIGH))

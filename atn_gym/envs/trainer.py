@@ -1,0 +1,272 @@
+"""R independent training runs of one task, advanced together by one epoch."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from atn_gym.envs.datasets import Dataset
+from atn_gym.envs.engines import Engine, EpochPlan, EvaluationPlan, TorchEngine
+from atn_gym.envs.optimizers import set_nominal_hyperparameters
+from atn_gym.envs.randomness import Stream, generator, integer_seed
+from atn_gym.envs.regimes import Regime
+from atn_gym.envs.run_data import RunData
+from atn_gym.envs.tasks import Task
+from atn_gym.errors import InvalidArgument
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class EpochMetrics:
+    """What one epoch of n runs gave; every array has shape (n,).
+
+    Losses are means in nats and may be non-finite; accuracies are shares.
+
+    Args:
+        train_loss: Clean mean loss of the mini-batches.
+        train_accuracy: Share of right answers while training.
+        val_loss: Clean validation loss after the epoch.
+        val_accuracy: Validation accuracy after the epoch.
+        observed_train_loss: Training loss as a controller sees it.
+        observed_val_loss: Validation loss as a controller sees it.
+        strength: Strength of the regime in the epoch.
+        finite: Whether every loss and every parameter is finite.
+        flops: Floating-point operations spent on training and evaluation.
+    """
+
+    train_loss: FloatArray
+    train_accuracy: FloatArray
+    val_loss: FloatArray
+    val_accuracy: FloatArray
+    observed_train_loss: FloatArray
+    observed_val_loss: FloatArray
+    strength: FloatArray
+    finite: NDArray[np.bool_]
+    flops: NDArray[np.int64]
+
+
+@dataclass(eq=False)
+class _Run:
+    seed: int
+    regime: Regime
+    data: RunData
+    epoch: int = 0
+
+
+class Trainer:
+    """Holds R runs: weights, optimizer, seed, regime and data of each.
+
+    Args:
+        task: What is trained.
+        dataset: Its data, on the device.
+        num_runs: Number of runs R.
+        batch_size: Samples in a mini-batch.
+        device: Where to train.
+
+    Raises:
+        InvalidArgument: If a mini-batch is larger than the training split.
+    """
+
+    def __init__(
+        self, task: Task, dataset: Dataset, num_runs: int, batch_size: int, device: str = "cpu"
+    ) -> None:
+        if batch_size > len(dataset.train):
+            raise InvalidArgument(
+                f"batch_size must be at most the {len(dataset.train)} training samples, "
+                f"got {batch_size}"
+            )
+        self.task = task
+        self.dataset = dataset
+        self.batch_size = batch_size
+        self.steps_per_epoch = len(dataset.train) // batch_size
+        self._device = torch.device(device)
+        self._engine: Engine = TorchEngine(
+            num_runs, self._make_model, task.optimizer, self._device
+        )
+        self._runs: list[_Run | None] = [None] * num_runs
+
+    def _make_model(self) -> nn.Module:
+        return self.task.network(
+            self.dataset.input_shape, self.dataset.num_classes, **self.task.network_kwargs
+        )
+
+    def reset(
+        self, run: int, seed: int, regime: Regime, hyperparameters: dict[str, float]
+    ) -> None:
+        """Begins a run: initial weights from the seed, a fresh optimizer, clean data."""
+        self._engine.reset(run, integer_seed(seed, Stream.WEIGHTS), hyperparameters)
+        self._runs[run] = _Run(seed, regime, RunData(self.dataset))
+
+    def _run(self, run: int) -> _Run:
+        state = self._runs[run]
+        assert state is not None, f"run {run} must be reset first"
+        return state
+
+    def train(
+        self, runs: Sequence[int], hyperparameters: Sequence[dict[str, float]]
+    ) -> EpochMetrics:
+        """Advances n runs by one epoch and evaluates each on the validation split.
+
+        Args:
+            runs: Indices of the runs, each once.
+            hyperparameters: learning_rate, momentum and weight_decay of each run.
+
+        Returns:
+            Metrics with a leading axis of n.
+        """
+        for run, values in zip(runs, hyperparameters, strict=True):
+            self._apply_regime(run, values)
+        states = [self._run(r) for r in runs]
+        trained = self._engine.train(runs, [self._epoch_plan(s) for s in states])
+        evaluations = [self._evaluation_plan(s, "validation") for s in states]
+        val_loss, val_accuracy = self._engine.evaluate(runs, evaluations)
+        train_factor, val_factor = np.array([_observation_factors(s) for s in states]).T
+        metrics = EpochMetrics(
+            train_loss=trained.loss,
+            train_accuracy=trained.accuracy,
+            val_loss=val_loss,
+            val_accuracy=val_accuracy,
+            observed_train_loss=trained.scaled_loss * train_factor,
+            observed_val_loss=val_loss * val_factor,
+            strength=np.array([s.regime.strength(s.epoch) for s in states]),
+            finite=trained.finite & np.isfinite(val_loss),
+            flops=np.array([self._flops(len(plan.labels)) for plan in evaluations]),
+        )
+        for state in states:
+            state.epoch += 1
+        return metrics
+
+    def _apply_regime(self, run: int, hyperparameters: dict[str, float]) -> None:
+        state = self._run(run)
+        optimizer = self._engine.optimizer(run)
+        state.data.clear()
+        set_nominal_hyperparameters(optimizer, hyperparameters)
+        state.regime.apply(state.epoch, self._engine.model(run), state.data, optimizer)
+        for split, pool in state.data.pools.items():
+            if not len(pool):
+                raise InvalidArgument(
+                    f"{type(state.regime).__name__} must leave at least one sample in use, but "
+                    f"the pool of the {split} split is empty at epoch {state.epoch}"
+                )
+
+    def _epoch_plan(self, state: _Run) -> EpochPlan:
+        data, address = state.data, (state.seed, state.epoch)
+        order = batch_order(
+            data.pools.get("train"),
+            len(self.dataset.train),
+            (self.steps_per_epoch, self.batch_size),
+            generator(state.seed, Stream.ORDER, state.epoch),
+        )
+        return EpochPlan(
+            inputs=data.inputs("train"),
+            labels=data.labels("train"),
+            order=order.to(self._device),
+            loss_scale=self._loss_scale(state),
+            gradient_noise=data.gradient_noise,
+            gradient_noise_seed=integer_seed(address[0], Stream.GRADIENT_NOISE, address[1]),
+            module_seed=integer_seed(address[0], Stream.MODULE, address[1]),
+        )
+
+    def _loss_scale(self, state: _Run) -> Tensor | None:
+        noise = state.data.loss_noise
+        if noise == 0:
+            return None
+        draws = generator(state.seed, Stream.NOISE, state.epoch)
+        scale = np.exp(noise * draws.standard_normal(self.steps_per_epoch) - noise**2 / 2)
+        return torch.from_numpy(scale).float().to(self._device)
+
+    def _evaluation_plan(self, state: _Run, split: str) -> EvaluationPlan:
+        inputs, labels = state.data.inputs(split), state.data.labels(split)
+        pool = state.data.pools.get(split)
+        return (
+            EvaluationPlan(inputs, labels)
+            if pool is None
+            else EvaluationPlan(inputs[pool], labels[pool])
+        )
+
+    def _flops(self, evaluated: int) -> int:
+        batch, sample = self._flop_counts
+        return batch * self.steps_per_epoch + sample * evaluated
+
+    @functools.cached_property
+    def _flop_counts(self) -> tuple[int, int]:
+        """Operations to train one mini-batch and to evaluate one sample."""
+        with torch.random.fork_rng(devices=[]):
+            model = self._make_model()
+        inputs = self.dataset.train.inputs[: self.batch_size].cpu()
+        with FlopCounterMode(display=False) as training:
+            model(inputs).sum().backward()
+        with torch.no_grad(), FlopCounterMode(display=False) as evaluation:
+            model.eval()(inputs)
+        return training.get_total_flops(), evaluation.get_total_flops() // len(inputs)
+
+    def evaluate_test(self, run: int) -> tuple[float, float]:
+        """Loss and accuracy of a run on the test split, under the data of its last epoch."""
+        plan = self._evaluation_plan(self._run(run), "test")
+        loss, accuracy = self._engine.evaluate([run], [plan])
+        return float(loss[0]), float(accuracy[0])
+
+    def get_checkpoint(self, run: int) -> dict[str, Any]:
+        """Copies weights and optimizer state alone."""
+        return self._engine.get_state(run)
+
+    def set_checkpoint(self, run: int, checkpoint: dict[str, Any]) -> None:
+        """Restores weights and optimizer state alone."""
+        self._engine.set_state(run, checkpoint)
+
+    def get_state(self, run: int) -> dict[str, Any]:
+        """Captures a run bit-exactly, without the data set itself."""
+        state = self._run(run)
+        return {
+            "seed": state.seed,
+            "epoch": state.epoch,
+            "regime": state.regime,
+            "data": state.data.get_state(),
+            "engine": self._engine.get_state(run),
+        }
+
+    def set_state(self, run: int, state: dict[str, Any]) -> None:
+        """Puts a run into a state that `get_state` returned, of this or another slot."""
+        data = RunData(self.dataset)
+        data.set_state(state["data"])
+        self._runs[run] = _Run(state["seed"], state["regime"], data, state["epoch"])
+        initial = {"learning_rate": 0.0, "momentum": 0.0, "weight_decay": 0.0}
+        self._engine.reset(run, 0, initial)
+        self._engine.set_state(run, state["engine"])
+
+
+def _observation_factors(state: _Run) -> FloatArray:
+    """Factors on the observed training and validation loss of the epoch, shape (2,)."""
+    noise = state.data.observation_noise
+    draws = generator(state.seed, Stream.NOISE, state.epoch) if noise else None
+    return np.ones(2) if draws is None else np.exp(noise * draws.standard_normal(2))
+
+
+def batch_order(
+    pool: Tensor | None, num_samples: int, shape: tuple[int, int], draws: np.random.Generator
+) -> Tensor:
+    """Draws the samples of an epoch without replacement, cycling through a small pool.
+
+    Args:
+        pool: Indices of the samples to draw from; all if None.
+        num_samples: Number of samples N.
+        shape: Mini-batches in an epoch and samples in each.
+        draws: Source of randomness.
+
+    Returns:
+        Sample indices, int64 tensor of the shape (steps, batch).
+    """
+    size = num_samples if pool is None else len(pool)
+    needed = shape[0] * shape[1]
+    rounds = [draws.permutation(size) for _ in range(-(-needed // size))]
+    order = torch.from_numpy(np.concatenate(rounds)[:needed].reshape(shape))
+    return order if pool is None else pool.cpu()[order]

@@ -1,0 +1,60 @@
+"""The errors that the package raises on purpose.
+
+Each message says what is required, what was received and what to do about it.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class AtnGymError(Exception):
+    """Base of every error that the package raises on purpose."""
+
+
+class InvalidArgument(AtnGymError, ValueError):
+    """A value that a caller passed in breaks a stated requirement."""
+
+
+class DataUnavailable(AtnGymError, RuntimeError):
+    """A data set is neither on disk nor can it be fetched."""
+
+
+class DependencyUnavailable(AtnGymError, ImportError):
+    """A library that the requested feature needs does not import."""
+
+
+class DeviceUnavailable(AtnGymError, RuntimeError):
+    """The requested compute device does not exist on this machine."""
+
+
+class EpisodeStateError(AtnGymError, RuntimeError):
+    """A call came at a moment of the episode at which it has no meaning."""
+
+
+def did_you_mean(name: object, choices: Iterable[str]) -> str:
+    """Lists the valid choices and points at the closest one.
+
+    Args:
+        name: What the caller wrote.
+        choices: The valid names.
+
+    Returns:
+        A sentence such as ``"did you mean 'label_noise'? Valid: contrast, label_noise"``.
+    """
+    choices = list(choices)
+    near = difflib.get_close_matches(str(name), choices, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return f"{hint}Valid: {', '.join(choices)}"
+
+
+def unknown_name(what: str, name: object, choices: Iterable[str]) -> InvalidArgument:
+    """Builds the error for a name that is not among the known ones.
+
+    Args:
+        what: The kind of thing that was named, such as ``"regime kind"``.
+        name: What the caller wrote.
+        choices: The valid names.
+    """
+    return InvalidArgument(f"unknown {what} {name!r}; {did_you_mean(name, choices)}")

@@ -1,0 +1,1 @@
+"""Evaluation: running policies on envs, metrics, and the store of results."""
