@@ -1,0 +1,123 @@
+"""Observations for function approximators: one flat, normalised vector."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from gymnasium.utils import RecordConstructorArgs
+from gymnasium.vector import VectorEnv, VectorWrapper
+from gymnasium.vector.utils import batch_space
+from numpy.typing import NDArray
+
+from atn_gym.envs.episodes import SIGNALS, Observation
+from atn_gym.envs.rewards import log_score
+from atn_gym.errors import InvalidArgument
+
+Flat = NDArray[np.float32]
+
+
+class _Flattening:
+    """Maps Dict observations to flat ones, in [-1, 1] each.
+
+    The order is `SIGNALS`, each a window, newest last, then hyperparameters, then
+    progress. Losses become `log_score` (0 at chance, 1 at a hundredth of it), accuracies
+    2 a - 1, hyperparameters their place between the bounds, progress 2 p - 1.
+    """
+
+    def __init__(self, space: spaces.Space[Any]) -> None:
+        names = {*SIGNALS, "hyperparameters", "progress"}
+        if not isinstance(space, spaces.Dict) or set(space.keys()) != names:
+            raise InvalidArgument(
+                f"the observation space must be a Dict of {', '.join(sorted(names))}, as "
+                f"TuningEnv has it, got {space}"
+            )
+        bounds = space["hyperparameters"]
+        losses = space["val_loss"]
+        assert isinstance(bounds, spaces.Box)
+        assert isinstance(losses, spaces.Box)
+        self._low, self._high = bounds.low, bounds.high
+        # Losses are bounded by 5 ln C.
+        self._num_classes = float(np.exp(np.float64(losses.high[0]) / 5))
+        size = sum(int(np.prod(box.shape or ())) for box in space.values())
+        self.space = spaces.Box(-1, 1, (size,), np.float32)
+
+    def __call__(self, observation: Observation) -> Flat:
+        """Maps entries of shape (..., n) to an array of shape (..., size)."""
+        parts = [self._signal(name, observation[name]) for name in SIGNALS]
+        values = (observation["hyperparameters"] - self._low) / (self._high - self._low)
+        parts += [2 * values - 1, 2 * observation["progress"] - 1]
+        flat = np.concatenate(parts, axis=-1, dtype=np.float64)
+        return np.clip(flat, -1, 1).astype(np.float32)
+
+    def _signal(self, name: str, values: NDArray[np.float32]) -> NDArray[np.floating[Any]]:
+        if name.endswith("accuracy"):
+            return 2 * values - 1
+        return log_score(values.astype(np.float64), self._num_classes)
+
+
+class FlatObservation(
+    gymnasium.ObservationWrapper[Flat, NDArray[np.float32], Observation], RecordConstructorArgs
+):
+    """Gives a `TuningEnv` one flat observation `Box(-1, 1, (4 window + K + 1,), float32)`.
+
+    The order is train_loss, train_accuracy, val_loss, val_accuracy, each a window with the
+    newest last, then hyperparameters, then progress. Losses become
+    clip(ln(ln C / L) / ln 100, -1, 1), accuracies 2 a - 1, hyperparameters their place
+    between the bounds as -1 to 1, progress 2 p - 1.
+
+    Args:
+        env: A `TuningEnv`, wrapped or not.
+
+    Raises:
+        InvalidArgument: If the observation space is another one.
+    """
+
+    def __init__(self, env: gymnasium.Env[Observation, NDArray[np.float32]]) -> None:
+        RecordConstructorArgs.__init__(self)
+        gymnasium.ObservationWrapper.__init__(self, env)
+        self._flatten = _Flattening(env.observation_space)
+        self.observation_space = self._flatten.space
+
+    def observation(self, observation: Observation) -> Flat:
+        """Flattens one observation."""
+        return self._flatten(observation)
+
+
+class VectorFlatObservation(
+    VectorWrapper[Flat, NDArray[np.float32], Observation, NDArray[np.float32], NDArray[Any]]
+):
+    """`FlatObservation` for a `TuningVectorEnv`, in every autoreset mode.
+
+    Args:
+        env: A `TuningVectorEnv`, wrapped or not.
+
+    Raises:
+        InvalidArgument: If the observation space is another one.
+    """
+
+    def __init__(self, env: VectorEnv[Observation, NDArray[np.float32], NDArray[Any]]) -> None:
+        super().__init__(env)
+        self._flatten = _Flattening(env.single_observation_space)
+        self.single_observation_space = self._flatten.space
+        self.observation_space = batch_space(self._flatten.space, self.num_envs)
+
+    def reset(
+        self, *, seed: Any = None, options: dict[str, Any] | None = None
+    ) -> tuple[Flat, dict[str, Any]]:
+        """Begins runs as the wrapped env does."""
+        observation, infos = self.env.reset(seed=seed, options=options)
+        return self._flatten(observation), infos
+
+    def step(
+        self, actions: NDArray[np.float32]
+    ) -> tuple[Flat, NDArray[Any], NDArray[Any], NDArray[Any], dict[str, Any]]:
+        """Advances all runs; in SAME_STEP mode `final_obs` is flattened too."""
+        observation, rewards, terminations, truncations, infos = self.env.step(actions)
+        if "final_obs" in infos:
+            finals = infos["final_obs"]
+            for run in np.flatnonzero(infos["_final_obs"]):
+                finals[run] = self._flatten(finals[run])
+        return self._flatten(observation), rewards, terminations, truncations, infos
