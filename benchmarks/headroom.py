@@ -16,6 +16,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 from gymnasium.vector import AutoresetMode
+from numpy.typing import NDArray
 
 import atn_gym
 from atn_gym import registration
@@ -37,10 +38,12 @@ CHANGES = {
 }
 """Total changes in decades of learning rate, 1 - momentum and weight decay."""
 
+FloatArray = NDArray[np.float64]
+
 _STEP = np.array([1.0, 0.5, 1.0])
 
 
-def branch(env_id: str, seed: int, kwargs: dict[str, Any]) -> tuple[float, np.ndarray, np.ndarray]:
+def branch(env_id: str, seed: int, kwargs: dict[str, Any]) -> tuple[float, FloatArray, int]:
     """Trains one seed to the shock, and every change of the table from there.
 
     Returns:
@@ -74,12 +77,10 @@ def branch(env_id: str, seed: int, kwargs: dict[str, Any]) -> tuple[float, np.nd
 
 def report(env_id: str, label: str, seeds: int, kwargs: dict[str, Any]) -> str:
     """One row of the table: means over the seeds."""
-    before, after = [], []
-    for seed in range(seeds):
-        loss, losses, classes = branch(env_id, seed, kwargs)
-        before.append(loss)
-        after.append(losses)
-    losses = np.array(after)
+    branches = [branch(env_id, seed, kwargs) for seed in range(seeds)]
+    before = [loss for loss, _, _ in branches]
+    losses = np.array([after for _, after, _ in branches])
+    classes = branches[0][2]
     scores = log_score(losses, classes).mean(axis=(0, 2))
     linear = (1 - losses / np.log(classes)).mean(axis=(0, 2))
     best = int(scores.argmax())

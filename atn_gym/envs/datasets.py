@@ -120,8 +120,8 @@ class Dataset:
 
     def to(self, device: torch.device) -> Dataset:
         """The same data set on another device."""
-        splits = (self.split(name).to(device) for name in SPLITS)
-        return Dataset(*splits, num_classes=self.num_classes)
+        train, validation, test = (self.split(name).to(device) for name in SPLITS)
+        return Dataset(train, validation, test, self.num_classes)
 
     def with_train_size(self, size: int) -> Dataset:
         """The same data set with the first `size` training samples alone.
@@ -167,8 +167,8 @@ def load_digits(data_dir: str | os.PathLike[str] | None = None) -> Dataset:
     )
     inputs = _standardised(*map(torch.from_numpy, (train_images, val_images, test_images)))
     targets = [torch.from_numpy(y) for y in (train_labels, val_labels, test_labels)]
-    train, validation, test = map(Split, inputs, targets)
-    return Dataset(train, validation, test, num_classes=10)
+    splits = [Split(*pair) for pair in zip(inputs, targets, strict=True)]
+    return Dataset(splits[0], splits[1], splits[2], num_classes=10)
 
 
 def load_mnist(data_dir: str | os.PathLike[str] | None = None) -> Dataset:
@@ -198,9 +198,10 @@ def _load_torchvision(name: str, root: Path) -> Dataset:
         train = source(root=root, train=True, download=True)
         test = source(root=root, train=False, download=True)
     except (RuntimeError, OSError, ValueError, EOFError) as error:
+        reason = str(error).partition("\n")[0].rstrip(":")
         raise DataUnavailable(
             f"{name} must lie in the folder {root / name / 'raw'} or be downloadable, but it "
-            f"does not and the download failed ({error}). Set {DATA_VARIABLE} or data_dir= to "
+            f"does not and the download failed ({reason}). Set {DATA_VARIABLE} or data_dir= to "
             f"the folder that holds {name}/raw, or use a DigitsCnn env, which needs no download"
         ) from error
     if len(train.data) <= _VALIDATION_IMAGES:
@@ -213,8 +214,8 @@ def _load_torchvision(name: str, root: Path) -> Dataset:
     images = (train.data[kept], train.data[held_out], test.data)
     inputs = _standardised(*(split.unsqueeze(1) for split in images))
     targets = (train.targets[kept], train.targets[held_out], test.targets)
-    splits = map(Split, inputs, targets)
-    return Dataset(*splits, num_classes=len(train.classes))
+    splits = [Split(*pair) for pair in zip(inputs, targets, strict=True)]
+    return Dataset(splits[0], splits[1], splits[2], len(train.classes))
 
 
 def _torchvision_datasets() -> Any:

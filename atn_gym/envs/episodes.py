@@ -94,7 +94,9 @@ class Episodes:
         self.num_epochs = self.task.num_epochs
         self.steps_per_epoch = self._trainer.steps_per_epoch
         self._chance = (float(np.log(self.num_classes)), 1 / self.num_classes)
-        self.observation_space = self._make_observation_space()
+        # In the order in which spaces.Dict sorts its keys.
+        self._boxes = dict(sorted(self._observation_boxes().items()))
+        self.observation_space = spaces.Dict(dict[str, spaces.Space[Any]](self._boxes))
         self.action_space = spaces.Box(
             -1, 1, (len(self.hyperparameters) + params.checkpoint_rollback,), np.float32
         )
@@ -104,20 +106,18 @@ class Episodes:
         """Largest observed loss, 5 ln C; also the loss that stands for divergence."""
         return 5 * self._chance[0]
 
-    def _make_observation_space(self) -> spaces.Dict:
+    def _observation_boxes(self) -> dict[str, spaces.Box]:
         shape = (self.params.window,)
         loss = spaces.Box(0, np.float32(self.max_loss), shape, np.float32)
         accuracy = spaces.Box(0, 1, shape, np.float32)
-        return spaces.Dict(
-            {
-                "train_loss": loss,
-                "train_accuracy": accuracy,
-                "val_loss": loss,
-                "val_accuracy": accuracy,
-                "hyperparameters": self.hyperparameters.log10_box(),
-                "progress": spaces.Box(0, 1, (1,), np.float32),
-            }
-        )
+        return {
+            "train_loss": loss,
+            "train_accuracy": accuracy,
+            "val_loss": loss,
+            "val_accuracy": accuracy,
+            "hyperparameters": self.hyperparameters.log10_box(),
+            "progress": spaces.Box(0, 1, (1,), np.float32),
+        }
 
     def state(self, run: int) -> EpisodeState:
         """State of an episode.
@@ -289,8 +289,8 @@ class Episodes:
             "progress": np.array([[s.epoch / self.num_epochs] for s in states]),
         }
         return {
-            name: np.clip(np.float32(raw[name]), box.low, box.high)  # type: ignore[attr-defined]
-            for name, box in self.observation_space.items()
+            name: np.clip(raw[name].astype(np.float32), box.low, box.high)
+            for name, box in self._boxes.items()
         }
 
     def info(self, run: int) -> dict[str, Any]:

@@ -40,4 +40,5 @@ class SmallCnn(nn.Module):
         """Maps inputs (N, C, H, W) to logits (N, num_classes)."""
         features = F.max_pool2d(F.relu(self.conv1(inputs)), 2)
         features = F.max_pool2d(F.relu(self.conv2(features)), 2)
-        return self.linear2(F.relu(self.linear1(features.flatten(1))))
+        logits: Tensor = self.linear2(F.relu(self.linear1(features.flatten(1))))
+        return logits

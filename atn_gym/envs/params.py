@@ -120,7 +120,7 @@ class TuningParams:
             for name in ("trigger", "severity", "kind", "profile")
             if getattr(self, name) is not None
         }
-        common = {
+        common: dict[str, Any] = {
             "duration": self.duration,
             "period": self.period,
             "num_epochs": task.num_epochs,

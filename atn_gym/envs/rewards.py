@@ -40,7 +40,7 @@ class EpochOutcome:
 Reward = Callable[[EpochOutcome], FloatArray]
 
 
-def log_score(val_loss: FloatArray, num_classes: int) -> FloatArray:
+def log_score(val_loss: FloatArray, num_classes: float) -> FloatArray:
     """Scores a loss on a logarithmic scale: clip(ln(ln C / L) / ln 100, -1, 1).
 
     Args:
@@ -56,7 +56,8 @@ def log_score(val_loss: FloatArray, num_classes: int) -> FloatArray:
     """
     tiny = np.finfo(np.float64).tiny
     ratio = np.log(num_classes) / np.maximum(val_loss, tiny)
-    return np.clip(np.log(ratio) / np.log(100), -1, 1)
+    score: FloatArray = np.clip(np.log(ratio) / np.log(100), -1, 1)
+    return score
 
 
 def log_loss(outcome: EpochOutcome) -> FloatArray:
@@ -66,7 +67,8 @@ def log_loss(outcome: EpochOutcome) -> FloatArray:
 
 def linear(outcome: EpochOutcome) -> FloatArray:
     """1 - L / ln C: 0 at chance, 1 at a loss of zero, clipped below at -1."""
-    return np.maximum(1 - outcome.val_loss / np.log(outcome.num_classes), -1)
+    score: FloatArray = np.maximum(1 - outcome.val_loss / np.log(outcome.num_classes), -1)
+    return score
 
 
 def improvement(outcome: EpochOutcome) -> FloatArray:

@@ -89,7 +89,7 @@ class TuningEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
             raise unknown_name("render_mode", render_mode, RENDER_MODES)
         self.render_mode = render_mode
         self.episodes = Episodes(TuningParams.from_kwargs(params), num_runs=1)
-        self.observation_space = self.episodes.observation_space
+        self.observation_space = self.episodes.observation_space  # type: ignore[assignment]
         self.action_space = self.episodes.action_space
         self._renderer = Renderer()
 
@@ -142,7 +142,7 @@ class TuningEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         if self.render_mode == "human":
             self._renderer.show(self.episodes.trace(0))
 
-    def render(self) -> NDArray[np.uint8] | str | None:  # type: ignore[override]
+    def render(self) -> NDArray[np.uint8] | str | None:
         """Draws the run so far as `render_mode` asks: an RGB array, a text or a window."""
         if self.render_mode == "rgb_array":
             return self._renderer.rgb_array(self.episodes.trace(0))

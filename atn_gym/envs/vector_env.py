@@ -69,7 +69,7 @@ class TuningVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[Any]])
         self._generators: list[np.random.Generator | None] = [None] * num_envs
         self._renderer = Renderer()
 
-    def reset(  # type: ignore[override]
+    def reset(
         self,
         *,
         seed: int | Sequence[int | None] | None = None,

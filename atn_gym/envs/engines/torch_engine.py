@@ -163,7 +163,7 @@ def _global_generator_seeded(seed: int, device: torch.device) -> Iterator[None]:
     Modules draw from the global generator and take no other.
     """
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.random.default_generator.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         if device.type == "cuda":
             torch.cuda.manual_seed(seed)
         yield

@@ -115,5 +115,5 @@ class DataShift(Regime):
         draws = generator(self.seed, Stream.REGIME)
         threshold = draws.random(len(labels))
         offset = draws.integers(1, data.clean.num_classes, len(labels))
-        offset = torch.from_numpy(np.where(threshold < strength, offset, 0)).to(labels.device)
-        return (labels + offset) % data.clean.num_classes
+        moves = torch.from_numpy(np.where(threshold < strength, offset, 0)).to(labels.device)
+        return (labels + moves) % data.clean.num_classes

@@ -1,0 +1,76 @@
+"""The interface of the benchmark: a controller observes a metric and proposes values."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+from atn_gym.envs.hyperparameters import HyperparameterSpace
+
+Params = dict[str, float]
+
+
+@dataclass(frozen=True)
+class RunSetting:
+    """What a controller is told of a run before it begins.
+
+    Args:
+        hyperparameters: The controlled hyperparameters, with their bounds.
+        num_epochs: Epoch budget of the run.
+        seed: Seed of the controller's own draws.
+    """
+
+    hyperparameters: HyperparameterSpace
+    num_epochs: int
+    seed: int = 0
+
+
+class Controller(ABC):
+    """Decides the hyperparameters of one run, online.
+
+    Before the first epoch `propose` is called alone; after every epoch `observe`, and
+    `propose` before the next. A subclass that keeps state calls `super().__init__`.
+
+    Args:
+        setting: What is known of the run.
+
+    Attributes:
+        rollbacks: Number of returns to earlier hyperparameters.
+        optimizer_evaluations: Number of metrics told to an optimizer inside.
+
+    Example:
+        >>> class Halving(Controller):
+        ...     def observe(self, metric, step):
+        ...         self.worse = metric > getattr(self, "last", metric)
+        ...         self.last = metric
+        ...     def propose(self, current_params):
+        ...         factor = 0.5 if getattr(self, "worse", False) else 1.0
+        ...         rate = max(current_params["learning_rate"] * factor, 1e-5)
+        ...         return {**current_params, "learning_rate": rate}
+    """
+
+    def __init__(self, setting: RunSetting) -> None:
+        self.setting = setting
+        self.rollbacks = 0
+        self.optimizer_evaluations = 0
+
+    @abstractmethod
+    def observe(self, metric: float, step: int) -> None:
+        """Takes in the outcome of an epoch.
+
+        Args:
+            metric: Observed validation loss in nats; lower is better.
+            step: Number of epochs trained.
+        """
+
+    @abstractmethod
+    def propose(self, current_params: Params) -> Params:
+        """Chooses the hyperparameters of the next epoch.
+
+        Args:
+            current_params: Those in force, in plain units by name.
+
+        Returns:
+            New values for the same names, finite and within the bounds. What is more than
+            one step of an action away is approached as far as one step goes.
+        """

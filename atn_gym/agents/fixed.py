@@ -1,0 +1,16 @@
+"""The reference of doing nothing."""
+
+from __future__ import annotations
+
+from atn_gym.agents.controller import Controller, Params
+
+
+class Fixed(Controller):
+    """Keeps the initial hyperparameters, whatever happens."""
+
+    def observe(self, metric: float, step: int) -> None:
+        """Ignores the metric."""
+
+    def propose(self, current_params: Params) -> Params:
+        """Keeps the values in force."""
+        return current_params

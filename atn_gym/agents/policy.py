@@ -1,0 +1,166 @@
+"""Controllers as policies: batched, with the `predict` of Stable-Baselines3."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atn_gym.agents.controller import Controller, Params, RunSetting
+from atn_gym.envs.hyperparameters import HyperparameterSpace
+from atn_gym.errors import AtnGymError, InvalidArgument
+
+Observation = dict[str, NDArray[np.float32]]
+Actions = NDArray[np.float32]
+ControllerFactory = Callable[[RunSetting], Controller]
+
+
+class Policy(Protocol):
+    """Anything with Stable-Baselines3's `predict`."""
+
+    def predict(
+        self,
+        observation: Any,
+        state: Any = None,
+        episode_start: NDArray[np.bool_] | None = None,
+        deterministic: bool = False,
+    ) -> tuple[Any, Any]:
+        """Maps observations to actions and the state to hand in next."""
+
+
+class ControllerError(AtnGymError, RuntimeError):
+    """A controller raised, or proposed what it must not."""
+
+
+@dataclass
+class ControlledRun:
+    """The controller of one run.
+
+    Args:
+        controller: Its controller.
+        epoch: Epochs trained when it last proposed.
+    """
+
+    controller: Controller
+    epoch: int
+
+
+class ControllerPolicy:
+    """Runs one controller for each run of a batch, a new one in each episode.
+
+    Controllers see the observed validation loss and the hyperparameters in force, nothing
+    else. `predict` keeps no state in the policy: what it returns is handed in next time.
+
+    Args:
+        make_controller: Makes the controller of a run.
+        hyperparameters: The controlled hyperparameters of the env.
+        num_epochs: Epoch budget of the env.
+        seeds: Seed of the controller of each run; that of run i is i if None.
+    """
+
+    def __init__(
+        self,
+        make_controller: ControllerFactory,
+        hyperparameters: HyperparameterSpace,
+        num_epochs: int,
+        seeds: Sequence[int] | None = None,
+    ) -> None:
+        self._make_controller = make_controller
+        self._space = hyperparameters
+        self._num_epochs = num_epochs
+        self._seeds = seeds
+
+    @classmethod
+    def for_env(
+        cls, make_controller: ControllerFactory, env: Any, seeds: Sequence[int] | None = None
+    ) -> ControllerPolicy:
+        """Makes the policy for a single or vector env of this package."""
+        episodes = env.unwrapped.episodes
+        return cls(make_controller, episodes.hyperparameters, episodes.num_epochs, seeds)
+
+    def predict(
+        self,
+        observation: Observation,
+        state: list[ControlledRun] | None = None,
+        episode_start: NDArray[np.bool_] | None = None,
+        deterministic: bool = True,
+    ) -> tuple[Actions, list[ControlledRun]]:
+        """Asks the controller of each run for its next hyperparameters.
+
+        A run whose progress has not changed since the last call is over and idles.
+
+        Args:
+            observation: The Dict observation of one run, or of n runs.
+            state: What the last call returned; None begins episodes everywhere.
+            episode_start: Which runs begin an episode, (n,); runs at progress 0 do anyway.
+            deterministic: Has no effect; controllers draw from their own seeds.
+
+        Returns:
+            Actions of shape (K,), or (n, K), and the state to hand in next time.
+
+        Raises:
+            ControllerError: If a controller raises, or proposes missing or unknown names,
+                or values that are not finite or out of bounds.
+        """
+        single = observation["progress"].ndim == 1
+        batch = {k: v[None] if single else v for k, v in observation.items()}
+        epochs = np.rint(batch["progress"][:, 0] * self._num_epochs).astype(int).tolist()
+        values = _round(self._space.from_log10(batch["hyperparameters"].astype(np.float64)))
+        starts = np.array([epoch == 0 for epoch in epochs])
+        if episode_start is not None:
+            starts |= np.atleast_1d(episode_start)
+        runs: list[ControlledRun] = []
+        actions = np.zeros(values.shape, np.float32)
+        for i, epoch in enumerate(epochs):
+            if state is None or starts[i]:
+                run, metric = ControlledRun(self._make(i), epoch), None
+            elif epoch == state[i].epoch:
+                runs.append(state[i])
+                continue
+            else:
+                run = ControlledRun(state[i].controller, epoch)
+                metric = float(batch["val_loss"][i, -1])
+            target = self._propose(run, metric, values[i])
+            actions[i] = self._space.deltas(values[i], target)
+            runs.append(run)
+        return (actions[0] if single else actions), runs
+
+    def _make(self, run: int) -> Controller:
+        seed = run if self._seeds is None else self._seeds[run]
+        return self._make_controller(RunSetting(self._space, self._num_epochs, seed))
+
+    def _propose(
+        self, run: ControlledRun, metric: float | None, values: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        name = type(run.controller).__name__
+        try:
+            if metric is not None:
+                run.controller.observe(metric, run.epoch)
+            proposal = run.controller.propose(self._space.named(values))
+        except Exception as error:
+            raise ControllerError(
+                f"controller {name} raised {type(error).__name__} at epoch {run.epoch} of the run "
+                f"with seed {run.controller.setting.seed}: {error}"
+            ) from error
+        self._check(run, proposal)
+        return np.array([proposal[n] for n in self._space.names], dtype=np.float64)
+
+    def _check(self, run: ControlledRun, proposal: Params) -> None:
+        try:
+            missing = [n for n in self._space.names if n not in proposal]
+            if missing:
+                raise InvalidArgument(f"a proposal must name {', '.join(missing)} too")
+            self._space.check(proposal)
+        except InvalidArgument as error:
+            raise ControllerError(
+                f"controller {type(run.controller).__name__} made an invalid proposal at epoch "
+                f"{run.epoch} of the run with seed {run.controller.setting.seed}: {error}"
+            ) from error
+
+
+def _round(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rounds to the 6 significant digits that a float32 logarithm carries."""
+    return np.array([[float(f"{v:.6g}") for v in row] for row in values])

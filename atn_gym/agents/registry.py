@@ -1,0 +1,76 @@
+"""Controllers by name, or by the import string of a class of one's own."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+from typing import Any
+
+from atn_gym.agents.controller import Controller
+from atn_gym.agents.fixed import Fixed
+from atn_gym.agents.policy import ControllerFactory
+from atn_gym.agents.schedulers import ReduceLROnPlateau
+from atn_gym.errors import InvalidArgument, did_you_mean, unknown_name
+
+CONTROLLERS: dict[str, type[Controller]] = {
+    "fixed": Fixed,
+    "reduce_lr_on_plateau": ReduceLROnPlateau,
+}
+
+
+def controller_class(name: str) -> type[Controller]:
+    """Finds a controller class.
+
+    Args:
+        name: A name in `CONTROLLERS`, or "module:Class".
+
+    Raises:
+        InvalidArgument: If the name is unknown, or does not import to a `Controller`.
+    """
+    if ":" not in name:
+        if name not in CONTROLLERS:
+            raise unknown_name("controller", name, CONTROLLERS)
+        return CONTROLLERS[name]
+    module, _, attribute = name.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise InvalidArgument(f"controller {name!r} must be importable: {error}") from error
+    if not (isinstance(found, type) and issubclass(found, Controller)):
+        raise InvalidArgument(f"controller {name!r} must be a subclass of Controller, got {found}")
+    return found
+
+
+def controller_arguments(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Fills in the defaults of a controller's arguments.
+
+    Raises:
+        InvalidArgument: If an argument is unknown or missing.
+    """
+    parameters = inspect.signature(controller_class(name)).parameters
+    known = {k: p for k, p in parameters.items() if k != "setting"}
+    for argument in arguments:
+        if argument not in known:
+            raise InvalidArgument(
+                f"controller {name!r} has no argument {argument!r}; "
+                f"{did_you_mean(argument, known) if known else 'it takes none'}"
+            )
+    filled = {k: p.default for k, p in known.items()} | arguments
+    missing = [k for k, v in filled.items() if v is inspect.Parameter.empty]
+    if missing:
+        raise InvalidArgument(f"controller {name!r} needs the argument {missing[0]!r}")
+    return filled
+
+
+def controller_factory(name: str, **arguments: Any) -> ControllerFactory:
+    """Prepares a controller for `ControllerPolicy`.
+
+    Args:
+        name: A name in `CONTROLLERS`, or "module:Class".
+        **arguments: Its arguments apart from the setting of the run.
+
+    Raises:
+        InvalidArgument: If the name or an argument is unknown.
+    """
+    return functools.partial(controller_class(name), **controller_arguments(name, arguments))

@@ -1,0 +1,80 @@
+"""The command line: `atn-gym run` and `atn-gym list`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from atn_gym.errors import AtnGymError
+from atn_gym.registration import env_ids
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a command; returns its exit status, 2 for an error of the user's."""
+    parser = argparse.ArgumentParser(
+        prog="atn-gym", description="Online hyperparameter control under non-stationary conditions."
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run", help="run an experiment; what is complete is not run again")
+    run.add_argument("--config", required=True, metavar="FILE", help="experiment, see configs/")
+    run.add_argument("--results", metavar="FOLDER", help="in place of the one in the config")
+    commands.add_parser("list", help="print the ids of all envs")
+    arguments = parser.parse_args(argv)
+    try:
+        if arguments.command == "list":
+            print("\n".join(env_ids()))
+        else:
+            _run(arguments.config, arguments.results)
+    except AtnGymError as error:
+        print(f"atn-gym: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(
+            "\natn-gym: interrupted; run the same command again to resume: complete runs are kept",
+            file=sys.stderr,
+        )
+        return 130
+    return 0
+
+
+def _run(config_file: str, results: str | None) -> None:
+    # Imported here because they load torch, which `list` and `--help` do without.
+    from atn_gym.config import load_config
+    from atn_gym.eval.runner import pending_epochs, run_experiment
+    from atn_gym.eval.store import ResultStore
+    from atn_gym.eval.table import outcome_tables
+
+    config = load_config(config_file)
+    root = Path(results) if results else config.results
+    store = ResultStore(root / config.experiment)
+    console = Console()
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("epochs"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+    ) as progress:
+        bar = progress.add_task(config.experiment, total=pending_epochs(config, store))
+        outcomes = run_experiment(config, store, lambda n: progress.advance(bar, n))
+    for table in outcome_tables(outcomes):
+        console.print(table)
+    console.print(f"Results: {store.root}", highlight=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,11 @@
+"""Runs an experiment: `python run_benchmark.py --config configs/digits_data_shift.yaml`.
+
+The same as `atn-gym run`.
+"""
+
+import sys
+
+from atn_gym.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main(["run", *sys.argv[1:]]))
