@@ -7,18 +7,11 @@ from typing import Annotated, Any
 
 import gymnasium
 import yaml
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    NonNegativeInt,
-    PositiveInt,
-    ValidationError,
-    field_validator,
-)
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from atn_gym.agents.registry import controller_arguments
+from atn_gym.agents.controller import RunSetting
+from atn_gym.agents.policy import ControllerFactory
+from atn_gym.agents.registry import controller_arguments, controller_factory
 from atn_gym.envs.params import TuningParams
 from atn_gym.errors import InvalidArgument, did_you_mean, unknown_name
 from atn_gym.registration import env_ids
@@ -62,6 +55,10 @@ class ControllerConfig(BaseModel):
         """
         return controller_arguments(self.name, dict(self.model_extra or {}))
 
+    def factory(self) -> ControllerFactory:
+        """Makes the controller of a run."""
+        return controller_factory(self.name, **self.arguments)
+
     @property
     def shown(self) -> str:
         """What tables call it."""
@@ -73,6 +70,16 @@ def _from_string(key: str) -> BeforeValidator:
     return BeforeValidator(lambda value: {key: value} if isinstance(value, str) else value)
 
 
+def _seeds(value: object) -> list[int]:
+    """Lists the seeds; a number n stands for 0 to n - 1."""
+    if type(value) is int and value >= 1:
+        return list(range(value))
+    if isinstance(value, list) and value and all(type(s) is int and s >= 0 for s in value):
+        if len(set(value)) == len(value):
+            return value
+    raise ValueError("must be a number >= 1, or a list of different integers >= 0")
+
+
 class ExperimentConfig(BaseModel):
     """An experiment: every controller on every env, with the same seeds."""
 
@@ -82,43 +89,41 @@ class ExperimentConfig(BaseModel):
     controllers: Annotated[
         list[Annotated[ControllerConfig, _from_string("name")]], Field(min_length=1)
     ]
-    seeds: PositiveInt | Annotated[list[NonNegativeInt], Field(min_length=1)]
+    seeds: Annotated[list[int], BeforeValidator(_seeds)]
     results: Path = Path("results")
 
-    @field_validator("seeds")
-    @classmethod
-    def _distinct(cls, seeds: int | list[int]) -> int | list[int]:
-        if isinstance(seeds, list) and len(set(seeds)) != len(seeds):
-            raise ValueError("seeds must differ")
-        return seeds
 
-    @property
-    def seed_list(self) -> list[int]:
-        """The seeds themselves; a number n stands for 0 to n - 1."""
-        return list(range(self.seeds)) if isinstance(self.seeds, int) else list(self.seeds)
+SHIPPED = Path(__file__).parent / "configs"
+"""The folder of the experiment files that come with the package."""
 
 
-def load_config(path: str | Path) -> ExperimentConfig:
+def load_config(file: str | Path) -> ExperimentConfig:
     """Reads an experiment file.
 
     Args:
-        path: A YAML file.
+        file: A YAML file, or the name of a shipped one, such as "digits_data_shift".
 
     Raises:
         InvalidArgument: If the file is missing, empty or no YAML, a key is unknown, or a
             value breaks its requirement.
     """
-    path = Path(path)
+    shipped = SHIPPED / f"{file}.yaml"
+    path = shipped if shipped.is_file() else Path(file)
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise InvalidArgument(f"config file {path} does not exist; see configs/") from error
+        names = sorted(p.stem for p in SHIPPED.glob("*.yaml"))
+        raise InvalidArgument(
+            f"config file {path} does not exist; shipped ones go by name: "
+            f"{did_you_mean(path.stem, names)}"
+        ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidArgument(f"config file {path} cannot be read: {error}") from error
     except yaml.YAMLError as error:
-        raise InvalidArgument(f"config file {path} is not valid YAML: {error}") from error
+        reason = " ".join(str(error).split())
+        raise InvalidArgument(f"config file {path} is not valid YAML: {reason}") from error
     if values is None:
-        raise InvalidArgument(f"config file {path} is empty; see configs/ for examples")
+        raise InvalidArgument(f"config file {path} is empty; for an example see {SHIPPED}")
     if not isinstance(values, dict):
         raise InvalidArgument(
             f"config file {path} must hold a mapping of keys to values, got {values!r}"
@@ -126,9 +131,10 @@ def load_config(path: str | Path) -> ExperimentConfig:
     try:
         config = ExperimentConfig.model_validate(values)
         for env in config.envs:
-            env.params()
-        for controller in config.controllers:
-            controller.arguments  # noqa: B018
+            params = env.params().resolved()
+            setting = RunSetting(params.make_space(), params.get_task().num_epochs)
+            for controller in config.controllers:
+                controller.factory()(setting)
     except ValidationError as error:
         raise InvalidArgument(f"config file {path}: {_sentence(error)}") from error
     except InvalidArgument as error:
@@ -137,10 +143,13 @@ def load_config(path: str | Path) -> ExperimentConfig:
 
 
 def _sentence(error: ValidationError) -> str:
-    first = error.errors()[0]
+    # An unknown key is often the misspelling of one that is then missing too.
+    errors = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
+    first = errors[0]
     location = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         return f"unknown key {location!r}; {did_you_mean(location, ExperimentConfig.model_fields)}"
     if first["type"] == "missing":
         return f"the key {location!r} is missing"
-    return f"{location}: {first['msg']}, got {first['input']!r}"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{location}: {message}, got {first['input']!r}"

@@ -9,6 +9,9 @@ import difflib
 from collections.abc import Iterable
 
 
+_MOST_LISTED = 20
+
+
 class AtnGymError(Exception):
     """Base of every error that the package raises on purpose."""
 
@@ -34,19 +37,22 @@ class EpisodeStateError(AtnGymError, RuntimeError):
 
 
 def did_you_mean(name: object, choices: Iterable[str]) -> str:
-    """Lists the valid choices and points at the closest one.
+    """Points at the closest valid choice, and lists all of them or, of many, the closest.
 
     Args:
         name: What the caller wrote.
         choices: The valid names.
 
     Returns:
-        A sentence such as ``"did you mean 'label_noise'? Valid: contrast, label_noise"``.
+        A phrase such as ``"did you mean 'label_noise'? Valid: contrast, label_noise"``.
     """
     choices = list(choices)
-    near = difflib.get_close_matches(str(name), choices, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(str(name), choices, n=5, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"{hint}Valid: {', '.join(choices)}"
+    if len(choices) <= _MOST_LISTED:
+        return f"{hint}Valid: {', '.join(choices)}"
+    listed = near or choices[:5]
+    return f"{hint}{len(choices)} are valid, such as {', '.join(listed)}"
 
 
 def unknown_name(what: str, name: object, choices: Iterable[str]) -> InvalidArgument:

@@ -106,6 +106,19 @@ class TuningParams:
         }
         return dataclasses.replace(task, **overrides)
 
+    def resolved(self) -> TuningParams:
+        """The same parameters with the defaults of task and regime filled in."""
+        task, regime = self.get_task(), self.make_regime()
+        drawn = isinstance(regime, Mixture)
+        chosen = ("split",) if drawn else ("trigger", "severity", "kind", "profile")
+        return dataclasses.replace(
+            self,
+            num_epochs=task.num_epochs,
+            batch_size=task.batch_size,
+            hyperparameters=list(self.make_space().names),
+            **{name: getattr(regime, name) for name in chosen},
+        )
+
     def make_space(self) -> HyperparameterSpace:
         """The K controlled hyperparameters."""
         names = self.hyperparameters

@@ -12,7 +12,6 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 
 from atn_gym.agents.policy import ControllerPolicy, Policy
-from atn_gym.agents.registry import controller_factory
 from atn_gym.config import ControllerConfig, EnvConfig, ExperimentConfig
 from atn_gym.envs.rewards import DIVERGED, log_score
 from atn_gym.eval import metrics
@@ -137,7 +136,7 @@ def summarise(record: RunRecord, num_epochs: int, num_classes: int) -> dict[str,
 
 def run_config(env: EnvConfig, controller: ControllerConfig, seed: int) -> dict[str, Any]:
     """The resolved config of one run: all that its results depend on."""
-    params = asdict(env.params())
+    params = asdict(env.params().resolved())
     params.pop("data_dir")
     return {
         "env": {"id": env.id, **params},
@@ -161,7 +160,7 @@ def missing_seeds(
     """Seeds of a pair whose runs the store does not hold."""
     return [
         seed
-        for seed in config.seed_list
+        for seed in config.seeds
         if store.read(run_config(env, controller, seed)) is None
     ]
 
@@ -188,14 +187,14 @@ def run_experiment(
     Returns:
         An outcome for each (env, controller) pair.
     """
-    store.write_manifest(make_manifest(config.seed_list))
+    store.write_manifest(make_manifest(config.seeds))
     outcomes = []
     for env in config.envs:
         for controller in config.controllers:
             missing = missing_seeds(env, controller, config, store)
             if missing:
                 _run_pair(env, controller, missing, store, on_epoch)
-            stored = [store.read(run_config(env, controller, s)) for s in config.seed_list]
+            stored = [store.read(run_config(env, controller, s)) for s in config.seeds]
             outcomes.append(Outcome(env, controller, [s for s in stored if s is not None]))
     return outcomes
 
@@ -210,8 +209,7 @@ def _run_pair(
     vector: Any = gymnasium.make_vec(
         env.id, num_envs=len(seeds), autoreset_mode=AutoresetMode.DISABLED, **env.kwargs
     )
-    factory = controller_factory(controller.name, **controller.arguments)
-    policy = ControllerPolicy.for_env(factory, vector, seeds)
+    policy = ControllerPolicy.for_env(controller.factory(), vector, seeds)
     records = run_seeds(policy, vector, seeds, on_epoch)
     episodes = vector.unwrapped.episodes
     for record in records:
