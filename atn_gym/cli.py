@@ -73,7 +73,7 @@ def _run(config_file: str, results: str | None) -> None:
         outcomes = run_experiment(config, store, lambda n: progress.advance(bar, n))
     for table in outcome_tables(outcomes):
         console.print(table)
-    console.print(f"Results: {store.root}", highlight=False)
+    console.print(f"Results: {store.root}", highlight=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -74,9 +74,10 @@ def _seeds(value: object) -> list[int]:
     """Lists the seeds; a number n stands for 0 to n - 1."""
     if type(value) is int and value >= 1:
         return list(range(value))
-    if isinstance(value, list) and value and all(type(s) is int and s >= 0 for s in value):
-        if len(set(value)) == len(value):
-            return value
+    seeds = value if isinstance(value, list) else []
+    valid = all(type(seed) is int and seed >= 0 for seed in seeds)
+    if seeds and valid and len(set(seeds)) == len(seeds):
+        return seeds
     raise ValueError("must be a number >= 1, or a list of different integers >= 0")
 
 

@@ -29,8 +29,6 @@ CHANGES = {
     "learning rate / 100": (-2.0, 0.0, 0.0),
     "learning rate x 3.2": (0.5, 0.0, 0.0),
     "1 - momentum x 3.2": (0.0, 0.5, 0.0),
-    "1 - momentum / 3.2": (0.0, -0.5, 0.0),
-    "weight decay / 100": (0.0, 0.0, -2.0),
     "weight decay / 1000": (0.0, 0.0, -3.0),
     "weight decay x 100": (0.0, 0.0, 2.0),
     "learning rate / 3.2, weight decay x 100": (-0.5, 0.0, 2.0),

@@ -13,7 +13,6 @@ from atn_gym.eval.runner import Outcome
 _COLUMNS = {
     "final_val_accuracy": ("val acc", "{:.3f}"),
     "final_val_loss": ("val loss", "{:.3f}"),
-    "test_accuracy": ("test acc", "{:.3f}"),
     "anytime_performance": ("anytime", "{:.3f}"),
 }
 
@@ -28,8 +27,9 @@ def _table(env_id: str, kwargs: dict[str, object], outcomes: Sequence[Outcome]) 
     seeds = len(outcomes[0].summaries)
     count = "a SINGLE seed: no evidence" if seeds == 1 else f"{seeds} seeds"
     arguments = "".join(f", {name}={value}" for name, value in kwargs.items())
-    table = Table(title=f"{env_id}{arguments}, {count}", title_justify="left")
-    table.add_column("controller")
+    title = f"{env_id}{arguments}, {count}"
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    table.add_column("controller", no_wrap=True)
     for heading, _ in _COLUMNS.values():
         table.add_column(heading, justify="right")
     table.add_column("diverged", justify="right")
@@ -46,4 +46,4 @@ def _mean_and_deviation(outcome: Outcome, name: str, form: str) -> str:
     values = np.array([summary[name] for summary in outcome.summaries])
     if len(values) == 1:
         return form.format(values[0])
-    return f"{form.format(values.mean())} ± {form.format(values.std(ddof=1))}"
+    return f"{form.format(values.mean())}±{form.format(values.std(ddof=1))}"

@@ -1,0 +1,264 @@
+"""How many env steps per second? Against a DataLoader loop, AsyncVectorEnv and DACBench.
+
+One process measures all contestants, one after the other in every repetition, and quotes
+medians. An env step is one epoch of one run: training and evaluation.
+
+    python benchmarks/throughput.py
+    python benchmarks/throughput.py --quick --only digits
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import gymnasium
+import torch
+from baselines import (
+    BATCH_SIZE,
+    VALIDATION_IMAGES,
+    AsyncEnvs,
+    Contestant,
+    DacBenchSgd,
+    DataLoaderLoop,
+    OurEnv,
+    digits_samples,
+    make_mnist_model,
+    mnist_samples,
+)
+
+import atn_gym
+from atn_gym.envs.tasks import DIGITS_CNN, MNIST_CNN
+
+_MATRIX = 2048
+_IMPORT_SCRIPT = """
+import time
+start = time.perf_counter()
+import atn_gym
+print(time.perf_counter() - start)
+"""
+_MEMORY_SCRIPT = """
+import resource
+import gymnasium, numpy, atn_gym
+env = gymnasium.make(
+    "atn_gym/MnistCnn-DataShift-v0", kind="gaussian_noise", trigger=0, train_size={train_size}
+)
+env.reset(seed=0)
+env.step(numpy.zeros(env.action_space.shape, numpy.float32))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@dataclass(frozen=True)
+class Field:
+    """Contestants on one task, ours first.
+
+    Args:
+        title: What is trained.
+        contestants: By name.
+        rounds: How often a contestant advances in one repetition, by name; else once.
+        notes: What a reader must know to judge the comparison.
+    """
+
+    title: str
+    contestants: Mapping[str, Contestant]
+    rounds: Mapping[str, int]
+    notes: Sequence[str]
+
+
+def mnist_field(budget: int, quick: bool) -> Field:
+    """One MNIST env against its baselines."""
+    train_size = 3_200 if quick else 54_000
+    env_id = "atn_gym/MnistCnn-Stationary-v0"
+    kwargs = {"num_epochs": budget, "train_size": train_size}
+    workers = AsyncEnvs(env_id, 2, **kwargs)
+    torch.manual_seed(0)
+    contestants: dict[str, Contestant] = {
+        "atn_gym, one env": OurEnv(env_id, **kwargs),
+        "atn_gym, vector env of 2 runs": OurEnv(env_id, 2, **kwargs),
+        "DataLoader loop, one run": DataLoaderLoop(
+            mnist_samples(train_size), [make_mnist_model(MNIST_CNN)], dict(MNIST_CNN.initial[0])
+        ),
+        f"AsyncVectorEnv, 2 workers of {threads(workers.threads)}": workers,
+    }
+    notes = [
+        "The DataLoader loop decodes every image anew by ToTensor and Normalize, with no workers; "
+        "it validates in batches of 500."
+    ]
+    try:
+        contestants["DACBench SGDEnv, one run"] = DacBenchSgd(MNIST_CNN, train_size)
+    except ImportError as error:
+        notes.append(f"DACBench is skipped, for it does not import: {error}.")
+    else:
+        trained = train_size // BATCH_SIZE * BATCH_SIZE
+        notes.append(
+            f"DACBench {importlib.metadata.version('dacbench')} trains by AdamW, always, and "
+            f"validates in batches of {BATCH_SIZE}; its loaders are cut to {trained:,} training "
+            f"and {VALIDATION_IMAGES:,} validation images, which is what the others see in an "
+            "epoch."
+        )
+    return Field(f"MNIST, {train_size:,} / {VALIDATION_IMAGES:,} images", contestants, {}, notes)
+
+
+def digits_field(budget: int, quick: bool) -> Field:
+    """Digits in the vector env against its baselines."""
+    train_size, num_runs, num_workers = (256, 8, 2) if quick else (1_150, 64, 8)
+    rounds = num_runs // num_workers
+    env_id = "atn_gym/DigitsCnn-Stationary-v0"
+    workers = AsyncEnvs(env_id, num_workers, num_epochs=budget * rounds, train_size=train_size)
+    torch.manual_seed(0)
+    task = DIGITS_CNN
+    models = [task.network((1, 8, 8), 10, **task.network_kwargs) for _ in range(num_runs)]
+    samples = digits_samples(train_size)
+    name = f"AsyncVectorEnv, {num_workers} workers of {threads(workers.threads)}"
+    contestants: dict[str, Contestant] = {
+        f"atn_gym, vector env of {num_runs} runs": OurEnv(
+            env_id, num_runs, num_epochs=budget, train_size=train_size
+        ),
+        f"DataLoader loop, {num_runs} runs in turn": DataLoaderLoop(
+            samples, models, dict(task.initial[0])
+        ),
+        name: workers,
+    }
+    notes = [f"AsyncVectorEnv takes {rounds} steps for as many run-epochs as the others."]
+    title = f"Digits, {train_size:,} / {len(samples[1]):,} images"
+    return Field(title, contestants, {name: rounds}, notes)
+
+
+def threads(count: int) -> str:
+    """A number of threads, in words."""
+    return f"{count} thread{'s' if count > 1 else ''}"
+
+
+def measure(field: Field, repeats: int) -> dict[str, list[float]]:
+    """Seconds per run-epoch by contestant, who take turns; a first turn warms up."""
+    seconds: dict[str, list[float]] = {name: [] for name in field.contestants}
+    for repetition in range(repeats + 1):
+        for name, contestant in field.contestants.items():
+            rounds = field.rounds.get(name, 1)
+            start = time.perf_counter()
+            for _ in range(rounds):
+                contestant.advance()
+            elapsed = time.perf_counter() - start
+            if repetition:
+                seconds[name].append(elapsed / (rounds * contestant.num_runs))
+    return seconds
+
+
+def matrix_product_rate(size: int = _MATRIX, repeats: int = 15) -> float:
+    """FLOP per second of torch's float32 product of two square matrices: the median."""
+    left, right = torch.randn(2, size, size, generator=torch.Generator().manual_seed(0))
+    torch.mm(left, right)
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        torch.mm(left, right)
+        seconds.append(time.perf_counter() - start)
+    return 2 * size**3 / statistics.median(seconds)
+
+
+def run_script(script: str) -> float:
+    """The number that a script prints, run by a fresh interpreter."""
+    output = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
+    return float(output.stdout)
+
+
+def processor_name() -> str:
+    """Name of the processor, as the system gives it."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def report_timings(field: Field, seconds: Mapping[str, list[float]]) -> None:
+    """Prints a row for each contestant; the ratio is of times, above 1 is slower than ours."""
+    medians = {name: statistics.median(values) for name, values in seconds.items()}
+    ours = next(iter(medians.values()))
+    for name, median in medians.items():
+        low, high = min(seconds[name]), max(seconds[name])
+        print(
+            f"| {field.title} | {name} | {median:.4g} | {low:.4g} to {high:.4g} "
+            f"| {1 / median:.4g} | {median / ours:.2f} |"
+        )
+
+
+def report_efficiency(
+    field: Field, seconds: Mapping[str, list[float]], product_rate: float
+) -> None:
+    """Prints how well our envs use the processor."""
+    for name, contestant in field.contestants.items():
+        if isinstance(contestant, OurEnv):
+            rate = contestant.flops / statistics.median(seconds[name])
+            overhead = statistics.median(contestant.overheads[1:])
+            print(
+                f"- {field.title}, {name}: {contestant.flops / 1e9:.4g} GFLOP per env step, "
+                f"{rate / 1e9:.2f} GFLOP/s, {rate / product_rate:.1%} of the matrix product; "
+                f"{overhead:.2%} of a step is spent outside training and evaluation."
+            )
+
+
+def report_machine(repeats: int) -> None:
+    """Prints what was run on what."""
+    print(
+        f"atn_gym {atn_gym.__version__}, torch {torch.__version__}, gymnasium "
+        f"{gymnasium.__version__}, Python {platform.python_version()}; {processor_name()}, "
+        f"{os.cpu_count()} cores, {threads(torch.get_num_threads())}; load average "
+        f"{os.getloadavg()[0]:.2f}; medians of {repeats} alternating repetitions.\n"
+    )
+
+
+def main() -> None:
+    """Prints all measurements as Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="small sizes, to see that it runs")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--only", choices=["mnist", "digits"])
+    arguments = parser.parse_args()
+    report_machine(arguments.repeats)
+    # First of all, for a process inherits the peak memory of the one that starts it.
+    script = _MEMORY_SCRIPT.format(train_size=3_200 if arguments.quick else None)
+    peak_kilobytes = None if arguments.only == "digits" else run_script(script)
+    import_seconds = [run_script(_IMPORT_SCRIPT) for _ in range(5)]
+    product_rate = matrix_product_rate()
+    makers = {"mnist": mnist_field, "digits": digits_field}
+    results = []
+    print("| data | what | seconds per run-epoch | range | env steps / s | time / ours |")
+    print("|---|---|---|---|---|---|")
+    for name, make in makers.items():
+        if arguments.only in (None, name):
+            # A warm-up, the repetitions, and an epoch to spare: a run that ends is not timed.
+            field = make(arguments.repeats + 2, arguments.quick)
+            seconds = measure(field, arguments.repeats)
+            report_timings(field, seconds)
+            results.append((field, seconds))
+            for contestant in field.contestants.values():
+                contestant.close()
+    print()
+    for field, _ in results:
+        for note in field.notes:
+            print(f"- {note}")
+    print(
+        f"- Product of two {_MATRIX}x{_MATRIX} float32 matrices: {product_rate / 1e9:.1f} GFLOP/s."
+    )
+    for field, seconds in results:
+        report_efficiency(field, seconds, product_rate)
+    if peak_kilobytes is not None:
+        print(
+            "- Peak memory of one MNIST env after a shifted epoch (DataShift gaussian_noise): "
+            f"{peak_kilobytes / 1024:.0f} MiB."
+        )
+    print(f"- `import atn_gym`: {statistics.median(import_seconds):.3f} s, median of 5.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""What several test modules share."""
+
+from __future__ import annotations
+
+import os
+
+os.environ["MPLBACKEND"] = "Agg"
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+from atn_gym.envs.datasets import DATA_VARIABLE, Dataset, data_directory, load_dataset, load_digits
+from atn_gym.envs.tasks import DIGITS_CNN
+from atn_gym.envs.trainer import Trainer
+
+# Networks this small gain nothing from threads, and lose much where cores are shared.
+torch.set_num_threads(1)
+
+MNIST_FILES = tuple(
+    f"MNIST/raw/{part}-{kind}-ubyte"
+    for part in ("train", "t10k")
+    for kind in ("images-idx3", "labels-idx1")
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    folder = data_directory()
+    if all((folder / name).is_file() for name in MNIST_FILES):
+        return
+    skip = pytest.mark.skip(reason=f"no MNIST files in {folder}; {DATA_VARIABLE} sets the folder")
+    for item in items:
+        if "mnist" in item.keywords:
+            item.add_marker(skip)
+
+
+@pytest.fixture
+def hyperparameters() -> dict[str, float]:
+    return {"learning_rate": 0.05, "momentum": 0.9, "weight_decay": 1e-4}
+
+
+@pytest.fixture(scope="session")
+def digits() -> Dataset:
+    """Digits with 128 training samples."""
+    return load_dataset(load_digits, train_size=128)
+
+
+@pytest.fixture
+def make_trainer(digits: Dataset) -> Callable[..., Trainer]:
+    """Makes a trainer of four mini-batches an epoch; keywords override fields of the task."""
+
+    def make(
+        num_runs: int = 1, dataset: Dataset = digits, batch_size: int = 32, **fields: Any
+    ) -> Trainer:
+        return Trainer(replace(DIGITS_CNN, **fields), dataset, num_runs, batch_size)
+
+    return make

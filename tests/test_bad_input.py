@@ -1,0 +1,316 @@
+"""What is wrong is refused at once, with the value received and what to do about it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+from gymnasium.error import NameNotFound, ResetNeeded
+
+import atn_gym
+from atn_gym.envs import episodes
+from atn_gym.envs.tasks import DIGITS_CNN
+from atn_gym.envs.tuning_env import TuningEnv
+from atn_gym.errors import DeviceUnavailable, EpisodeStateError, InvalidArgument
+
+DATA_SHIFT = "atn_gym/DigitsCnn-DataShift-v0"
+MIXTURE = "atn_gym/DigitsCnn-Mixture-v0"
+SMALL = {"num_epochs": 3, "train_size": 128}
+IDLE = np.zeros(3, np.float32)
+
+
+def make(**kwargs: Any) -> gymnasium.Env[Any, Any]:
+    return gymnasium.make(DATA_SHIFT, **{**SMALL, **kwargs})
+
+
+def make_vector(num_envs: int = 2, **kwargs: Any) -> Any:
+    return gymnasium.make_vec(DATA_SHIFT, num_envs=num_envs, **{**SMALL, **kwargs})
+
+
+def assert_says(error: pytest.ExceptionInfo[Exception], *parts: str) -> None:
+    for part in parts:
+        assert part in str(error.value)
+
+
+BAD_ARGUMENTS = [
+    ({"kind": "lable_noise"}, "kind", "'lable_noise'", "did you mean 'label_noise'?", "rotation"),
+    ({"kind": 3}, "kind", "3", "label_noise"),
+    ({"kind": ["rotation"]}, "kind", "['rotation']", "label_noise"),
+    ({"profile": "gradul"}, "profile", "'gradul'", "did you mean 'gradual'?", "recurring"),
+    ({"hyperparameters": ["learning_rat"]}, "'learning_rat'", "did you mean 'learning_rate'?"),
+    ({"hyperparameters": []}, "hyperparameters", "non-empty", "[]"),
+    ({"hyperparameters": "momentum"}, "hyperparameters", "list of names", "'momentum'"),
+    ({"hyperparameters": 3}, "hyperparameters", "list of names", "3"),
+    ({"hyperparameters": ["momentum", "momentum"]}, "must differ", "['momentum', 'momentum']"),
+    ({"reward": "logloss"}, "reward", "'logloss'", "did you mean 'log_loss'?", "improvement"),
+    ({"reward": ["linear"]}, "reward", "['linear']", "log_loss"),
+    ({"severty": 0.5}, "argument", "'severty'", "did you mean 'severity'?"),
+    ({"severity": 1.2}, "severity", "[0, 1]", "1.2"),
+    ({"severity": -0.1}, "severity", "[0, 1]", "-0.1"),
+    ({"severity": float("nan")}, "severity", "[0, 1]", "nan"),
+    ({"severity": "high"}, "severity", "[0, 1]", "'high'"),
+    ({"trigger": 3}, "trigger", "[0, 2]", "budget of 3", "got 3"),
+    ({"trigger": -1}, "trigger", "[0, 2]", "got -1"),
+    ({"trigger": 1.5}, "trigger", "(0, 1)", "got 1.5"),
+    ({"trigger": True}, "trigger", "got True"),
+    ({"num_epochs": 0}, "num_epochs", ">= 1", "got 0"),
+    ({"num_epochs": 2.0}, "num_epochs", "integer", "got 2.0"),
+    ({"train_size": 0}, "train_size", ">= 1", "got 0"),
+    ({"batch_size": -4}, "batch_size", ">= 1", "got -4"),
+    ({"window": 0}, "window", ">= 1", "got 0"),
+    ({"duration": 0}, "duration", ">= 1", "got 0"),
+    ({"period": 1.5}, "period", "integer", "got 1.5"),
+    ({"twin": "yes"}, "twin", "bool", "'yes'"),
+    ({"checkpoint_rollback": 1}, "checkpoint_rollback", "bool", "got 1"),
+    ({"split": "train"}, "split", "Mixture", "'train'"),
+    ({"engine": "troch"}, "engine", "'troch'", "did you mean 'torch'?"),
+    ({"device": "gpu"}, "device", "'cpu' or 'cuda'", "'gpu'"),
+    ({"device": 7.5}, "device", "'cpu' or 'cuda'", "7.5"),
+]
+
+
+def no_data(*args: Any) -> Any:
+    pytest.fail("arguments must be checked before data is loaded")
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "parts"), [(case[0], case[1:]) for case in BAD_ARGUMENTS], ids=str
+)
+def test_bad_argument_is_refused_before_data_is_loaded(
+    monkeypatch: pytest.MonkeyPatch, kwargs: dict[str, Any], parts: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(episodes, "load_dataset", no_data)
+    for maker in (make, make_vector):
+        with pytest.raises(InvalidArgument) as error:
+            maker(**kwargs)
+        assert_says(error, *parts)
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "parts"),
+    [
+        ({"severity": 0.5}, ("Mixture draws severity anew", "env of one regime")),
+        ({"kind": "rotation", "trigger": 1}, ("Mixture draws trigger, kind anew",)),
+        ({"split": "tset"}, ("split", "'tset'", "did you mean 'test'?")),
+        ({"duration": 0}, ("duration", ">= 1", "got 0")),
+        ({"period": 0}, ("period", ">= 1", "got 0")),
+    ],
+    ids=str,
+)
+def test_bad_argument_of_the_mixture_is_refused(
+    monkeypatch: pytest.MonkeyPatch, kwargs: dict[str, Any], parts: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(episodes, "load_dataset", no_data)
+    with pytest.raises(InvalidArgument) as error:
+        gymnasium.make(MIXTURE, **SMALL, **kwargs)
+    assert_says(error, *parts)
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "parts"),
+    [
+        ({"batch_size": 129}, ("batch_size", "at most the 128 training samples", "got 129")),
+        ({"train_size": 1151}, ("train_size", "1 and the 1150 training samples", "got 1151")),
+    ],
+    ids=str,
+)
+def test_sizes_beyond_the_data_are_refused(kwargs: dict[str, Any], parts: tuple[str, ...]) -> None:
+    with pytest.raises(InvalidArgument) as error:
+        make(**kwargs)
+    assert_says(error, *parts)
+
+
+def test_unknown_id_points_at_the_nearest() -> None:
+    with pytest.raises(NameNotFound, match="DigitsCnn-DataShift"):
+        gymnasium.make("atn_gym/DigitsCnn-DataShfit-v0")
+
+
+def test_unknown_render_mode_is_refused() -> None:
+    with pytest.raises(InvalidArgument, match="render_mode 'rgb'; did you mean 'rgb_array'"):
+        TuningEnv(task="DigitsCnn", regime="DataShift", render_mode="rgb")
+    with pytest.raises(InvalidArgument, match="render_mode 'human'.*Valid: rgb_array, ansi"):
+        make_vector(render_mode="human")
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ({"task": "DigitCnn", "regime": "DataShift"}, "task 'DigitCnn'; did you mean 'DigitsCnn'"),
+        ({"task": "DigitsCnn", "regime": "Datashift"}, "regime 'Datashift'; did you mean 'DataS"),
+    ],
+)
+def test_unknown_task_and_regime_are_refused(names: dict[str, str], message: str) -> None:
+    with pytest.raises(InvalidArgument, match=message):
+        TuningEnv(**names)
+    with pytest.raises(InvalidArgument, match=message):
+        atn_gym.register_env(**names)
+
+
+def test_taken_names_are_refused() -> None:
+    with pytest.raises(InvalidArgument, match=r"new name, but 'DigitsCnn' is taken"):
+        atn_gym.register_task("DigitsCnn", DIGITS_CNN)
+    with pytest.raises(InvalidArgument, match=r"new name, but 'Stationary' is taken"):
+        atn_gym.register_regime("Stationary", type(episodes))  # type: ignore[arg-type]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
+def test_absent_device_is_named_with_the_remedy() -> None:
+    with pytest.raises(DeviceUnavailable, match=r"device='cuda'.*use device='cpu'"):
+        make(device="cuda")
+
+
+BAD_ACTIONS = [
+    (np.array([0, np.nan, 0], np.float32), "NaN", "[0.0, nan, 0.0]"),
+    (np.zeros(2, np.float32), "shape (3,)", "got shape (2,)"),
+    (np.zeros((1, 3), np.float32), "shape (3,)", "got shape (1, 3)"),
+    (np.float32(0), "shape (3,)", "got shape ()"),
+    (np.zeros(3, np.int64), "float32", "got dtype int64"),
+    (np.zeros(3, np.complex64), "float32", "got dtype complex64"),
+    (np.array(["0", "0", "0"]), "float32", "got dtype <U1"),
+    (None, "float32", "got dtype object"),
+]
+
+
+@pytest.mark.parametrize("wrapped", [True, False])
+@pytest.mark.parametrize(
+    ("action", "parts"), [(case[0], case[1:]) for case in BAD_ACTIONS], ids=str
+)
+def test_bad_action_is_refused_and_leaves_the_run_alone(
+    action: Any, parts: tuple[str, ...], wrapped: bool
+) -> None:
+    env, other = make(), make()
+    env.reset(seed=0)
+    other.reset(seed=0)
+    with pytest.raises(ValueError, match="action") as error:
+        (env if wrapped else env.unwrapped).step(action)
+    assert_says(error, *parts)
+    assert env.step(IDLE)[4] == other.step(IDLE)[4]
+
+
+@pytest.mark.parametrize(
+    ("actions", "part"),
+    [
+        (np.zeros(3, np.float32), "got shape (3,)"),
+        (np.zeros((3, 3), np.float32), "got shape (3, 3)"),
+        (np.full((2, 3), np.nan, np.float32), "nan"),
+        (np.zeros((2, 3), bool), "got dtype bool"),
+    ],
+)
+def test_bad_actions_of_a_vector_env_are_refused(actions: Any, part: str) -> None:
+    env = make_vector()
+    env.reset(seed=0)
+    with pytest.raises(InvalidArgument) as error:
+        env.step(actions)
+    assert_says(error, "action", part)
+
+
+def test_step_needs_a_running_episode() -> None:
+    env = make()
+    for stepped in (env, env.unwrapped):
+        with pytest.raises(ResetNeeded, match="reset"):
+            stepped.step(IDLE)
+    env.reset(seed=0)
+    for _ in range(3):
+        env.step(IDLE)
+    for stepped in (env, env.unwrapped):
+        with pytest.raises(ResetNeeded, match=r"call reset\(\)"):
+            stepped.step(IDLE)
+    vector = make_vector()
+    with pytest.raises(ResetNeeded, match=r"call reset\(\)"):
+        vector.step(np.zeros((2, 3), np.float32))
+
+
+def test_calls_before_reset_say_so() -> None:
+    env: Any = make().unwrapped
+    for call in (env.get_state, env.test_metrics):
+        with pytest.raises(EpisodeStateError, match=r"call reset\(\) first"):
+            call()
+
+
+BAD_OPTIONS = [
+    ({"hyperparameter": {}}, "'hyperparameter'", "did you mean 'hyperparameters'?"),
+    ({"hyperparameters": {"lr": 0.1}}, "hyperparameter", "'lr'", "learning_rate"),
+    ({"hyperparameters": {"learning_rate": 2.0}}, "'learning_rate'", "[1e-05, 1]", "2.0"),
+    ({"hyperparameters": {"momentum": 0.999}}, "'momentum'", "[0, 0.99]", "0.999"),
+    ({"hyperparameters": {"weight_decay": 0.0}}, "'weight_decay'", "[1e-06, 0.1]", "0.0"),
+    ({"hyperparameters": {"learning_rate": float("nan")}}, "'learning_rate'", "nan"),
+    ({"hyperparameters": {"learning_rate": "big"}}, "'learning_rate'", "'big'"),
+    ({"hyperparameters": [0.1, 0.9, 1e-4]}, "hyperparameters", "by name", "[0.1, 0.9, 0.0001]"),
+]
+
+
+@pytest.mark.parametrize(
+    ("options", "parts"), [(case[0], case[1:]) for case in BAD_OPTIONS], ids=str
+)
+def test_bad_reset_option_is_refused(options: dict[str, Any], parts: tuple[str, ...]) -> None:
+    for env in (make(), make_vector()):
+        with pytest.raises(InvalidArgument) as error:
+            env.reset(seed=0, options=options)
+        assert_says(error, *parts)
+
+
+@pytest.mark.parametrize(
+    ("call", "parts"),
+    [
+        ({"seed": [1, 2, 3]}, ("list of seeds", "num_envs=2", "got 3")),
+        ({"options": {"reset_mask": np.array([True])}}, ("reset_mask", "shape (2,)")),
+        ({"options": {"reset_mask": np.array([1, 0])}}, ("reset_mask", "boolean")),
+        ({"options": {"reset_mask": np.array([False, False])}}, ("reset_mask", "one True")),
+        ({"options": {"reset_musk": 1}}, ("'reset_musk'", "did you mean 'reset_mask'?")),
+        (
+            {"options": {"hyperparameters": {"momentum": np.zeros(3)}}},
+            ("hyperparameters", "shape (2,)"),
+        ),
+    ],
+    ids=str,
+)
+def test_bad_reset_of_a_vector_env_is_refused(call: dict[str, Any], parts: tuple[str, ...]) -> None:
+    env = make_vector()
+    with pytest.raises(InvalidArgument) as error:
+        env.reset(**call)
+    assert_says(error, *parts)
+
+
+def test_refused_reset_of_a_vector_env_leaves_every_run_alone() -> None:
+    env, other = make_vector(), make_vector()
+    env.reset(seed=0)
+    other.reset(seed=0)
+    env.step(np.zeros((2, 3), np.float32))
+    other.step(np.zeros((2, 3), np.float32))
+    rates = np.array([0.1, 7.0])
+    with pytest.raises(InvalidArgument, match="learning_rate"):
+        env.reset(seed=5, options={"hyperparameters": {"learning_rate": rates}})
+    _, rewards, *_ = env.step(np.zeros((2, 3), np.float32))
+    np.testing.assert_array_equal(rewards, other.step(np.zeros((2, 3), np.float32))[1])
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "parts"),
+    [
+        ({"num_envs": 0}, ("num_envs", ">= 1", "got 0")),
+        ({"num_envs": 2.0}, ("num_envs", "integer", "got 2.0")),
+        ({"num_envs": True}, ("num_envs", "integer", "got True")),
+        ({"autoreset_mode": "Nextstep"}, ("'Nextstep'", "did you mean 'NextStep'?", "Disabled")),
+        ({"autoreset_mode": None}, ("autoreset_mode", "None", "SameStep")),
+    ],
+    ids=str,
+)
+def test_bad_vector_argument_is_refused(kwargs: dict[str, Any], parts: tuple[str, ...]) -> None:
+    with pytest.raises(InvalidArgument) as error:
+        make_vector(**kwargs)
+    assert_says(error, *parts)
+
+
+def test_foreign_states_are_refused() -> None:
+    env: Any = make().unwrapped
+    other: Any = make(num_epochs=4).unwrapped
+    env.reset(seed=0)
+    other.reset(seed=0)
+    with pytest.raises(InvalidArgument, match=r"same parameters.*num_epochs=4.*num_epochs=3"):
+        other.set_state(env.get_state())
+    vector = make_vector()
+    with pytest.raises(InvalidArgument, match=r"num_envs=2, got 1"):
+        vector.set_state([env.get_state()])

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import ast
+import graphlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import atn_gym
+
+PACKAGE = Path(atn_gym.__file__).parent
+# Modules by layer, lowest first; a prefix stands for all modules below it that are not named.
+LAYERS = (
+    ("atn_gym.errors",),
+    (
+        "atn_gym",
+        "atn_gym.registration",
+        "atn_gym.envs.datasets",
+        "atn_gym.envs.hyperparameters",
+        "atn_gym.envs.networks",
+        "atn_gym.envs.optimizers",
+        "atn_gym.envs.randomness",
+        "atn_gym.envs.rewards",
+    ),
+    ("atn_gym.envs.engines", "atn_gym.envs.regimes", "atn_gym.envs.run_data", "atn_gym.envs.tasks"),
+    ("atn_gym.envs.trainer",),
+    ("atn_gym.envs",),
+    ("atn_gym.envs.wrappers",),
+    ("atn_gym.agents",),
+    ("atn_gym.eval", "atn_gym.config"),
+    ("atn_gym.cli", "atn_gym.__main__"),
+)
+TASKS = ("Mnist", "Fashion", "Digits")
+REGIMES = (
+    "Stationary",
+    "DataShift",
+    "CurriculumShift",
+    "OptimizerSensitivityShift",
+    "LossPerturbation",
+    "Mixture",
+)
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def for_type_checking(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+
+
+def imports(node: ast.AST) -> Iterator[str]:
+    """Modules that a piece of code imports when it runs, at whatever moment."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        assert node.level == 0, "imports are absolute"
+        for alias in node.names:
+            submodule = f"{node.module}.{alias.name}"
+            yield submodule if submodule in MODULES else str(node.module)
+    elif not for_type_checking(node):
+        for child in ast.iter_child_nodes(node):
+            yield from imports(child)
+
+
+IMPORTS = {name: set(imports(ast.parse(path.read_text()))) for name, path in MODULES.items()}
+
+
+def layer(module: str) -> int:
+    prefixes = {prefix: level for level, names in enumerate(LAYERS) for prefix in names}
+    while module not in prefixes:
+        module = module.rpartition(".")[0]
+    return prefixes[module]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_imports_from_its_own_layer_and_those_below_alone(module):
+    above = {m for m in IMPORTS[module] & MODULES.keys() if layer(m) > layer(module)}
+    assert not above
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    inner = {module: IMPORTS[module] & MODULES.keys() - {module} for module in MODULES}
+    assert set(graphlib.TopologicalSorter(inner).static_order()) == set(MODULES)
+
+
+@pytest.mark.parametrize(
+    "library", ["torchvision", "sklearn", "matplotlib", "optuna", "stable_baselines3"]
+)
+def test_a_heavy_library_is_imported_in_one_module_only(library):
+    users = [m for m in MODULES if library in {name.split(".")[0] for name in IMPORTS[m]}]
+    assert len(users) <= 1
+
+
+@pytest.mark.parametrize("name", ["metrics", "statistics"])
+def test_evaluation_arithmetic_knows_numpy_and_scipy_alone(name):
+    module = f"atn_gym.eval.{name}"
+    if module not in MODULES:
+        pytest.skip(f"{module} does not exist")
+    roots = {imported.split(".")[0] for imported in IMPORTS[module] - {"atn_gym.errors"}}
+    assert roots - sys.stdlib_module_names <= {"numpy", "scipy"}
+
+
+def test_importing_the_package_registers_the_whole_grid_without_torch():
+    code = (
+        "import json, sys, atn_gym, gymnasium; heavy = {'torch', 'torchvision', 'sklearn', "
+        "'matplotlib', 'optuna', 'stable_baselines3'} & sys.modules.keys(); "
+        "print(json.dumps([sorted(heavy), list(gymnasium.registry)]))"
+    )
+    output = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+    heavy, registered = json.loads(output)
+    assert heavy == []
+    assert set(registered) >= {
+        f"atn_gym/{task}Cnn{init}-{regime}-v0"
+        for task in TASKS
+        for init in ("", "PoorInit")
+        for regime in REGIMES
+    }

@@ -1,0 +1,38 @@
+"""The README's own code runs as it stands, from top to bottom."""
+
+import re
+from pathlib import Path
+
+import gymnasium
+import pytest
+
+from atn_gym import registration
+
+README = Path(__file__).parent.parent / "README.md"
+
+
+@pytest.fixture
+def clean_registries(monkeypatch):
+    monkeypatch.setattr(registration, "_TASKS", dict(registration._TASKS))
+    monkeypatch.setattr(registration, "_REGIMES", dict(registration._REGIMES))
+    monkeypatch.setattr(gymnasium.envs.registration, "registry", dict(gymnasium.registry))
+
+
+def test_python_blocks_run(clean_registries, capsys):
+    blocks = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    assert len(blocks) == 3
+    names: dict[str, object] = {}
+    for block in blocks:
+        exec(compile(block, str(README), "exec"), names)
+    assert "test_accuracy" in capsys.readouterr().out
+    env = names["env"]
+    env.reset(seed=0)
+    *_, info = env.step(env.action_space.sample())
+    assert info["epoch"] == 1
+
+
+def test_named_files_exist():
+    links = re.findall(r"\]\((?!http)([^)]+)\)", README.read_text(encoding="utf-8"))
+    assert links
+    for link in links:
+        assert (README.parent / link).exists(), link

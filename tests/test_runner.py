@@ -1,0 +1,231 @@
+"""Experiments from config to table: what is stored, resumed and refused."""
+
+import csv
+import json
+import math
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import yaml
+
+from atn_gym import cli
+from atn_gym.agents import ControllerPolicy, Fixed
+from atn_gym.config import SHIPPED, load_config
+from atn_gym.envs.rewards import log_score
+from atn_gym.errors import InvalidArgument
+from atn_gym.eval import metrics, runner
+from atn_gym.eval.store import ResultStore, StoreError, run_key
+
+EXPERIMENT = {
+    "experiment": "small",
+    "envs": [{"id": "atn_gym/DigitsCnn-DataShift-v0", "num_epochs": 3, "train_size": 128}],
+    "controllers": ["fixed", {"name": "reduce_lr_on_plateau", "patience": 0}],
+    "seeds": 2,
+}
+
+
+@pytest.fixture
+def config_file(tmp_path):
+    path = tmp_path / "small.yaml"
+    path.write_text(yaml.safe_dump({**EXPERIMENT, "results": str(tmp_path / "results")}))
+    return path
+
+
+def stored(config_file):
+    return sorted((config_file.parent / "results" / "small").glob("*/summary.json"))
+
+
+def test_run_stores_every_seed_and_prints_a_table(config_file, capsys):
+    assert cli.main(["run", "--config", str(config_file)]) == 0
+    output = capsys.readouterr().out
+    assert "2 seeds" in output
+    assert "fixed" in output
+    assert "reduce_lr_on_plateau" in output
+    summaries = stored(config_file)
+    assert len(summaries) == 4
+    for path in summaries:
+        summary = json.loads(path.read_text())
+        config = yaml.safe_load((path.parent / "config.yaml").read_text())
+        assert run_key(config) == path.parent.name
+        assert config["env"]["kind"] == "label_noise"
+        assert config["env"]["severity"] == 0.4
+        assert config["seed"] == summary["seed"]
+        with (path.parent / "trace.csv").open() as file:
+            rows = list(csv.DictReader(file))
+        assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+        assert float(rows[-1]["val_loss"]) == summary["final_val_loss"]
+        scores = [float(log_score(np.array(float(row["val_loss"])), 10)) for row in rows]
+        assert summary["anytime_performance"] == pytest.approx(np.mean(scores))
+        assert summary["flops"] == sum(int(row["flops"]) for row in rows)
+    manifest = json.loads((summaries[0].parent.parent / "manifest.json").read_text())
+    assert manifest["seeds"] == [0, 1]
+    assert manifest["packages"]["gymnasium"] == gym.__version__
+
+
+def test_results_equal_those_of_a_plain_loop(config_file):
+    cli.main(["run", "--config", str(config_file)])
+    env = gym.make("atn_gym/DigitsCnn-DataShift-v0", num_epochs=3, train_size=128)
+    env.reset(seed=1)
+    for _ in range(3):
+        *_, info = env.step(np.zeros(3, np.float32))
+    summaries = [json.loads(path.read_text()) for path in stored(config_file)]
+    losses = {s["final_val_loss"] for s in summaries if s["seed"] == 1}
+    assert info["privileged"]["val_loss"] in losses
+    tests = {s["test_loss"] for s in summaries if s["seed"] == 1}
+    assert env.unwrapped.test_metrics()["test_loss"] in tests
+
+
+def test_complete_runs_are_not_made_again(config_file, monkeypatch):
+    cli.main(["run", "--config", str(config_file)])
+    before = {path: path.stat().st_mtime_ns for path in stored(config_file)}
+    removed, kept = stored(config_file)[0], stored(config_file)[1:]
+    removed.unlink()
+    made = []
+    original = runner.run_seeds
+
+    def counting(policy, env, seeds, on_epoch=None):
+        made.extend(seeds)
+        return original(policy, env, seeds, on_epoch)
+
+    monkeypatch.setattr(runner, "run_seeds", counting)
+    assert cli.main(["run", "--config", str(config_file)]) == 0
+    assert len(made) == 1
+    assert removed.exists()
+    assert all(path.stat().st_mtime_ns == before[path] for path in kept)
+
+
+def test_damaged_summary_is_named_with_the_remedy(config_file, capsys):
+    cli.main(["run", "--config", str(config_file)])
+    damaged = stored(config_file)[0]
+    damaged.write_text("{")
+    assert cli.main(["run", "--config", str(config_file)]) == 2
+    error = capsys.readouterr().err
+    assert str(damaged) in error
+    assert "delete its folder" in error
+
+
+def test_interrupt_keeps_complete_runs(config_file, monkeypatch, capsys):
+    original, calls = runner.run_seeds, []
+
+    def interrupted(*arguments):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return original(*arguments)
+
+    monkeypatch.setattr(runner, "run_seeds", interrupted)
+    assert cli.main(["run", "--config", str(config_file)]) == 130
+    assert "run the same command again" in capsys.readouterr().err
+    assert len(stored(config_file)) == 2
+
+
+def test_failed_write_leaves_no_partial_file(tmp_path, monkeypatch):
+    store = ResultStore(tmp_path / "results")
+
+    def full_disk(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full_disk)
+    with pytest.raises(StoreError, match=r"No space left on device.*earlier results are intact"):
+        store.write({"seed": 0}, [{"epoch": 1}], {"seed": 0})
+    assert [p for p in (tmp_path / "results").rglob("*") if p.is_file()] == []
+
+
+def test_results_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="cannot be made"):
+        ResultStore(tmp_path / "file" / "results")
+
+
+def test_ended_runs_stop_counting_while_others_train():
+    env = gym.make_vec(
+        "atn_gym/DigitsCnn-Stationary-v0",
+        num_envs=2,
+        num_epochs=3,
+        train_size=128,
+        autoreset_mode="Disabled",
+    )
+    original = env.unwrapped.episodes.step
+
+    def diverging(runs, actions):
+        if 1 in runs:
+            model = env.unwrapped.episodes._trainer._engine.model(1)
+            model.linear2.bias.data[0] = math.nan
+        return original(runs, actions)
+
+    env.unwrapped.episodes.step = diverging
+    records = runner.run_seeds(ControllerPolicy.for_env(Fixed, env), env, [0, 1])
+    assert [len(record.trace) for record in records] == [3, 1]
+    summary = runner.summarise(records[1], num_epochs=3, num_classes=10)
+    assert summary["diverged"]
+    assert summary["anytime_performance"] == -1
+    assert summary["final_val_loss"] == pytest.approx(5 * math.log(10))
+    assert summary["final_val_accuracy"] == pytest.approx(0.1)
+    assert summary["gradient_steps"] == 2
+
+
+def test_metrics_of_a_run_that_ended_early():
+    scores = metrics.pad_diverged(np.array([0.5, 0.3]), 4, -1.0)
+    np.testing.assert_array_equal(scores, [0.5, 0.3, -1, -1])
+    assert metrics.anytime_performance(scores) == pytest.approx(-0.3)
+    assert metrics.mean_val_loss(np.array([1.0, 2.0])) == 1.5
+    assert metrics.final(np.array([1.0, 2.0])) == 2.0
+
+
+@pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_shipped_config_is_valid(path):
+    config = load_config(path)
+    assert config.experiment == path.stem
+    assert load_config(path.stem) == config
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"controlers": []}, "unknown key 'controlers'; did you mean 'controllers'"),
+        ({"seeds": "many"}, "seeds: must be a number >= 1, or a list .* got 'many'"),
+        ({"seeds": 0}, "seeds: must be a number >= 1"),
+        ({"seeds": [1, 1]}, "seeds: must be a number >= 1, or a list of different"),
+        ({"seeds": True}, "seeds: must be a number >= 1"),
+        ({"experiment": "../up"}, "experiment: String should match"),
+        ({"envs": []}, "envs: List should have at least 1 item"),
+        ({"envs": ["atn_gym/DigitsCnn-DataShft-v0"]}, "did you mean 'atn_gym/DigitsCnn-DataShift"),
+        ({"envs": [{"id": "atn_gym/DigitsCnn-DataShift-v0", "sevrity": 1}]}, "mean 'severity'"),
+        (
+            {"envs": [{"id": "atn_gym/DigitsCnn-DataShift-v0", "severity": 3}]},
+            r"in \[0, 1\], got 3",
+        ),
+        ({"controllers": ["fixd"]}, "unknown controller 'fixd'; did you mean 'fixed'"),
+        ({"controllers": [{"name": "reduce_lr_on_plateau", "factor": 3}]}, "Factor should be"),
+        ({"controllers": [{"patience": 3}]}, "the key 'controllers.0.name' is missing"),
+    ],
+)
+def test_wrong_values_are_named(tmp_path, changes, message):
+    path = tmp_path / "wrong.yaml"
+    path.write_text(yaml.safe_dump({**EXPERIMENT, **changes}))
+    with pytest.raises(InvalidArgument, match=message):
+        load_config(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("", "is empty"), ("- a", "must hold a mapping"), ("a: [", "not valid YAML.*line 1")],
+)
+def test_files_that_hold_no_experiment_are_named(tmp_path, text, message):
+    path = tmp_path / "wrong.yaml"
+    path.write_text(text)
+    with pytest.raises(InvalidArgument, match=message):
+        load_config(path)
+
+
+def test_missing_config_points_at_a_shipped_one(capsys):
+    assert cli.main(["run", "--config", "digits_dta_shift"]) == 2
+    assert "did you mean 'digits_data_shift'" in capsys.readouterr().err
+
+
+def test_list_prints_every_id(capsys):
+    assert cli.main(["list"]) == 0
+    lines = capsys.readouterr().out.split()
+    assert "atn_gym/MnistCnn-DataShift-v0" in lines
+    assert len(lines) >= 36

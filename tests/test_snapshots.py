@@ -1,0 +1,127 @@
+"""A snapshot captures a run bit-exactly, whatever happens to the run afterwards."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.envs.registration import EnvSpec
+from gymnasium.utils.env_checker import data_equivalence
+from torch import nn
+
+import atn_gym
+from atn_gym import registration
+from atn_gym.envs.tasks import DIGITS_CNN
+from atn_gym.envs.tuning_env import TuningEnv
+
+KINDS = [
+    (name, kind)
+    for name in registration.regime_names()
+    if name not in ("Stationary", "Mixture")
+    for kind in registration.get_regime(name).kinds
+]
+ACTIONS = np.random.default_rng(0).uniform(-0.3, 0.3, (20, 4)).astype(np.float32)
+
+
+def make(pair: str, **kwargs: Any) -> TuningEnv:
+    small = {"num_epochs": 4, "train_size": 128}
+    env = gymnasium.make(f"atn_gym/{pair}-v0", **{**small, **kwargs}).unwrapped
+    assert isinstance(env, TuningEnv)
+    return env
+
+
+def follow(env: TuningEnv, actions: np.ndarray) -> list[Any]:
+    """Steps along the actions up to the end of the episode."""
+    assert env.action_space.shape is not None
+    returned = []
+    for action in actions[:, : env.action_space.shape[0]]:
+        returned.append(env.step(action))
+        if returned[-1][2]:
+            break
+    return returned
+
+
+def run(env: TuningEnv, seed: int | None, actions: np.ndarray = ACTIONS) -> list[Any]:
+    return [env.reset(seed=seed), *follow(env, actions)]
+
+
+def equal(first: Any, second: Any) -> bool:
+    return data_equivalence(first, second, exact=True)
+
+
+class DrawingNet(nn.Sequential):
+    """A network with all that a state may hold: buffers and draws while training."""
+
+    def __init__(self, input_shape: tuple[int, int, int], num_classes: int) -> None:
+        super().__init__(
+            nn.Flatten(),
+            nn.Linear(int(np.prod(input_shape)), 16),
+            nn.BatchNorm1d(16),
+            nn.Dropout(0.3),
+            nn.Linear(16, num_classes),
+        )
+
+
+@pytest.fixture(scope="module")
+def own_task() -> Iterator[None]:
+    """A task trained with AdamW on a network with buffers and dropout."""
+    task = replace(DIGITS_CNN, network=DrawingNet, network_kwargs={}, optimizer="adamw")
+    atn_gym.register_task("DrawingNet", task)
+    env_id = atn_gym.register_env("DrawingNet", "DataShift")
+    yield
+    del gymnasium.registry[env_id], registration._TASKS["DrawingNet"]
+
+
+SNAPSHOT_CASES = [
+    *((f"DigitsCnn-{regime}", {"kind": kind, "trigger": 2}) for regime, kind in KINDS),
+    ("DigitsCnn-Stationary", {}),
+    ("DigitsCnnPoorInit-Mixture", {}),
+    ("DigitsCnn-DataShift", {"trigger": 1, "profile": "gradual"}),
+    ("DigitsCnn-DataShift", {"trigger": 1, "profile": "recurring", "period": 1}),
+    ("DigitsCnn-DataShift", {"trigger": 2, "checkpoint_rollback": True}),
+    ("DrawingNet-DataShift", {"trigger": 2}),
+]
+
+
+@pytest.mark.usefixtures("own_task")
+@pytest.mark.parametrize(("pair", "kwargs"), SNAPSHOT_CASES, ids=str)
+def test_snapshot_of_a_shifted_run_resumes_bit_identically(
+    pair: str, kwargs: dict[str, Any]
+) -> None:
+    env, other = (make(pair, num_epochs=6, **kwargs) for _ in range(2))
+    run(env, 3, ACTIONS[:3])
+    state = env.get_state()
+    frozen = pickle.dumps(state)
+
+    def go_on(branch: TuningEnv) -> list[Any]:
+        return [*follow(branch, ACTIONS[3:]), branch.test_metrics(), run(branch, None)]
+
+    expected = go_on(env)
+    for _ in range(2):
+        env.set_state(state)
+        assert equal(go_on(env), expected)
+    other.set_state(pickle.loads(frozen))
+    assert equal(go_on(other), expected)
+
+
+def test_snapshot_branches_do_not_touch_each_other() -> None:
+    env, branch = make("DigitsCnn-DataShift"), make("DigitsCnn-DataShift")
+    expected = run(env, seed=3)[3:]
+    run(env, 3, ACTIONS[:2])
+    branch.set_state(env.get_state())
+    follow(branch, -ACTIONS)
+    assert equal(follow(env, ACTIONS[2:]), expected)
+
+
+def test_snapshot_suits_an_env_made_from_the_json_of_its_spec() -> None:
+    env = make("DigitsCnn-DataShift", hyperparameters=("learning_rate",))
+    run(env, 3, ACTIONS[:2])
+    spec = EnvSpec.from_json(env.spec.to_json())
+    again: Any = gymnasium.make(spec).unwrapped
+    again.set_state(env.get_state())
+    assert equal(follow(again, ACTIONS), follow(env, ACTIONS))

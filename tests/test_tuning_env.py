@@ -1,0 +1,287 @@
+"""What a step and a reset of the single env mean."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from gymnasium.utils.env_checker import data_equivalence
+
+import atn_gym
+from atn_gym import registration
+from atn_gym.envs.datasets import Dataset, Split, load_digits
+from atn_gym.envs.engines import TorchEngine
+from atn_gym.envs.tasks import DIGITS_CNN
+from atn_gym.envs.tuning_env import TuningEnv
+from atn_gym.errors import EpisodeStateError
+
+LN_10 = math.log(10)
+IDLE = np.zeros(3, np.float32)
+SIGNALS = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
+
+
+def make(pair: str = "DigitsCnn-Stationary", **kwargs: Any) -> TuningEnv:
+    small = {"num_epochs": 4, "train_size": 256}
+    env = gymnasium.make(f"atn_gym/{pair}-v0", **{**small, **kwargs}).unwrapped
+    assert isinstance(env, TuningEnv)
+    return env
+
+
+def network(env: TuningEnv) -> torch.nn.Module:
+    return env.episodes._trainer._engine.model(0)
+
+
+def effective(env: TuningEnv) -> dict[str, Any]:
+    return env.episodes._trainer._engine.optimizer(0).param_groups[0]
+
+
+def action(*deltas: float) -> np.ndarray:
+    return np.array(deltas, np.float32)
+
+
+def test_first_observation_is_at_chance_level() -> None:
+    observation, info = make(window=3).reset(seed=0)
+    expected = {
+        "train_loss": [LN_10] * 3,
+        "train_accuracy": [0.1] * 3,
+        "val_loss": [LN_10] * 3,
+        "val_accuracy": [0.1] * 3,
+        "hyperparameters": [math.log10(0.05), math.log10(0.1), -4],
+        "progress": [0],
+    }
+    assert set(observation) == set(expected)
+    for name, values in expected.items():
+        assert observation[name].dtype == np.float32
+        np.testing.assert_allclose(observation[name], values, rtol=1e-6)
+    assert info["epoch"] == 0
+
+
+def test_action_moves_hyperparameters_before_the_epoch_is_trained() -> None:
+    env = make()
+    env.reset(seed=0)
+    observation, _, _, _, info = env.step(action(0.5, -1, 1))
+    expected = {
+        "learning_rate": 0.05 * 10**0.5,
+        "momentum": 1 - 0.1 * 10**-0.5,
+        "weight_decay": 1e-3,
+    }
+    assert info["hyperparameters"] == pytest.approx(expected, rel=1e-9)
+    assert effective(env)["lr"] == pytest.approx(expected["learning_rate"])
+    assert effective(env)["momentum"] == pytest.approx(expected["momentum"])
+    assert effective(env)["weight_decay"] == pytest.approx(expected["weight_decay"])
+    logs = [math.log10(0.05) + 0.5, -1.5, -3]
+    np.testing.assert_allclose(observation["hyperparameters"], logs, rtol=1e-6)
+
+
+def test_actions_and_hyperparameters_stop_at_their_bounds() -> None:
+    env = make(num_epochs=5)
+    env.reset(seed=0)
+    *_, info = env.step(action(-7, 0, 0))
+    assert info["hyperparameters"]["learning_rate"] == pytest.approx(0.005)
+    for _ in range(4):
+        *_, info = env.step(action(-1, 1, -1))
+    lowest = {"learning_rate": 1e-5, "momentum": 0.0, "weight_decay": 1e-6}
+    assert info["hyperparameters"] == lowest
+    env.reset(seed=0, options={"hyperparameters": lowest})
+    for _ in range(5):
+        *_, info = env.step(action(0, -1, 1))
+    assert info["hyperparameters"] == {
+        "learning_rate": 1e-5,
+        "momentum": 0.99,
+        "weight_decay": 0.1,
+    }
+
+
+def test_zero_leaves_a_hyperparameter_exactly_as_it_is() -> None:
+    env = make()
+    initial = {"learning_rate": 0.0123456789, "momentum": 0.87654321, "weight_decay": 1 / 3000}
+    env.reset(seed=0, options={"hyperparameters": initial})
+    for _ in range(3):
+        *_, info = env.step(IDLE)
+        assert info["hyperparameters"] == initial
+    *_, info = env.step(action(-0.5, -0.0, 0.5))
+    assert info["hyperparameters"]["momentum"] == initial["momentum"]
+
+
+def test_only_the_chosen_hyperparameters_are_controlled_in_their_order() -> None:
+    env = make(hyperparameters=["weight_decay", "learning_rate"])
+    observation, _ = env.reset(seed=0)
+    assert env.action_space.shape == (2,)
+    np.testing.assert_allclose(observation["hyperparameters"], [-4, math.log10(0.05)], rtol=1e-6)
+    *_, info = env.step(action(1, -1))
+    expected = {"weight_decay": 1e-3, "learning_rate": 0.005}
+    assert info["hyperparameters"] == pytest.approx(expected)
+    assert effective(env)["momentum"] == 0.9
+
+
+@pytest.mark.parametrize("seed", [None, 11])
+def test_poor_init_draws_both_settings_over_seeds(seed: int | None) -> None:
+    env = make("DigitsCnnPoorInit-Stationary")
+    env.reset(seed=seed)
+    drawn = [env.reset()[1]["hyperparameters"] for _ in range(20)]
+    low = {"learning_rate": 1e-4, "momentum": 0.0, "weight_decay": 1e-2}
+    high = {"learning_rate": 0.1, "momentum": 0.9}
+    assert low in drawn
+    assert any(high.items() <= values.items() for values in drawn)
+    assert {values["learning_rate"] for values in drawn} == {1e-4, 0.1}
+
+
+def test_reset_never_trains(monkeypatch: pytest.MonkeyPatch) -> None:
+    env = make()
+    for name in ("train", "evaluate"):
+        monkeypatch.setattr(TorchEngine, name, lambda *_: pytest.fail("reset must not train"))
+    env.reset(seed=5)
+    first = copy.deepcopy(network(env).state_dict())
+    env.reset(seed=5, options={"hyperparameters": {"learning_rate": 0.2}})
+    assert all(torch.equal(first[name], p) for name, p in network(env).state_dict().items())
+
+
+def test_reset_option_sets_initial_hyperparameters_for_one_episode() -> None:
+    env = make()
+    initial = {"learning_rate": 0.3, "momentum": 0.5}
+    observation, info = env.reset(seed=0, options={"hyperparameters": initial})
+    assert info["hyperparameters"] == {**initial, "weight_decay": 1e-4}
+    logs = [math.log10(0.3), math.log10(0.5), -4]
+    np.testing.assert_allclose(observation["hyperparameters"], logs, rtol=1e-6)
+    _, info = env.reset(seed=0)
+    assert info["hyperparameters"]["learning_rate"] == 0.05
+
+
+def score(loss: float) -> float:
+    return min(max(math.log(LN_10 / loss) / math.log(100), -1), 1)
+
+
+@pytest.mark.parametrize("reward", ["log_loss", "linear", "improvement", "val_accuracy"])
+def test_reward_follows_its_formula_of_the_clean_validation_metrics(reward: str) -> None:
+    env = make("DigitsCnn-LossPerturbation", reward=reward, trigger=1)
+    env.reset(seed=0)
+    before = LN_10
+    for _ in range(4):
+        _, received, _, _, info = env.step(action(0.2, 0, 0))
+        loss = info["privileged"]["val_loss"]
+        expected = {
+            "log_loss": score(loss),
+            "linear": max(1 - loss / LN_10, -1),
+            "improvement": score(loss) - score(before),
+            "val_accuracy": info["val_accuracy"],
+        }
+        assert isinstance(received, float)
+        assert received == pytest.approx(expected[reward], abs=1e-12)
+        before = loss
+
+
+def test_regime_acts_on_the_hyperparameters_that_the_action_has_set() -> None:
+    env = make("DigitsCnn-OptimizerSensitivityShift", kind="learning_rate", trigger=2)
+    env.reset(seed=0)
+    strengths, rates = [], []
+    for _ in range(4):
+        *_, info = env.step(action(-0.1, 0, 0))
+        strengths.append(info["privileged"]["strength"])
+        rates.append(effective(env)["lr"] / info["hyperparameters"]["learning_rate"])
+    assert strengths == [0, 0, 0.5, 0.5]
+    assert rates == pytest.approx([1, 1, 10**0.5, 10**0.5])
+    assert info["hyperparameters"]["learning_rate"] == pytest.approx(0.05 * 10**-0.4)
+
+
+def test_episode_is_terminated_at_the_budget_and_never_truncated() -> None:
+    env = make(num_epochs=3)
+    env.reset(seed=0)
+    steps = [env.step(IDLE) for _ in range(3)]
+    assert [step[2] for step in steps] == [False, False, True]
+    assert all(step[3] is False for step in steps)
+    assert [step[4]["epoch"] for step in steps] == [1, 2, 3]
+    assert [float(step[0]["progress"][0]) for step in steps] == pytest.approx([1 / 3, 2 / 3, 1])
+    assert not steps[-1][4]["diverged"]
+
+
+def test_info_counts_the_cost_of_an_epoch() -> None:
+    env = make(train_size=250)
+    env.reset(seed=0)
+    *_, info = env.step(IDLE)
+    assert info["gradient_steps"] == 250 // 64
+    # A sample costs 2 operations a multiplication; training also goes backwards twice, but
+    # for the gradient with respect to the images.
+    layers = [64 * 8 * 9, 16 * 16 * 8 * 9, 64 * 32, 32 * 10]
+    forward = 2 * sum(layers)
+    assert info["flops"] == 3 * 64 * (3 * forward - 2 * layers[0]) + 323 * forward
+
+
+def test_observation_is_the_last_window_of_the_infos_clipped() -> None:
+    env = make("DigitsCnn-LossPerturbation", num_epochs=6, window=3, severity=1.0, trigger=0)
+    env.reset(seed=0, options={"hyperparameters": {"learning_rate": 1.0, "momentum": 0.99}})
+    history = {name: [LN_10 if "loss" in name else 0.1] * 3 for name in SIGNALS}
+    for _ in range(6):
+        observation, _, ended, _, info = env.step(IDLE)
+        for name in SIGNALS:
+            history[name].append(info[name])
+            expected = np.clip(history[name][-3:], 0, 5 * LN_10)
+            np.testing.assert_allclose(observation[name], expected, rtol=1e-6)
+    assert ended
+    assert max(history["train_loss"]) > 5 * LN_10
+
+
+@pytest.fixture
+def other_test_split(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """DigitsCnn with another test split, registered for one test."""
+
+    def load(data_dir: str | None = None) -> Dataset:
+        digits = load_digits()
+        test = Split(digits.test.inputs.flip(0)[:50], digits.test.labels[:50])
+        return Dataset(digits.train, digits.validation, test, digits.num_classes)
+
+    monkeypatch.setattr(registration, "_TASKS", dict(registration._TASKS))
+    atn_gym.register_task("OtherTest", replace(DIGITS_CNN, dataset=load))
+    ids = [atn_gym.register_env("OtherTest", name) for name in ("DataShift", "CurriculumShift")]
+    yield "OtherTest"
+    for name in ids:
+        del gymnasium.registry[name]
+
+
+@pytest.mark.parametrize("regime", ["DataShift", "CurriculumShift"])
+def test_test_split_reaches_neither_observation_nor_reward(
+    other_test_split: str, regime: str
+) -> None:
+    env, other = make(f"DigitsCnn-{regime}"), make(f"{other_test_split}-{regime}")
+    assert data_equivalence(env.reset(seed=0), other.reset(seed=0), exact=True)
+    for _ in range(4):
+        assert data_equivalence(env.step(IDLE), other.step(IDLE), exact=True)
+    assert env.test_metrics() != other.test_metrics()
+
+
+def test_perturbed_losses_are_observed_but_not_rewarded() -> None:
+    env = make("DigitsCnn-LossPerturbation", kind="observed", trigger=2)
+    twin = make("DigitsCnn-LossPerturbation", kind="observed", trigger=2, twin=True)
+    env.reset(seed=0)
+    twin.reset(seed=0)
+    for epoch in range(4):
+        _, reward, _, _, info = env.step(IDLE)
+        _, clean_reward, _, _, clean = twin.step(IDLE)
+        assert reward == clean_reward
+        assert info["privileged"]["val_loss"] == clean["val_loss"]
+        for name in ("train_loss", "val_loss"):
+            assert (info[name] == clean[name]) == (epoch < 2)
+        assert info["val_accuracy"] == clean["val_accuracy"]
+
+
+def test_test_metrics_come_only_at_the_end() -> None:
+    env = make(num_epochs=2)
+    env.reset(seed=0)
+    env.step(IDLE)
+    with pytest.raises(EpisodeStateError, match="after the last of 2 epochs, not after 1"):
+        env.test_metrics()
+    env.step(IDLE)
+    test = load_digits().test
+    with torch.no_grad():
+        logits = network(env).eval()(test.inputs)
+    metrics = env.test_metrics()
+    assert metrics["test_loss"] == pytest.approx(F.cross_entropy(logits, test.labels).item())
+    correct = (logits.argmax(1) == test.labels).double().mean().item()
+    assert metrics["test_accuracy"] == pytest.approx(correct)
