@@ -1,25 +1,24 @@
-"""What is wrong is refused at once, with the value received and what to do about it."""
+"""Wrong arguments are refused at construction, with the value received and the remedy."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import gymnasium
-import numpy as np
 import pytest
 import torch
-from gymnasium.error import NameNotFound, ResetNeeded
+from gymnasium.error import NameNotFound
 
 import atn_gym
 from atn_gym.envs import episodes
+from atn_gym.envs.regimes import Stationary
 from atn_gym.envs.tasks import DIGITS_CNN
 from atn_gym.envs.tuning_env import TuningEnv
-from atn_gym.errors import DeviceUnavailable, EpisodeStateError, InvalidArgument
+from atn_gym.errors import DeviceUnavailable, InvalidArgument
 
 DATA_SHIFT = "atn_gym/DigitsCnn-DataShift-v0"
 MIXTURE = "atn_gym/DigitsCnn-Mixture-v0"
 SMALL = {"num_epochs": 3, "train_size": 128}
-IDLE = np.zeros(3, np.float32)
 
 
 def make(**kwargs: Any) -> gymnasium.Env[Any, Any]:
@@ -131,7 +130,7 @@ def test_unknown_id_points_at_the_nearest() -> None:
 def test_unknown_render_mode_is_refused() -> None:
     with pytest.raises(InvalidArgument, match="render_mode 'rgb'; did you mean 'rgb_array'"):
         TuningEnv(task="DigitsCnn", regime="DataShift", render_mode="rgb")
-    with pytest.raises(InvalidArgument, match="render_mode 'human'.*Valid: rgb_array, ansi"):
+    with pytest.raises(InvalidArgument, match=r"render_mode 'human'.*Valid: rgb_array, ansi"):
         make_vector(render_mode="human")
 
 
@@ -153,138 +152,13 @@ def test_taken_names_are_refused() -> None:
     with pytest.raises(InvalidArgument, match=r"new name, but 'DigitsCnn' is taken"):
         atn_gym.register_task("DigitsCnn", DIGITS_CNN)
     with pytest.raises(InvalidArgument, match=r"new name, but 'Stationary' is taken"):
-        atn_gym.register_regime("Stationary", type(episodes))  # type: ignore[arg-type]
+        atn_gym.register_regime("Stationary", Stationary)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
 def test_absent_device_is_named_with_the_remedy() -> None:
     with pytest.raises(DeviceUnavailable, match=r"device='cuda'.*use device='cpu'"):
         make(device="cuda")
-
-
-BAD_ACTIONS = [
-    (np.array([0, np.nan, 0], np.float32), "NaN", "[0.0, nan, 0.0]"),
-    (np.zeros(2, np.float32), "shape (3,)", "got shape (2,)"),
-    (np.zeros((1, 3), np.float32), "shape (3,)", "got shape (1, 3)"),
-    (np.float32(0), "shape (3,)", "got shape ()"),
-    (np.zeros(3, np.int64), "float32", "got dtype int64"),
-    (np.zeros(3, np.complex64), "float32", "got dtype complex64"),
-    (np.array(["0", "0", "0"]), "float32", "got dtype <U1"),
-    (None, "float32", "got dtype object"),
-]
-
-
-@pytest.mark.parametrize("wrapped", [True, False])
-@pytest.mark.parametrize(
-    ("action", "parts"), [(case[0], case[1:]) for case in BAD_ACTIONS], ids=str
-)
-def test_bad_action_is_refused_and_leaves_the_run_alone(
-    action: Any, parts: tuple[str, ...], wrapped: bool
-) -> None:
-    env, other = make(), make()
-    env.reset(seed=0)
-    other.reset(seed=0)
-    with pytest.raises(ValueError, match="action") as error:
-        (env if wrapped else env.unwrapped).step(action)
-    assert_says(error, *parts)
-    assert env.step(IDLE)[4] == other.step(IDLE)[4]
-
-
-@pytest.mark.parametrize(
-    ("actions", "part"),
-    [
-        (np.zeros(3, np.float32), "got shape (3,)"),
-        (np.zeros((3, 3), np.float32), "got shape (3, 3)"),
-        (np.full((2, 3), np.nan, np.float32), "nan"),
-        (np.zeros((2, 3), bool), "got dtype bool"),
-    ],
-)
-def test_bad_actions_of_a_vector_env_are_refused(actions: Any, part: str) -> None:
-    env = make_vector()
-    env.reset(seed=0)
-    with pytest.raises(InvalidArgument) as error:
-        env.step(actions)
-    assert_says(error, "action", part)
-
-
-def test_step_needs_a_running_episode() -> None:
-    env = make()
-    for stepped in (env, env.unwrapped):
-        with pytest.raises(ResetNeeded, match="reset"):
-            stepped.step(IDLE)
-    env.reset(seed=0)
-    for _ in range(3):
-        env.step(IDLE)
-    for stepped in (env, env.unwrapped):
-        with pytest.raises(ResetNeeded, match=r"call reset\(\)"):
-            stepped.step(IDLE)
-    vector = make_vector()
-    with pytest.raises(ResetNeeded, match=r"call reset\(\)"):
-        vector.step(np.zeros((2, 3), np.float32))
-
-
-def test_calls_before_reset_say_so() -> None:
-    env: Any = make().unwrapped
-    for call in (env.get_state, env.test_metrics):
-        with pytest.raises(EpisodeStateError, match=r"call reset\(\) first"):
-            call()
-
-
-BAD_OPTIONS = [
-    ({"hyperparameter": {}}, "'hyperparameter'", "did you mean 'hyperparameters'?"),
-    ({"hyperparameters": {"lr": 0.1}}, "hyperparameter", "'lr'", "learning_rate"),
-    ({"hyperparameters": {"learning_rate": 2.0}}, "'learning_rate'", "[1e-05, 1]", "2.0"),
-    ({"hyperparameters": {"momentum": 0.999}}, "'momentum'", "[0, 0.99]", "0.999"),
-    ({"hyperparameters": {"weight_decay": 0.0}}, "'weight_decay'", "[1e-06, 0.1]", "0.0"),
-    ({"hyperparameters": {"learning_rate": float("nan")}}, "'learning_rate'", "nan"),
-    ({"hyperparameters": {"learning_rate": "big"}}, "'learning_rate'", "'big'"),
-    ({"hyperparameters": [0.1, 0.9, 1e-4]}, "hyperparameters", "by name", "[0.1, 0.9, 0.0001]"),
-]
-
-
-@pytest.mark.parametrize(
-    ("options", "parts"), [(case[0], case[1:]) for case in BAD_OPTIONS], ids=str
-)
-def test_bad_reset_option_is_refused(options: dict[str, Any], parts: tuple[str, ...]) -> None:
-    for env in (make(), make_vector()):
-        with pytest.raises(InvalidArgument) as error:
-            env.reset(seed=0, options=options)
-        assert_says(error, *parts)
-
-
-@pytest.mark.parametrize(
-    ("call", "parts"),
-    [
-        ({"seed": [1, 2, 3]}, ("list of seeds", "num_envs=2", "got 3")),
-        ({"options": {"reset_mask": np.array([True])}}, ("reset_mask", "shape (2,)")),
-        ({"options": {"reset_mask": np.array([1, 0])}}, ("reset_mask", "boolean")),
-        ({"options": {"reset_mask": np.array([False, False])}}, ("reset_mask", "one True")),
-        ({"options": {"reset_musk": 1}}, ("'reset_musk'", "did you mean 'reset_mask'?")),
-        (
-            {"options": {"hyperparameters": {"momentum": np.zeros(3)}}},
-            ("hyperparameters", "shape (2,)"),
-        ),
-    ],
-    ids=str,
-)
-def test_bad_reset_of_a_vector_env_is_refused(call: dict[str, Any], parts: tuple[str, ...]) -> None:
-    env = make_vector()
-    with pytest.raises(InvalidArgument) as error:
-        env.reset(**call)
-    assert_says(error, *parts)
-
-
-def test_refused_reset_of_a_vector_env_leaves_every_run_alone() -> None:
-    env, other = make_vector(), make_vector()
-    env.reset(seed=0)
-    other.reset(seed=0)
-    env.step(np.zeros((2, 3), np.float32))
-    other.step(np.zeros((2, 3), np.float32))
-    rates = np.array([0.1, 7.0])
-    with pytest.raises(InvalidArgument, match="learning_rate"):
-        env.reset(seed=5, options={"hyperparameters": {"learning_rate": rates}})
-    _, rewards, *_ = env.step(np.zeros((2, 3), np.float32))
-    np.testing.assert_array_equal(rewards, other.step(np.zeros((2, 3), np.float32))[1])
 
 
 @pytest.mark.parametrize(
@@ -302,15 +176,3 @@ def test_bad_vector_argument_is_refused(kwargs: dict[str, Any], parts: tuple[str
     with pytest.raises(InvalidArgument) as error:
         make_vector(**kwargs)
     assert_says(error, *parts)
-
-
-def test_foreign_states_are_refused() -> None:
-    env: Any = make().unwrapped
-    other: Any = make(num_epochs=4).unwrapped
-    env.reset(seed=0)
-    other.reset(seed=0)
-    with pytest.raises(InvalidArgument, match=r"same parameters.*num_epochs=4.*num_epochs=3"):
-        other.set_state(env.get_state())
-    vector = make_vector()
-    with pytest.raises(InvalidArgument, match=r"num_envs=2, got 1"):
-        vector.set_state([env.get_state()])

@@ -326,14 +326,22 @@ def test_flops_equal_a_count_by_hand(make_trainer):
     assert train(trainer, 0, [USUAL])[0]["flops"] == pytest.approx(expected, rel=0.01)
 
 
-def test_the_test_split_is_evaluated_under_the_data_of_the_last_epoch(make_trainer, digits):
+@pytest.mark.parametrize(("epochs", "sign"), [(1, -1), (2, 1)])
+def test_a_run_is_evaluated_under_the_data_of_its_last_epoch_alone(
+    epochs, sign, make_trainer, digits
+):
     trainer = make_trainer()
-    begin(trainer, DataShift(trigger=0, kind="contrast", severity=1.0))
-    train(trainer, 0, [USUAL])
+    waves = {"profile": "recurring", "period": 1, "trigger": 0}
+    begin(trainer, DataShift(kind="contrast", severity=1.0, **waves))
+    metrics = train(trainer, 0, [USUAL] * epochs)[-1]
+    model = digits_model(trainer)
     with torch.no_grad():
-        logits = digits_model(trainer)(-digits.test.inputs)
-    loss = F.cross_entropy(logits, digits.test.labels).item()
-    assert trainer.evaluate_test(0)[0] == pytest.approx(loss, rel=1e-5)
+        validation, test = (
+            F.cross_entropy(model(sign * split.inputs), split.labels).item()
+            for split in (digits.validation, digits.test)
+        )
+    assert metrics["val_loss"] == pytest.approx(validation, rel=1e-5)
+    assert trainer.evaluate_test(0)[0] == pytest.approx(test, rel=1e-5)
 
 
 def test_a_batch_larger_than_the_data_is_refused(make_trainer):

@@ -68,12 +68,12 @@ class HyperparameterSpace:
     """
 
     def __init__(self, names: Sequence[str] = tuple(HYPERPARAMETERS)) -> None:
-        if isinstance(names, str) or not names:
+        if not isinstance(names, (list, tuple)) or not names:
             raise InvalidArgument(
                 f"hyperparameters must be a non-empty list of names, got {names!r}"
             )
         for name in names:
-            if name not in HYPERPARAMETERS:
+            if name not in list(HYPERPARAMETERS):
                 raise unknown_name("hyperparameter", name, HYPERPARAMETERS)
         if len(set(names)) != len(names):
             raise InvalidArgument(f"hyperparameters must differ, got {list(names)!r}")
@@ -160,6 +160,10 @@ class HyperparameterSpace:
             InvalidArgument: If a name is not in this space, or a value is not a finite
                 number within the bounds.
         """
+        if not isinstance(values, Mapping):
+            raise InvalidArgument(
+                f"initial hyperparameters must be a dict of values by name, got {values!r}"
+            )
         for name, value in values.items():
             if name not in self.names:
                 raise unknown_name("hyperparameter", name, self.names)

@@ -89,6 +89,9 @@ class TuningParams:
         for name in ("checkpoint_rollback", "twin"):
             if not isinstance(getattr(self, name), bool):
                 raise InvalidArgument(f"{name} must be a bool, got {getattr(self, name)!r}")
+        if self.hyperparameters is not None:
+            # JSON turns tuples into lists; both must give equal parameters.
+            object.__setattr__(self, "hyperparameters", self.make_space().names)
         if self.engine not in ENGINES:
             raise unknown_name("engine", self.engine, ENGINES)
         get_reward(self.reward)
@@ -150,7 +153,7 @@ class TuningParams:
         if self.split is not None:
             raise InvalidArgument(f"split is an argument of Mixture alone, got {self.split!r}")
         kind = chosen.get("kind", next(iter(regime.kinds)))
-        if kind in task.severities:
+        if isinstance(kind, str) and kind in task.severities:
             chosen.setdefault("severity", task.severities[kind])
         return regime(**chosen, **common)
 

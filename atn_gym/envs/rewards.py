@@ -92,6 +92,6 @@ def get_reward(name: str) -> Reward:
     Raises:
         InvalidArgument: If there is none of that name.
     """
-    if name not in REWARDS:
+    if name not in list(REWARDS):
         raise unknown_name("reward", name, REWARDS)
     return REWARDS[name]

@@ -200,13 +200,13 @@ class Trainer:
     @functools.cached_property
     def _flop_counts(self) -> tuple[int, int]:
         """Operations to train one mini-batch and to evaluate one sample."""
+        inputs = self.dataset.train.inputs[: self.batch_size].cpu()
         with torch.random.fork_rng(devices=[]):
             model = self._make_model()
-        inputs = self.dataset.train.inputs[: self.batch_size].cpu()
-        with FlopCounterMode(display=False) as training:
-            model(inputs).sum().backward()
-        with torch.no_grad(), FlopCounterMode(display=False) as evaluation:
-            model.eval()(inputs)
+            with FlopCounterMode(display=False) as training:
+                model(inputs).sum().backward()
+            with torch.no_grad(), FlopCounterMode(display=False) as evaluation:
+                model.eval()(inputs)
         return training.get_total_flops(), evaluation.get_total_flops() // len(inputs)
 
     def evaluate_test(self, run: int) -> tuple[float, float]:

@@ -49,7 +49,7 @@ class TuningVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[Any]])
         render_mode: str | None = None,
         **params: Any,
     ) -> None:
-        if not isinstance(num_envs, int) or num_envs < 1:
+        if not isinstance(num_envs, int) or isinstance(num_envs, bool) or num_envs < 1:
             raise InvalidArgument(f"num_envs must be an integer >= 1, got {num_envs!r}")
         if render_mode is not None and render_mode not in _VECTOR_RENDER_MODES:
             raise unknown_name("render_mode", render_mode, _VECTOR_RENDER_MODES)
@@ -94,8 +94,10 @@ class TuningVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[Any]])
         mask = self._reset_mask(options.get("reset_mask"))
         initial = options.get("hyperparameters")
         infos: dict[str, Any] = {}
-        for run in np.flatnonzero(mask).tolist():
-            self._begin(run, seeds[run], self._slot_hyperparameters(initial, run))
+        runs = np.flatnonzero(mask).tolist()
+        chosen = {run: self._slot_hyperparameters(initial, run) for run in runs}
+        for run in runs:
+            self._begin(run, seeds[run], chosen[run])
             infos = self._add_info(infos, self.episodes.info(run), run)
         return self.episodes.observation(range(self.num_envs)), infos
 
@@ -128,6 +130,10 @@ class TuningVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[Any]])
     ) -> dict[str, float] | None:
         if initial is None:
             return None
+        if not isinstance(initial, Mapping):
+            raise InvalidArgument(
+                f"initial hyperparameters must be a dict of values by name, got {initial!r}"
+            )
         try:
             columns = {k: np.broadcast_to(v, (self.num_envs,)) for k, v in initial.items()}
         except ValueError as error:
@@ -135,7 +141,9 @@ class TuningVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[Any]])
                 "initial hyperparameters must be numbers or arrays of shape "
                 f"({self.num_envs},), got {dict(initial)!r}"
             ) from error
-        return {name: column[run].item() for name, column in columns.items()}
+        values = {name: column[run].item() for name, column in columns.items()}
+        self.episodes.hyperparameters.check(values)
+        return values
 
     def _begin(
         self, run: int, seed: int | None = None, initial: dict[str, float] | None = None

@@ -135,7 +135,8 @@ class TorchEngine:
     def set_state(self, run: int, state: dict[str, Any]) -> None:
         """Puts a run into a state that `get_state` returned."""
         self.model(run).load_state_dict(state["model"])
-        self.optimizer(run).load_state_dict(state["optimizer"])
+        # Optimizers keep the tensors they are handed, and would then train in the state.
+        self.optimizer(run).load_state_dict(copy.deepcopy(state["optimizer"]))
 
 
 class _GradientNoise:

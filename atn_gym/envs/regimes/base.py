@@ -54,7 +54,7 @@ class Regime:
 
     def __post_init__(self) -> None:
         kind = next(iter(self.kinds)) if self.kind is None else self.kind
-        if kind not in self.kinds:
+        if kind not in list(self.kinds):
             raise unknown_name(f"kind of {type(self).__name__}", kind, self.kinds)
         if self.profile not in PROFILES:
             raise unknown_name("profile", self.profile, PROFILES)
@@ -62,9 +62,7 @@ class Regime:
         if not _is_number(severity) or not 0 <= severity <= 1:
             raise InvalidArgument(f"severity must be a number in [0, 1], got {severity!r}")
         for name in ("duration", "period"):
-            length = getattr(self, name)
-            if not _is_integer(length) or length < 1:
-                raise InvalidArgument(f"{name} must be an integer >= 1, got {length!r}")
+            check_length(name, getattr(self, name))
         object.__setattr__(self, "kind", kind)
         object.__setattr__(self, "severity", float(severity))
         object.__setattr__(self, "trigger", _trigger_epoch(self.trigger, self.num_epochs))
@@ -144,6 +142,16 @@ class Stationary(Regime):
 
 def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def check_length(name: str, length: object) -> None:
+    """Checks a length in epochs.
+
+    Raises:
+        InvalidArgument: If it is not an integer >= 1.
+    """
+    if not isinstance(length, int) or isinstance(length, bool) or length < 1:
+        raise InvalidArgument(f"{name} must be an integer >= 1, got {length!r}")
 
 
 def _is_integer(value: object) -> bool:

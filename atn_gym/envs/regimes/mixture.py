@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from atn_gym.envs.randomness import Stream, generator
-from atn_gym.envs.regimes.base import PROFILES, Regime, Stationary
+from atn_gym.envs.regimes.base import PROFILES, Regime, Stationary, check_length
 from atn_gym.envs.regimes.curriculum_shift import CurriculumShift
 from atn_gym.envs.regimes.data_shift import DataShift
 from atn_gym.envs.regimes.loss_perturbation import LossPerturbation
@@ -61,6 +61,8 @@ class Mixture:
     def __post_init__(self) -> None:
         if self.split not in MIXTURE_SPLITS:
             raise unknown_name("split of Mixture", self.split, MIXTURE_SPLITS)
+        for name in ("duration", "period"):
+            check_length(name, getattr(self, name))
 
     def sample(self, seed: int) -> Regime:
         """Draws the regime of one episode."""
