@@ -37,11 +37,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(skip)
 
 
-@pytest.fixture
-def hyperparameters() -> dict[str, float]:
-    return {"learning_rate": 0.05, "momentum": 0.9, "weight_decay": 1e-4}
-
-
 @pytest.fixture(scope="session")
 def digits() -> Dataset:
     """Digits with 128 training samples."""

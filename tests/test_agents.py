@@ -64,9 +64,7 @@ def test_fixed_sends_exactly_zero_actions():
 def test_plateau_follows_torch_on_the_same_metrics():
     metrics = [2.0, 1.0, 1.1, 1.2, 1.0, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 0.4, 0.4, 0.4]
     optimizer = torch.optim.SGD([torch.zeros(1)], lr=0.05)
-    reference = torch.optim.lr_scheduler.ReduceLROnPlateau(
-        optimizer, factor=0.3, patience=1, min_lr=1e-5
-    )
+    reference = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.3, patience=1)
     controller = ReduceLROnPlateau(SETTING, factor=0.3, patience=1)
     params = controller.propose(INITIAL)
     assert params == INITIAL

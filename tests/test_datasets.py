@@ -26,6 +26,7 @@ from atn_gym.envs.datasets import (
     load_fashion_mnist,
     load_mnist,
 )
+from atn_gym.envs.regimes import DataShift
 from atn_gym.envs.tasks import DIGITS_CNN
 from atn_gym.envs.trainer import Trainer
 from atn_gym.errors import DataUnavailable, DependencyUnavailable, InvalidArgument
@@ -113,9 +114,8 @@ def test_a_data_set_is_loaded_once_and_shared():
     assert small.validation is other.validation is load_dataset(load_digits).validation
 
 
-def test_training_under_every_shift_leaves_the_shared_data_as_it_was(hyperparameters):
-    from atn_gym.envs.regimes import DataShift
-
+def test_training_under_every_shift_leaves_the_shared_data_as_it_was():
+    hyperparameters = dict(DIGITS_CNN.initial[0])
     data = load_dataset(load_digits, train_size=64)
     before = {n: (data.split(n).inputs.clone(), data.split(n).labels.clone()) for n in SPLITS}
     trainer = Trainer(DIGITS_CNN, data, len(DataShift.kinds), batch_size=32)

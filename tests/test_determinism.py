@@ -12,7 +12,7 @@ import torch
 from gymnasium.utils.env_checker import data_equivalence
 
 from atn_gym import registration
-from atn_gym.envs.engines import TorchEngine
+from atn_gym.envs.engines import EpochPlan, TorchEngine
 from atn_gym.envs.hyperparameters import HYPERPARAMETERS
 from atn_gym.envs.tuning_env import TuningEnv
 from atn_gym.envs.vector_env import TuningVectorEnv
@@ -156,16 +156,22 @@ def test_regime_is_gone_in_the_next_episode(regime: str, kind: str) -> None:
     assert equal(run(env, seed=4), run(fresh, seed=4))
 
 
-def test_actions_change_neither_initial_weights_nor_batches_nor_labels(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.fixture
+def plans(monkeypatch: pytest.MonkeyPatch) -> list[EpochPlan]:
+    """What the engine was told to train on in each epoch of single envs."""
     original, met = TorchEngine.train, []
 
     def train(engine: TorchEngine, runs: Any, plans: Any) -> Any:
-        met.append((plans[0].order, plans[0].labels))
+        met.extend(plans)
         return original(engine, runs, plans)
 
     monkeypatch.setattr(TorchEngine, "train", train)
+    return met
+
+
+def test_actions_change_neither_initial_weights_nor_batches_nor_labels(
+    plans: list[EpochPlan],
+) -> None:
     env = make("DigitsCnn-DataShift")
     weights = []
     for actions in (ACTIONS, -ACTIONS):
@@ -173,12 +179,26 @@ def test_actions_change_neither_initial_weights_nor_batches_nor_labels(
         weights.append(next(env.episodes._trainer._engine.model(0).parameters()).clone())
         follow(env, actions)
     assert torch.equal(*weights)
-    assert all(torch.equal(a, b) for i in range(4) for a, b in zip(met[i], met[i + 4], strict=True))
-    assert not torch.equal(met[0][0], met[1][0])
-    labels = [pair[1] for pair in met[:4]]
-    assert torch.equal(labels[0], labels[1])
-    assert torch.equal(labels[2], labels[3])
-    assert not torch.equal(labels[1], labels[2])
+    for plan, other in zip(plans[:4], plans[4:], strict=True):
+        assert torch.equal(plan.order, other.order)
+        assert torch.equal(plan.labels, other.labels)
+    assert not torch.equal(plans[0].order, plans[1].order)
+    assert torch.equal(plans[0].labels, plans[1].labels)
+    assert torch.equal(plans[2].labels, plans[3].labels)
+
+
+def test_seed_changes_initial_weights_batches_and_what_the_regime_draws(
+    plans: list[EpochPlan],
+) -> None:
+    env = make("DigitsCnn-DataShift", num_epochs=1, trigger=0)
+    weights = []
+    for seed in (3, 4):
+        env.reset(seed=seed)
+        weights.append(next(env.episodes._trainer._engine.model(0).parameters()).clone())
+        env.step(IDLE)
+    assert not torch.equal(*weights)
+    assert not torch.equal(plans[0].order, plans[1].order)
+    assert not torch.equal(plans[0].labels, plans[1].labels)
 
 
 @pytest.mark.parametrize(
@@ -193,19 +213,13 @@ def test_actions_change_neither_initial_weights_nor_batches_nor_labels(
     ids=["abrupt", "gradual", "recurring 1", "recurring 2", "twin"],
 )
 def test_profile_shapes_strength_and_data_over_the_run(
-    monkeypatch: pytest.MonkeyPatch, kwargs: dict[str, Any], strengths: list[float]
+    plans: list[EpochPlan], kwargs: dict[str, Any], strengths: list[float]
 ) -> None:
-    original, noisy = TorchEngine.train, []
     env = make("DigitsCnn-DataShift", severity=0.4, num_epochs=6, train_size=1150, **kwargs)
-
-    def train(engine: TorchEngine, runs: Any, plans: Any) -> Any:
-        clean = env.episodes._trainer.dataset.train.labels
-        noisy.append(float((plans[0].labels != clean).double().mean()))
-        return original(engine, runs, plans)
-
-    monkeypatch.setattr(TorchEngine, "train", train)
     steps = run(env, seed=0)[1:]
     assert [s[4]["privileged"]["strength"] for s in steps] == pytest.approx(strengths)
+    clean = env.episodes._trainer.dataset.train.labels
+    noisy = [float((plan.labels != clean).double().mean()) for plan in plans]
     # Five standard deviations of the share of 1,150 labels.
     np.testing.assert_allclose(noisy, strengths, atol=0.075)
     assert [share == 0 for share in noisy] == [strength == 0 for strength in strengths]

@@ -102,7 +102,7 @@ def test_actions_and_hyperparameters_stop_at_their_bounds() -> None:
 
 def test_zero_leaves_a_hyperparameter_exactly_as_it_is() -> None:
     env = make()
-    initial = {"learning_rate": 0.0123456789, "momentum": 0.87654321, "weight_decay": 1 / 3000}
+    initial = {"learning_rate": 0.0123456789, "momentum": 0.1, "weight_decay": 1 / 3000}
     env.reset(seed=0, options={"hyperparameters": initial})
     for _ in range(3):
         *_, info = env.step(IDLE)

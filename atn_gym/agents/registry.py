@@ -10,12 +10,16 @@ from typing import Any
 from atn_gym.agents.controller import Controller
 from atn_gym.agents.fixed import Fixed
 from atn_gym.agents.policy import ControllerFactory
-from atn_gym.agents.schedulers import ReduceLROnPlateau
+from atn_gym.agents.schedulers import Cosine, OneCycle, ReduceLROnPlateau, Scheduler, Step
 from atn_gym.errors import InvalidArgument, did_you_mean, unknown_name
 
 CONTROLLERS: dict[str, type[Controller]] = {
     "fixed": Fixed,
+    "scheduler": Scheduler,
     "reduce_lr_on_plateau": ReduceLROnPlateau,
+    "cosine": Cosine,
+    "step": Step,
+    "one_cycle": OneCycle,
 }
 
 
@@ -48,10 +52,11 @@ def controller_arguments(name: str, arguments: dict[str, Any]) -> dict[str, Any]
     Raises:
         InvalidArgument: If an argument is unknown or missing.
     """
-    parameters = inspect.signature(controller_class(name)).parameters
-    known = {k: p for k, p in parameters.items() if k != "setting"}
+    parameters = inspect.signature(controller_class(name)).parameters.values()
+    known = {p.name: p for p in parameters if p.name != "setting" and p.kind != p.VAR_KEYWORD}
+    passes_on = any(p.kind == p.VAR_KEYWORD for p in parameters)
     for argument in arguments:
-        if argument not in known:
+        if argument not in known and not passes_on:
             raise InvalidArgument(
                 f"controller {name!r} has no argument {argument!r}; "
                 f"{did_you_mean(argument, known) if known else 'it takes none'}"

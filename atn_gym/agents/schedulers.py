@@ -8,15 +8,97 @@ import torch
 from torch.optim import SGD, lr_scheduler
 
 from atn_gym.agents.controller import Controller, Params, RunSetting
-from atn_gym.errors import InvalidArgument
+from atn_gym.errors import InvalidArgument, unknown_name
+
+SCHEDULERS: dict[str, type[lr_scheduler.LRScheduler]] = {
+    name: found
+    for name, found in vars(lr_scheduler).items()
+    if isinstance(found, type)
+    and issubclass(found, lr_scheduler.LRScheduler)
+    and name not in ("LRScheduler", "_LRScheduler")
+}
+"""Every scheduler of torch by its name."""
 
 
-class ReduceLROnPlateau(Controller):
+class Scheduler(Controller):
+    """Any scheduler of `torch.optim.lr_scheduler`, by name and arguments.
+
+    The scheduler drives a dummy optimizer that begins at the initial learning rate of the
+    run; what it does to that rate is proposed, within the bounds of the env. What it does
+    to momentum is not.
+
+    Args:
+        setting: What is known of the run.
+        scheduler: Name of a class in `torch.optim.lr_scheduler`.
+        **arguments: Its arguments apart from the optimizer.
+
+    Raises:
+        InvalidArgument: If there is no such scheduler, torch refuses an argument, or the
+            learning rate is not among the controlled hyperparameters.
+
+    Example:
+        >>> from atn_gym.envs.hyperparameters import HyperparameterSpace
+        >>> setting = RunSetting(HyperparameterSpace(["learning_rate"]), num_epochs=10)
+        >>> controller = Scheduler(setting, "ExponentialLR", gamma=0.5)
+        >>> controller.propose({"learning_rate": 0.1})
+        {'learning_rate': 0.1}
+        >>> controller.observe(2.3, step=1)
+        >>> controller.propose({"learning_rate": 0.1})
+        {'learning_rate': 0.05}
+    """
+
+    def __init__(self, setting: RunSetting, scheduler: str, **arguments: Any) -> None:
+        super().__init__(setting)
+        if scheduler not in SCHEDULERS:
+            raise unknown_name("scheduler", scheduler, SCHEDULERS)
+        names = setting.hyperparameters.names
+        if "learning_rate" not in names:
+            raise InvalidArgument(
+                "a learning-rate schedule needs learning_rate among the controlled "
+                f"hyperparameters, got {', '.join(names)}"
+            )
+        self._class = SCHEDULERS[scheduler]
+        self._arguments = arguments
+        low, high = setting.hyperparameters.bounds
+        place = names.index("learning_rate")
+        self._low, self._high = float(low[place]), float(high[place])
+        self._scheduler = self._make_scheduler(self._high)
+        self._started = False
+
+    def _make_scheduler(self, learning_rate: float) -> lr_scheduler.LRScheduler:
+        optimizer = SGD([torch.zeros(1)], lr=learning_rate, momentum=0.9)
+        try:
+            return self._class(optimizer, **self._arguments)
+        except (TypeError, ValueError) as error:
+            raise InvalidArgument(
+                f"torch refuses the arguments of {self._class.__name__}: {error}"
+            ) from error
+
+    def observe(self, metric: float, step: int) -> None:
+        """Steps the scheduler, with the metric if it is one that looks at it."""
+        if step >= self.setting.num_epochs:
+            return
+        # Torch wants a step of the optimizer before each of the scheduler.
+        self._scheduler.optimizer.step()
+        if isinstance(self._scheduler, lr_scheduler.ReduceLROnPlateau):
+            self._scheduler.step(metric)
+        else:
+            self._scheduler.step()
+
+    def propose(self, current_params: Params) -> Params:
+        """Proposes the learning rate of the dummy optimizer, which starts at the initial one."""
+        if not self._started:
+            self._scheduler = self._make_scheduler(current_params["learning_rate"])
+            self._started = True
+        rate = self._scheduler.optimizer.param_groups[0]["lr"]
+        return {**current_params, "learning_rate": min(max(rate, self._low), self._high)}
+
+
+class ReduceLROnPlateau(Scheduler):
     """Lowers the learning rate when the metric stops improving.
 
-    `torch.optim.lr_scheduler.ReduceLROnPlateau` drives a dummy optimizer; its learning
-    rate is proposed. It never raises a rate, so that it cannot make up for a shift that
-    asks for a larger one.
+    It never raises a rate, so that it cannot make up for a shift that asks for a larger
+    one, and it takes the jump of the loss at a shock for the end of progress.
 
     Args:
         setting: What is known of the run.
@@ -24,11 +106,6 @@ class ReduceLROnPlateau(Controller):
         patience: Epochs without improvement that are tolerated, >= 0.
         threshold: Relative improvement that counts.
         cooldown: Epochs after a reduction in which none are counted, >= 0.
-        min_lr: Lowest learning rate; the lower bound of the env if None.
-
-    Raises:
-        InvalidArgument: If an argument is refused by torch, or the learning rate is not
-            among the controlled hyperparameters.
     """
 
     def __init__(
@@ -38,44 +115,77 @@ class ReduceLROnPlateau(Controller):
         patience: int = 3,
         threshold: float = 1e-4,
         cooldown: int = 0,
-        min_lr: float | None = None,
     ) -> None:
-        super().__init__(setting)
-        names = setting.hyperparameters.names
-        if "learning_rate" not in names:
-            raise InvalidArgument(
-                "a learning-rate schedule needs learning_rate among the controlled "
-                f"hyperparameters, got {', '.join(names)}"
-            )
-        if min_lr is None:
-            low, _ = setting.hyperparameters.bounds
-            min_lr = float(low[names.index("learning_rate")])
-        self._arguments: dict[str, Any] = {
-            "factor": factor,
-            "patience": patience,
-            "threshold": threshold,
-            "cooldown": cooldown,
-            "min_lr": min_lr,
-        }
-        self._optimizer = SGD([torch.zeros(1)], lr=1.0)
-        self._scheduler = self._make_scheduler()
-        self._started = False
+        super().__init__(
+            setting,
+            "ReduceLROnPlateau",
+            factor=factor,
+            patience=patience,
+            threshold=threshold,
+            cooldown=cooldown,
+        )
 
-    def _make_scheduler(self) -> lr_scheduler.ReduceLROnPlateau:
-        try:
-            return lr_scheduler.ReduceLROnPlateau(self._optimizer, **self._arguments)
-        except (TypeError, ValueError) as error:
-            raise InvalidArgument(
-                f"reduce_lr_on_plateau: torch refuses its arguments: {error}"
-            ) from error
 
-    def observe(self, metric: float, step: int) -> None:
-        """Steps the scheduler with the metric."""
-        self._scheduler.step(metric)
+class Cosine(Scheduler):
+    """Anneals the learning rate along half a cosine over the budget, blind to any shift.
 
-    def propose(self, current_params: Params) -> Params:
-        """Proposes the learning rate of the dummy optimizer, which starts at the initial one."""
-        if not self._started:
-            self._optimizer.param_groups[0]["lr"] = current_params["learning_rate"]
-            self._started = True
-        return {**current_params, "learning_rate": self._optimizer.param_groups[0]["lr"]}
+    Args:
+        setting: What is known of the run.
+        eta_min: Learning rate that the end of the budget approaches.
+
+    Source:
+        I. Loshchilov and F. Hutter, SGDR, ICLR 2017, without restarts.
+    """
+
+    def __init__(self, setting: RunSetting, eta_min: float = 1e-5) -> None:
+        super().__init__(
+            setting, "CosineAnnealingLR", T_max=setting.num_epochs, eta_min=eta_min
+        )
+
+
+class Step(Scheduler):
+    """Multiplies the learning rate by a factor at equal intervals, blind to any shift.
+
+    Args:
+        setting: What is known of the run.
+        step_size: Interval in epochs; a third of the budget if None.
+        gamma: The factor, > 0.
+    """
+
+    def __init__(
+        self, setting: RunSetting, step_size: int | None = None, gamma: float = 0.3
+    ) -> None:
+        interval = max(setting.num_epochs // 3, 1) if step_size is None else step_size
+        super().__init__(setting, "StepLR", step_size=interval, gamma=gamma)
+
+
+class OneCycle(Scheduler):
+    """Raises the learning rate to a peak and anneals it, over the budget; blind to any shift.
+
+    Args:
+        setting: What is known of the run.
+        max_lr: Learning rate at the peak.
+        pct_start: Share of the budget before the peak.
+        div_factor: The first learning rate is `max_lr` divided by it. What is more than a
+            decade from the initial one is reached in more than one epoch.
+
+    Source:
+        L. N. Smith and N. Topin, Super-Convergence, arXiv:1708.07120, 2017.
+    """
+
+    def __init__(
+        self,
+        setting: RunSetting,
+        max_lr: float = 0.1,
+        pct_start: float = 0.3,
+        div_factor: float = 10.0,
+    ) -> None:
+        super().__init__(
+            setting,
+            "OneCycleLR",
+            max_lr=max_lr,
+            total_steps=setting.num_epochs,
+            pct_start=pct_start,
+            div_factor=div_factor,
+            cycle_momentum=False,
+        )

@@ -197,7 +197,7 @@ def _load_torchvision(name: str, root: Path) -> Dataset:
     try:
         train = source(root=root, train=True, download=True)
         test = source(root=root, train=False, download=True)
-    except (RuntimeError, OSError, ValueError, EOFError) as error:
+    except (RuntimeError, OSError, ValueError, EOFError, AssertionError) as error:
         reason = str(error).partition("\n")[0].rstrip(":")
         raise DataUnavailable(
             f"{name} must lie in the folder {root / name / 'raw'} or be downloadable, but it "

@@ -55,8 +55,8 @@ def log_score(val_loss: FloatArray, num_classes: float) -> FloatArray:
         0.0
     """
     tiny = np.finfo(np.float64).tiny
-    ratio = np.log(num_classes) / np.maximum(val_loss, tiny)
-    score: FloatArray = np.clip(np.log(ratio) / np.log(100), -1, 1)
+    log_ratio = np.log(np.log(num_classes)) - np.log(np.maximum(val_loss, tiny))
+    score: FloatArray = np.clip(log_ratio / np.log(100), -1, 1)
     return score
 
 

@@ -61,6 +61,8 @@ class Regime:
         severity = self.kinds[kind] if self.severity is None else self.severity
         if not _is_number(severity) or not 0 <= severity <= 1:
             raise InvalidArgument(f"severity must be a number in [0, 1], got {severity!r}")
+        if not _is_integer(self.seed) or self.seed < 0:
+            raise InvalidArgument(f"seed must be an integer >= 0, got {self.seed!r}")
         for name in ("duration", "period"):
             check_length(name, getattr(self, name))
         object.__setattr__(self, "kind", kind)
@@ -162,7 +164,8 @@ def _trigger_epoch(trigger: int | float, num_epochs: int) -> int:
     if _is_integer(trigger) and 0 <= trigger < num_epochs:
         return int(trigger)
     if isinstance(trigger, float) and 0 < trigger < 1:
-        return int(trigger * num_epochs)
+        # Rounding guards against 0.29 * 100 = 28.999999999999996.
+        return int(round(trigger * num_epochs, 9))
     raise InvalidArgument(
         f"trigger must be an integer in [0, {num_epochs - 1}], the epochs before the shock in a "
         f"budget of {num_epochs}, or a share of the budget as a float in (0, 1), got {trigger!r}"

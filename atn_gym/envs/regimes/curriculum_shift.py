@@ -33,7 +33,8 @@ class CurriculumShift(Regime):
     ) -> None:
         """Sets the pools of samples in use."""
         assert self.severity is not None
-        share = 1 - (self.severity - self.strength(epoch))
+        # Rounding guards against 1 - 0.7 = 0.30000000000000004.
+        share = round(1 - (self.severity - self.strength(epoch)), 9)
         if share >= 1:
             return
         if self.kind == "classes":

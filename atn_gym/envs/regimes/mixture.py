@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -72,11 +73,14 @@ class Mixture:
         kinds = [k for k in regime.kinds if not (train and k in HELD_OUT_KINDS)]
         kind = kinds[draws.integers(len(kinds))]
         intervals = _TRAIN_TRIGGERS if train else _TEST_TRIGGERS
-        trigger = draws.uniform(*intervals[draws.integers(len(intervals))])
+        shares = intervals[draws.integers(len(intervals))]
+        first, end = (math.ceil(round(share * self.num_epochs, 9)) for share in shares)
+        # In a budget of a few epochs an interval may hold none.
+        trigger = int(draws.integers(first, end)) if first < end else min(first, self.num_epochs - 1)
         scale = draws.uniform(*(_TRAIN_SCALE if train else _TEST_SCALE))
         severity = self.severities.get(kind, regime.kinds[kind]) * scale
         return regime(
-            trigger=float(trigger),
+            trigger=trigger,
             severity=float(min(severity, 1.0)),
             seed=seed,
             kind=kind,

@@ -1,0 +1,99 @@
+"""Schedules as controllers against torch's own sequences."""
+
+import numpy as np
+import pytest
+import torch
+from torch.optim import lr_scheduler
+
+from atn_gym.agents import RunSetting, controller_factory
+from atn_gym.envs.hyperparameters import HyperparameterSpace
+from atn_gym.errors import InvalidArgument
+
+EPOCHS = 12
+SETTING = RunSetting(HyperparameterSpace(), num_epochs=EPOCHS)
+INITIAL = {"learning_rate": 0.05, "momentum": 0.9, "weight_decay": 1e-4}
+METRICS = [2.0, 1.0, 1.1, 1.2, 1.0, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 0.4]
+
+
+def sequence(controller):
+    params, rates = dict(INITIAL), []
+    for step, metric in enumerate(METRICS, start=1):
+        params = controller.propose(params)
+        rates.append(params["learning_rate"])
+        assert params["momentum"] == INITIAL["momentum"]
+        controller.observe(metric, step)
+    return rates
+
+
+def torch_sequence(scheduler_class, **arguments):
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=INITIAL["learning_rate"], momentum=0.9)
+    scheduler = scheduler_class(optimizer, **arguments)
+    rates = []
+    for metric in METRICS:
+        rates.append(optimizer.param_groups[0]["lr"])
+        if len(rates) == EPOCHS:
+            break
+        optimizer.step()
+        plateau = isinstance(scheduler, lr_scheduler.ReduceLROnPlateau)
+        scheduler.step(*([metric] if plateau else []))
+    return rates
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("StepLR", {"step_size": 3, "gamma": 0.5}),
+        ("MultiStepLR", {"milestones": [2, 5], "gamma": 0.1}),
+        ("ConstantLR", {"factor": 0.5, "total_iters": 4}),
+        ("LinearLR", {"start_factor": 0.1, "total_iters": 5}),
+        ("ExponentialLR", {"gamma": 0.8}),
+        ("PolynomialLR", {"total_iters": 20, "power": 2}),
+        ("CosineAnnealingLR", {"T_max": EPOCHS, "eta_min": 1e-4}),
+        ("CosineAnnealingWarmRestarts", {"T_0": 4, "eta_min": 1e-4}),
+        ("CyclicLR", {"base_lr": 0.01, "max_lr": 0.1, "step_size_up": 3}),
+        ("OneCycleLR", {"max_lr": 0.1, "total_steps": EPOCHS, "final_div_factor": 10.0}),
+        ("ReduceLROnPlateau", {"factor": 0.3, "patience": 1}),
+    ],
+)
+def test_any_scheduler_gives_the_sequence_of_torch(name, arguments):
+    controller = controller_factory("scheduler", scheduler=name, **arguments)(SETTING)
+    assert sequence(controller) == torch_sequence(getattr(lr_scheduler, name), **arguments)
+
+
+def test_presets_span_the_budget():
+    cosine = sequence(controller_factory("cosine")(SETTING))
+    expected = 1e-5 + (0.05 - 1e-5) * (1 + np.cos(np.pi * np.arange(EPOCHS) / EPOCHS)) / 2
+    np.testing.assert_allclose(cosine, expected, rtol=1e-9)
+    assert sequence(controller_factory("step")(SETTING)) == pytest.approx(
+        [0.05] * 4 + [0.015] * 4 + [0.0045] * 4
+    )
+    one_cycle = sequence(controller_factory("one_cycle", max_lr=0.2)(SETTING))
+    assert one_cycle[0] == pytest.approx(0.02)
+    assert max(one_cycle) == pytest.approx(0.2, rel=0.05)
+    assert one_cycle[-1] == pytest.approx(1e-5)
+
+
+def test_proposals_stay_within_the_bounds():
+    vanishing = controller_factory("scheduler", scheduler="ExponentialLR", gamma=0.01)(SETTING)
+    assert min(sequence(vanishing)) == 1e-5
+    growing = controller_factory("scheduler", scheduler="ExponentialLR", gamma=10.0)(SETTING)
+    assert max(sequence(growing)) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"scheduler": "StepLr"}, "unknown scheduler 'StepLr'; did you mean 'StepLR'"),
+        ({"scheduler": "StepLR"}, "torch refuses the arguments of StepLR.*step_size"),
+        ({"scheduler": "StepLR", "step_sze": 3}, "torch refuses .*step_sze"),
+        ({"scheduler": "ReduceLROnPlateau", "factor": 2.0}, "Factor should be"),
+    ],
+)
+def test_wrong_arguments_are_named(arguments, message):
+    with pytest.raises(InvalidArgument, match=message):
+        controller_factory("scheduler", **arguments)(SETTING)
+
+
+def test_the_name_of_a_scheduler_is_required():
+    with pytest.raises(InvalidArgument, match="needs the argument 'scheduler'"):
+        controller_factory("scheduler", gamma=0.5)
