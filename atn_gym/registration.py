@@ -81,8 +81,10 @@ def register_task(name: str, task: Task) -> None:
             that registers it.
 
     Raises:
-        InvalidArgument: If the name is taken.
+        InvalidArgument: If the name is taken, or it is no `Task`.
     """
+    if not isinstance(task, _load("atn_gym.envs.tasks:Task")):
+        raise InvalidArgument(f"a task must be an instance of Task, got {task!r}")
     if name in _TASKS:
         raise InvalidArgument(f"a task must have a new name, but {name!r} is taken")
     _TASKS[name] = task
@@ -92,8 +94,15 @@ def register_regime(name: str, regime: type[Regime]) -> None:
     """Adds a regime class under a name; see `register_task`.
 
     Raises:
-        InvalidArgument: If the name is taken.
+        InvalidArgument: If the name is taken, or it is no `Regime` with kinds and `apply`.
     """
+    base = _load("atn_gym.envs.regimes:Regime")
+    derived = isinstance(regime, type) and issubclass(regime, base)
+    if not derived or regime.apply is base.apply or not getattr(regime, "kinds", None):
+        raise InvalidArgument(
+            "a regime must be a subclass of Regime with a dict `kinds` of default severities and "
+            f"a method `apply`, got {regime!r}"
+        )
     if name in _REGIMES:
         raise InvalidArgument(f"a regime must have a new name, but {name!r} is taken")
     _REGIMES[name] = regime

@@ -11,7 +11,7 @@ from gymnasium.error import NameNotFound
 
 import atn_gym
 from atn_gym.envs import episodes
-from atn_gym.envs.regimes import Stationary
+from atn_gym.envs.regimes import Regime, Stationary
 from atn_gym.envs.tasks import DIGITS_CNN
 from atn_gym.envs.tuning_env import TuningEnv
 from atn_gym.errors import DeviceUnavailable, InvalidArgument
@@ -153,6 +153,23 @@ def test_taken_names_are_refused() -> None:
         atn_gym.register_task("DigitsCnn", DIGITS_CNN)
     with pytest.raises(InvalidArgument, match=r"new name, but 'Stationary' is taken"):
         atn_gym.register_regime("Stationary", Stationary)
+
+
+def test_what_is_no_task_or_regime_is_refused_at_registration() -> None:
+    class Undecided(Regime):
+        kinds = {"some": 0.5}
+
+    with pytest.raises(InvalidArgument, match="must be an instance of Task, got 3"):
+        atn_gym.register_task("Three", 3)  # type: ignore[arg-type]
+    for regime in (3, int, Undecided):
+        with pytest.raises(InvalidArgument, match="must be a subclass of Regime with"):
+            atn_gym.register_regime("Wrong", regime)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("data_dir", [5, ["data"]])
+def test_a_data_folder_must_be_a_path(data_dir: Any) -> None:
+    with pytest.raises(InvalidArgument, match="data_dir must be a path, got"):
+        make(data_dir=data_dir)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")

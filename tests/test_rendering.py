@@ -70,7 +70,7 @@ def test_trace_of_a_run_holds_what_the_infos_said() -> None:
         infos.append(env.step(ACTION)[4])
     trace = env.unwrapped.episodes.trace(0)  # type: ignore[attr-defined]
     assert (trace.epoch, trace.num_epochs) == (3, 4)
-    assert trace.title == "DigitsCnn-DataShift"
+    assert trace.title == "DigitsCnn-DataShift (label_noise)"
     for name, values in trace.signals.items():
         assert values.tolist() == [i[name] for i in infos[1:]]
     for name, values in trace.hyperparameters.items():
@@ -81,13 +81,13 @@ def test_ansi_is_a_line_of_the_newest_epoch() -> None:
     env = make("ansi")
     env.reset(seed=0)
     first: Any = env.render()
-    assert first.startswith("DigitsCnn-DataShift epoch 0/4")
+    assert first.startswith("DigitsCnn-DataShift (label_noise) epoch 0/4")
     assert "learning_rate 0.05" in first
     assert "val_loss" not in first
     for _ in range(3):
         *_, info = env.step(ACTION)
     line: Any = env.render()
-    assert line.startswith("DigitsCnn-DataShift epoch 3/4")
+    assert line.startswith("DigitsCnn-DataShift (label_noise) epoch 3/4")
     assert line.endswith("\n")
     assert line.count("\n") == 1
     for name in ("train_loss", "train_accuracy", "val_loss", "val_accuracy"):

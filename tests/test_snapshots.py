@@ -125,3 +125,17 @@ def test_snapshot_suits_an_env_made_from_the_json_of_its_spec() -> None:
     again: Any = gymnasium.make(spec).unwrapped
     again.set_state(env.get_state())
     assert equal(follow(again, ACTIONS), follow(env, ACTIONS))
+
+
+def test_a_state_of_something_else_is_refused_before_any_slot_changes() -> None:
+    env: Any = gymnasium.make_vec(
+        "atn_gym/DigitsCnn-DataShift-v0", num_envs=2, num_epochs=3, train_size=128
+    ).unwrapped
+    env.reset(seed=0)
+    states = env.get_state()
+    env.step(np.full((2, 3), 0.5, np.float32))
+    moved = env.get_state()
+    for wrong in ({"a": 1}, None):
+        with pytest.raises(ValueError, match="must be one that get_state"):
+            env.set_state([states[0], wrong])
+    np.testing.assert_array_equal(env.get_state()[0]["episode"].values, moved[0]["episode"].values)

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn, optim
 
-from atn_gym.envs.datasets import Split, load_digits
+from atn_gym.envs.datasets import Dataset, Split, load_digits
 from atn_gym.envs.networks import SmallCnn
 from atn_gym.envs.randomness import Stream, generator
 from atn_gym.envs.regimes import CurriculumShift, DataShift, LossPerturbation, Regime, Stationary
@@ -354,3 +354,23 @@ def test_an_empty_pool_is_refused(make_trainer):
     begin(trainer, Probe(pool=torch.empty(0, dtype=torch.int64)))
     with pytest.raises(InvalidArgument, match="Probe must leave at least one sample"):
         train(trainer, 0, [USUAL])
+
+
+def test_shifted_inputs_are_computed_once_while_the_shift_lasts(digits: Dataset) -> None:
+    calls: list[str] = []
+
+    def shift(inputs: Tensor, split: str) -> Tensor:
+        calls.append(split)
+        return inputs + 1
+
+    data = RunData(digits)
+    for _ in range(3):
+        data.clear()
+        data.transform = shift
+        assert torch.equal(data.inputs("train"), digits.train.inputs + 1)
+    assert calls == ["train"]
+    data.clear()
+    assert data.inputs("train") is digits.train.inputs
+    data.transform = shift
+    data.inputs("train")
+    assert calls == ["train", "train"]

@@ -138,9 +138,7 @@ class Cosine(Scheduler):
     """
 
     def __init__(self, setting: RunSetting, eta_min: float = 1e-5) -> None:
-        super().__init__(
-            setting, "CosineAnnealingLR", T_max=setting.num_epochs, eta_min=eta_min
-        )
+        super().__init__(setting, "CosineAnnealingLR", T_max=setting.num_epochs, eta_min=eta_min)
 
 
 class Step(Scheduler):

@@ -1,7 +1,7 @@
 """Image classification data sets, each loaded once per process and held as tensors.
 
 A data set is split in three: training, validation and test. Inputs are standardised
-with the mean and standard deviation of the training split's pixels.
+with the mean and standard deviation of the pixels of the whole training split.
 """
 
 from __future__ import annotations
@@ -200,9 +200,10 @@ def _load_torchvision(name: str, root: Path) -> Dataset:
     except (RuntimeError, OSError, ValueError, EOFError, AssertionError) as error:
         reason = str(error).partition("\n")[0].rstrip(":")
         raise DataUnavailable(
-            f"{name} must lie in the folder {root / name / 'raw'} or be downloadable, but it "
-            f"does not and the download failed ({reason}). Set {DATA_VARIABLE} or data_dir= to "
-            f"the folder that holds {name}/raw, or use a DigitsCnn env, which needs no download"
+            f"{name} must lie whole in the folder {root / name / 'raw'} or be downloadable, but "
+            f"that failed ({reason}). Set {DATA_VARIABLE} or data_dir= to the folder that holds "
+            f"{name}/raw, delete damaged files to have them downloaded anew, or use a DigitsCnn "
+            "env, which needs no download"
         ) from error
     if len(train.data) <= _VALIDATION_IMAGES:
         raise DataUnavailable(
@@ -250,15 +251,9 @@ def _standardised(train: Tensor, *others: Tensor) -> list[Tensor]:
     return [split.sub_(mean.float()).div_(std.float()) for split in inputs]
 
 
-@functools.cache
-def _load(loader: Callable[..., Dataset], data_dir: str | None) -> Dataset:
-    return loader(data_dir)
-
-
-@functools.lru_cache(maxsize=16)
 def load_dataset(
     loader: Callable[..., Dataset],
-    data_dir: str | None = None,
+    data_dir: str | os.PathLike[str] | None = None,
     train_size: int | None = None,
     device: str = "cpu",
 ) -> Dataset:
@@ -274,7 +269,15 @@ def load_dataset(
         DataUnavailable: If the data is neither on disk nor downloadable.
         InvalidArgument: If `train_size` exceeds the training samples.
     """
-    dataset = _load(loader, data_dir)
+    return _derive(loader, str(data_directory(data_dir)), train_size, device)
+
+
+@functools.cache
+def _derive(
+    loader: Callable[..., Dataset], data_dir: str, train_size: int | None, device: str
+) -> Dataset:
+    if device != "cpu":
+        return _derive(loader, data_dir, train_size, "cpu").to(torch.device(device))
     if train_size is not None:
-        dataset = dataset.with_train_size(train_size)
-    return dataset if device == "cpu" else dataset.to(torch.device(device))
+        return _derive(loader, data_dir, None, "cpu").with_train_size(train_size)
+    return loader(data_dir)

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -14,10 +13,10 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from atn_gym.envs.datasets import load_dataset
+from atn_gym.envs.episode_state import SIGNALS, EpisodeState
 from atn_gym.envs.hyperparameters import HyperparameterSpace
 from atn_gym.envs.params import TuningParams
 from atn_gym.envs.randomness import Stream, generator, integer_seed
-from atn_gym.envs.regimes import Regime
 from atn_gym.envs.rendering import RunTrace
 from atn_gym.envs.rewards import DIVERGED, EpochOutcome, get_reward
 from atn_gym.envs.trainer import EpochMetrics, Trainer
@@ -25,50 +24,6 @@ from atn_gym.errors import EpisodeStateError, InvalidArgument
 
 FloatArray = NDArray[np.float64]
 Observation = dict[str, NDArray[np.float32]]
-
-SIGNALS = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
-
-
-@dataclass(eq=False)
-class EpisodeState:
-    """State of one episode over its budget of T epochs.
-
-    Args:
-        seed: Seed of the run.
-        regime: The instance of the regime.
-        initial: Initial values of all hyperparameters by name.
-        values: Controlled hyperparameters before and after each epoch, (T + 1, K).
-        signals: Observed metrics in the order of `SIGNALS`, (4, window + T), preceded by
-            `window` epochs at chance level.
-        clean: Clean train and validation loss, (2, T + 1), at chance before the first epoch.
-        strength: Strength of the regime in each epoch, (T,).
-        flops: Operations spent in each epoch, (T,).
-        epoch: Number of epochs trained.
-        diverged: Whether the last epoch left a non-finite loss or parameter.
-        ended: Whether the episode is over.
-        rollback_count: Number of checkpoint rollbacks.
-        best: Lowest observed validation loss and the checkpoint that gave it.
-    """
-
-    seed: int
-    regime: Regime
-    initial: dict[str, float]
-    values: FloatArray
-    signals: FloatArray
-    clean: FloatArray
-    strength: FloatArray
-    flops: NDArray[np.int64]
-    epoch: int = 0
-    diverged: bool = False
-    ended: bool = False
-    rollback_count: int = 0
-    best: tuple[float, dict[str, Any] | None] = (np.inf, None)
-
-    def copy(self) -> EpisodeState:
-        """An independent copy; checkpoints are shared, for they are never written to."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        arrays = {k: v.copy() for k, v in values.items() if isinstance(v, np.ndarray)}
-        return EpisodeState(**{**values, **arrays})
 
 
 class Episodes:
@@ -86,9 +41,7 @@ class Episodes:
         self._reward = get_reward(params.reward)
         self._regime = params.make_regime()
         dataset = load_dataset(self.task.dataset, params.data_dir, params.train_size, params.device)
-        self._trainer = Trainer(
-            self.task, dataset, num_runs, self.task.batch_size, params.device
-        )
+        self._trainer = Trainer(self.task, dataset, num_runs, self.task.batch_size, params.device)
         self._states: list[EpisodeState | None] = [None] * num_runs
         self.num_classes = dataset.num_classes
         self.num_epochs = self.task.num_epochs
@@ -322,8 +275,9 @@ class Episodes:
         first = self.params.window
         signals = state.signals[:, first : first + epochs]
         return RunTrace(
-            title=f"{self.params.task}-{self.params.regime}",
+            title=f"{self.params.task}-{self.params.regime} ({state.regime.kind})",
             num_epochs=self.num_epochs,
+            num_classes=self.num_classes,
             signals=dict(zip(SIGNALS, signals.copy(), strict=True)),
             hyperparameters=dict(
                 zip(self.hyperparameters.names, state.values[: epochs + 1].T.copy(), strict=True)
@@ -363,10 +317,20 @@ class Episodes:
         Raises:
             InvalidArgument: If the state is of an env with other parameters.
         """
+        self.check_state(state)
+        self._states[run] = state["episode"].copy()
+        self._trainer.set_state(run, state["trainer"])
+
+    def check_state(self, state: Mapping[str, Any]) -> None:
+        """Checks that a state is of an env with the parameters of this one.
+
+        Raises:
+            InvalidArgument: If it is not.
+        """
+        if not isinstance(state, Mapping) or "params" not in state:
+            raise InvalidArgument(f"a state must be one that get_state() returned, got {state!r}")
         if state["params"] != self.params:
             raise InvalidArgument(
                 f"a state must come from an env of the same parameters, {self.params}, got one "
                 f"of {state['params']}"
             )
-        self._states[run] = state["episode"].copy()
-        self._trainer.set_state(run, state["trainer"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -92,6 +93,8 @@ class TuningParams:
         if self.hyperparameters is not None:
             # JSON turns tuples into lists; both must give equal parameters.
             object.__setattr__(self, "hyperparameters", self.make_space().names)
+        if not isinstance(self.data_dir, (str, os.PathLike, type(None))):
+            raise InvalidArgument(f"data_dir must be a path, got {self.data_dir!r}")
         if self.engine not in ENGINES:
             raise unknown_name("engine", self.engine, ENGINES)
         get_reward(self.reward)

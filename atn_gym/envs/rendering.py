@@ -9,11 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 RENDER_MODES = ("human", "rgb_array", "ansi")
 _SIZE_INCHES = (6.4, 7.2)
 _DPI = 100
+_STYLES: dict[str, dict[str, Any]] = {
+    "train": {"color": "tab:gray", "marker": "."},
+    "val": {"color": "black", "marker": "."},
+}
+_CHANCE: dict[str, Any] = {"color": "tab:gray", "linestyle": ":", "linewidth": 1, "label": "chance"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +29,7 @@ class RunTrace:
     Args:
         title: Name of the env.
         num_epochs: Epoch budget T.
+        num_classes: Number of classes C.
         signals: Observed losses (nats) and accuracies (shares) by name, each (e,).
         hyperparameters: Values by name before and after each epoch, each (e + 1,).
         shock_epoch: Epochs trained before the shock, once it has come; None before.
@@ -31,6 +38,7 @@ class RunTrace:
 
     title: str
     num_epochs: int
+    num_classes: int
     signals: dict[str, NDArray[np.float64]]
     hyperparameters: dict[str, NDArray[np.float64]]
     shock_epoch: int | None
@@ -96,34 +104,42 @@ class Renderer:
 def draw_trace(figure: Figure, trace: RunTrace) -> None:
     """Draws a run in three panels: losses, accuracies and hyperparameters.
 
+    The limits do not depend on the data, so that the frames of a video fit together.
+
     Args:
         figure: An empty figure.
-        trace: The run so far; the shock is marked once it has come.
+        trace: The run so far; the shock is marked once it has come, and chance by dots.
     """
     losses, accuracies, settings = figure.subplots(3, 1, sharex=True)
-    figure.suptitle(f"{trace.title}, epoch {trace.epoch} of {trace.num_epochs}")
+    state = "diverged at" if trace.diverged else "at"
+    figure.suptitle(f"{trace.title}, {state} epoch {trace.epoch} of {trace.num_epochs}")
     epochs = np.arange(1, trace.epoch + 1)
     for axes, quantity in ((losses, "loss"), (accuracies, "accuracy")):
-        for split, color in (("train", "tab:gray"), ("val", "tab:blue")):
-            values = trace.signals[f"{split}_{quantity}"]
-            axes.plot(epochs, values, marker=".", color=color, label=split)
-        axes.set_ylabel("loss (nats)" if quantity == "loss" else quantity)
-    if trace.epoch:
-        losses.set_yscale("log")
+        for split, style in _STYLES.items():
+            axes.plot(epochs, trace.signals[f"{split}_{quantity}"], label=split, **style)
+    losses.axhline(np.log(trace.num_classes), **_CHANCE)
+    losses.set_yscale("log")
+    losses.set_ylim(np.log(trace.num_classes) / 1000, 5.5 * np.log(trace.num_classes))
+    losses.set_ylabel("observed loss (nats)")
+    accuracies.axhline(1 / trace.num_classes, **_CHANCE)
     accuracies.set_ylim(0, 1.02)
-    for name, values in trace.hyperparameters.items():
-        shown, label = (1 - values, f"1 - {name}") if name == "momentum" else (values, name)
-        settings.step(np.arange(trace.epoch + 1), shown, where="pre", label=label)
-    settings.set_yscale("log")
-    settings.set_ylabel("hyperparameters")
-    settings.set_xlabel("epochs trained")
+    accuracies.set_ylabel("accuracy")
+    _draw_hyperparameters(settings, trace)
     settings.set_xlim(0, trace.num_epochs)
+    settings.set_xlabel("epochs trained")
     for axes in (losses, accuracies, settings):
-        _decorate(axes, trace)
+        if trace.shock_epoch is not None:
+            axes.axvline(trace.shock_epoch, color="tab:red", linestyle="--", label="shock")
+        axes.grid(alpha=0.3)
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize="small")
 
 
-def _decorate(axes: Any, trace: RunTrace) -> None:
-    if trace.shock_epoch is not None:
-        axes.axvline(trace.shock_epoch, color="tab:red", linestyle="--", label="shock")
-    axes.grid(alpha=0.3)
-    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize="small")
+def _draw_hyperparameters(axes: Axes, trace: RunTrace) -> None:
+    for (name, values), width in zip(trace.hyperparameters.items(), (4.0, 2.5, 1.0), strict=False):
+        shown, label = (1 - values, f"1 - {name}") if name == "momentum" else (values, name)
+        # The value in force in epoch e holds from e - 1 to e.
+        edges = np.arange(len(values) + 1) - 1
+        axes.stairs(shown, edges, baseline=None, label=label, linewidth=width)
+    axes.set_yscale("log")
+    axes.set_ylim(5e-7, 2)
+    axes.set_ylabel("hyperparameters")

@@ -36,15 +36,21 @@ class RunData:
     loss_noise: float = 0.0
     gradient_noise: float = 0.0
 
+    _transformed: dict[str, tuple[Transform, Tensor]] = field(default_factory=dict, init=False)
+
     def clear(self) -> None:
-        """Goes back to clean data."""
-        self.__init__(self.clean)  # type: ignore[misc]
+        """Goes back to clean data; transformed inputs are kept for the next epoch."""
+        self.set_state(RunData(self.clean).get_state())
 
     def inputs(self, split: str) -> Tensor:
         """Inputs of a split as they stand, float32 (N, C, H, W)."""
         if self.transform is None:
+            self._transformed.clear()
             return self.clean.split(split).inputs
-        return self.clean.transformed(self.transform, split)
+        if split not in self._transformed or self._transformed[split][0] != self.transform:
+            inputs = self.clean.transformed(self.transform, split)
+            self._transformed[split] = (self.transform, inputs)
+        return self._transformed[split][1]
 
     def labels(self, split: str) -> Tensor:
         """Labels of a split as they stand, int64 (N,)."""
@@ -54,7 +60,8 @@ class RunData:
 
     def get_state(self) -> dict[str, Any]:
         """The fields that a regime has set, without the data set itself."""
-        state = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "clean"}
+        names = [f.name for f in fields(self) if f.init and f.name != "clean"]
+        state = {name: getattr(self, name) for name in names}
         return {**state, "pools": dict(self.pools)}
 
     def set_state(self, state: dict[str, Any]) -> None:

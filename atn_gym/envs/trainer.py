@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from atn_gym.envs.datasets import Dataset
 from atn_gym.envs.engines import Engine, EpochPlan, EvaluationPlan, TorchEngine
+from atn_gym.envs.flops import count_flops
 from atn_gym.envs.optimizers import set_nominal_hyperparameters
 from atn_gym.envs.randomness import Stream, generator, integer_seed
 from atn_gym.envs.regimes import Regime
@@ -89,9 +89,7 @@ class Trainer:
         self.batch_size = batch_size
         self.steps_per_epoch = len(dataset.train) // batch_size
         self._device = torch.device(device)
-        self._engine: Engine = TorchEngine(
-            num_runs, self._make_model, task.optimizer, self._device
-        )
+        self._engine: Engine = TorchEngine(num_runs, self._make_model, task.optimizer, self._device)
         self._runs: list[_Run | None] = [None] * num_runs
 
     def _make_model(self) -> nn.Module:
@@ -99,9 +97,7 @@ class Trainer:
             self.dataset.input_shape, self.dataset.num_classes, **self.task.network_kwargs
         )
 
-    def reset(
-        self, run: int, seed: int, regime: Regime, hyperparameters: dict[str, float]
-    ) -> None:
+    def reset(self, run: int, seed: int, regime: Regime, hyperparameters: dict[str, float]) -> None:
         """Begins a run: initial weights from the seed, a fresh optimizer, clean data."""
         self._engine.reset(run, integer_seed(seed, Stream.WEIGHTS), hyperparameters)
         self._runs[run] = _Run(seed, regime, RunData(self.dataset))
@@ -201,13 +197,7 @@ class Trainer:
     def _flop_counts(self) -> tuple[int, int]:
         """Operations to train one mini-batch and to evaluate one sample."""
         inputs = self.dataset.train.inputs[: self.batch_size].cpu()
-        with torch.random.fork_rng(devices=[]):
-            model = self._make_model()
-            with FlopCounterMode(display=False) as training:
-                model(inputs).sum().backward()
-            with torch.no_grad(), FlopCounterMode(display=False) as evaluation:
-                model.eval()(inputs)
-        return training.get_total_flops(), evaluation.get_total_flops() // len(inputs)
+        return count_flops(self._make_model, inputs)
 
     def evaluate_test(self, run: int) -> tuple[float, float]:
         """Loss and accuracy of a run on the test split, under the data of its last epoch."""

@@ -47,7 +47,7 @@ class TuningEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
     | train_accuracy  | (window,) | 0    | 1      | share   | the same |
     | val_loss        | (window,) | 0    | 5 ln C | nats    | validation split after the epoch |
     | val_accuracy    | (window,) | 0    | 1      | share   | the same |
-    | hyperparameters | (K,)      | bounds | bounds | log10 | nominal values; momentum as log10(1 - m) |
+    | hyperparameters | (K,)      | bounds | bounds | log10 | as set; momentum as log10(1 - m) |
     | progress        | (1,)      | 0    | 1      | share   | epochs trained / budget |
 
     ## Rewards
@@ -56,7 +56,8 @@ class TuningEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
     divergence every epoch that remains counts -1, at once. `reward=` chooses another one.
 
     ## Starting State
-    Initial weights and the order of the data come from the seed, and nothing is trained. `options={"hyperparameters": {...}}` sets initial hyperparameters by name.
+    Initial weights and the order of the data come from the seed, and nothing is trained.
+    `options={"hyperparameters": {...}}` sets initial hyperparameters by name.
 
     ## Episode End
     Terminated after the last epoch of the budget, and when the loss or any parameter is not

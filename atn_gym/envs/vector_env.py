@@ -28,7 +28,8 @@ class TuningVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[Any]])
 
     A run that has ended costs nothing while others train. In DISABLED mode it idles: its
     actions are ignored, its observation and info stay, its reward is 0 and it stays
-    terminated until it is reset.
+    terminated until it is reset; a wrapper that counts ends, such as Gymnasium's
+    RecordEpisodeStatistics, counts each idle step in that mode.
 
     Args:
         num_envs: Number of runs N.
@@ -209,9 +210,7 @@ class TuningVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[Any]])
         """One RGB array or text a run, as `render_mode` asks."""
         if self.render_mode is None:
             return None
-        draw = (
-            self._renderer.ansi if self.render_mode == "ansi" else self._renderer.rgb_array
-        )
+        draw = self._renderer.ansi if self.render_mode == "ansi" else self._renderer.rgb_array
         return tuple(draw(self.episodes.trace(run)) for run in range(self.num_envs))
 
     def test_metrics(self) -> list[dict[str, float]]:
@@ -238,6 +237,8 @@ class TuningVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[Any]])
             raise InvalidArgument(
                 f"there must be one state for each of num_envs={self.num_envs}, got {len(states)}"
             )
+        for state in states:
+            self.episodes.check_state(state)
         for run, state in enumerate(states):
             self.episodes.set_state(run, state)
             slot, _ = seeding.np_random(0)

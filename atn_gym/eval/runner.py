@@ -158,11 +158,7 @@ def missing_seeds(
     env: EnvConfig, controller: ControllerConfig, config: ExperimentConfig, store: ResultStore
 ) -> list[int]:
     """Seeds of a pair whose runs the store does not hold."""
-    return [
-        seed
-        for seed in config.seeds
-        if store.read(run_config(env, controller, seed)) is None
-    ]
+    return [seed for seed in config.seeds if store.read(run_config(env, controller, seed)) is None]
 
 
 def pending_epochs(config: ExperimentConfig, store: ResultStore) -> int:

@@ -48,9 +48,7 @@ class TorchEngine:
             model = self._make_model()
         model = model.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._models[run] = model
-        self._optimizers[run] = make_optimizer(
-            self._optimizer, model.parameters(), hyperparameters
-        )
+        self._optimizers[run] = make_optimizer(self._optimizer, model.parameters(), hyperparameters)
 
     def model(self, run: int) -> nn.Module:
         """The network of a run."""

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from atn_gym.envs.randomness import Stream, generator
+from atn_gym.envs.randomness import Stream, generator, integer_seed
 from atn_gym.envs.regimes.base import PROFILES, Regime, Stationary, check_length
 from atn_gym.envs.regimes.curriculum_shift import CurriculumShift
 from atn_gym.envs.regimes.data_shift import DataShift
@@ -76,13 +76,15 @@ class Mixture:
         shares = intervals[draws.integers(len(intervals))]
         first, end = (math.ceil(round(share * self.num_epochs, 9)) for share in shares)
         # In a budget of a few epochs an interval may hold none.
-        trigger = int(draws.integers(first, end)) if first < end else min(first, self.num_epochs - 1)
+        trigger = (
+            int(draws.integers(first, end)) if first < end else min(first, self.num_epochs - 1)
+        )
         scale = draws.uniform(*(_TRAIN_SCALE if train else _TEST_SCALE))
         severity = self.severities.get(kind, regime.kinds[kind]) * scale
         return regime(
             trigger=trigger,
             severity=float(min(severity, 1.0)),
-            seed=seed,
+            seed=integer_seed(seed, Stream.REGIME),
             kind=kind,
             profile=PROFILES[draws.integers(len(PROFILES))],
             duration=self.duration,

@@ -1,0 +1,57 @@
+"""State of one episode: all that changes while it runs, apart from the network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atn_gym.envs.regimes import Regime
+
+FloatArray = NDArray[np.float64]
+
+SIGNALS = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
+
+
+@dataclass(eq=False)
+class EpisodeState:
+    """State of one episode over its budget of T epochs.
+
+    Args:
+        seed: Seed of the run.
+        regime: The instance of the regime.
+        initial: Initial values of all hyperparameters by name.
+        values: Controlled hyperparameters before and after each epoch, (T + 1, K).
+        signals: Observed metrics in the order of `SIGNALS`, (4, window + T), preceded by
+            `window` epochs at chance level.
+        clean: Clean train and validation loss, (2, T + 1), at chance before the first epoch.
+        strength: Strength of the regime in each epoch, (T,).
+        flops: Operations spent in each epoch, (T,).
+        epoch: Number of epochs trained.
+        diverged: Whether the last epoch left a non-finite loss or parameter.
+        ended: Whether the episode is over.
+        rollback_count: Number of checkpoint rollbacks.
+        best: Lowest observed validation loss and the checkpoint that gave it.
+    """
+
+    seed: int
+    regime: Regime
+    initial: dict[str, float]
+    values: FloatArray
+    signals: FloatArray
+    clean: FloatArray
+    strength: FloatArray
+    flops: NDArray[np.int64]
+    epoch: int = 0
+    diverged: bool = False
+    ended: bool = False
+    rollback_count: int = 0
+    best: tuple[float, dict[str, Any] | None] = (np.inf, None)
+
+    def copy(self) -> EpisodeState:
+        """An independent copy; checkpoints are shared, for they are never written to."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        arrays = {k: v.copy() for k, v in values.items() if isinstance(v, np.ndarray)}
+        return EpisodeState(**{**values, **arrays})
