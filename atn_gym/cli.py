@@ -56,6 +56,8 @@ def _run(config_file: str, results: str | None) -> None:
     from atn_gym.eval.store import ResultStore
     from atn_gym.eval.table import outcome_tables
 
+    # Controllers and tasks of the user's own lie where the command is given.
+    sys.path.insert(0, str(Path.cwd()))
     config = load_config(config_file)
     root = Path(results) if results else config.results
     store = ResultStore(root / config.experiment)

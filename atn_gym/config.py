@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +20,7 @@ from atn_gym.registration import env_ids
 
 
 class EnvConfig(BaseModel):
-    """An env: its id, and any argument of `TuningParams`."""
+    """An env: its id, or "module:id" to import what registers it, and other arguments."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
     id: str
@@ -34,9 +36,19 @@ class EnvConfig(BaseModel):
         Raises:
             InvalidArgument: If the id or an argument is unknown or invalid.
         """
-        if self.id not in gymnasium.registry:
-            raise unknown_name("env id", self.id, env_ids())
-        return TuningParams.from_kwargs({**gymnasium.spec(self.id).kwargs, **self.kwargs})
+        module, _, name = self.id.rpartition(":")
+        if module:
+            try:
+                importlib.import_module(module)
+            except ImportError as error:
+                raise InvalidArgument(f"env id {self.id!r}: {error}") from error
+        if name not in gymnasium.registry:
+            raise unknown_name("env id", name, env_ids())
+        fixed = gymnasium.spec(name).kwargs
+        for argument in fixed:
+            if argument in self.kwargs:
+                raise InvalidArgument(f"{argument!r} is part of the env id {name!r}: leave it out")
+        return TuningParams.from_kwargs({**fixed, **self.kwargs})
 
 
 class ControllerConfig(BaseModel):
@@ -94,6 +106,16 @@ class ExperimentConfig(BaseModel):
     results: Path = Path("results")
 
 
+class _Loader(yaml.SafeLoader):
+    """The safe loader, for which 1e-4 is a number, as in YAML 1.2, and not a string."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
+    list("-+.0123456789"),
+)
+
 SHIPPED = Path(__file__).parent / "configs"
 """The folder of the experiment files that come with the package."""
 
@@ -111,7 +133,7 @@ def load_config(file: str | Path) -> ExperimentConfig:
     shipped = SHIPPED / f"{file}.yaml"
     path = shipped if shipped.is_file() else Path(file)
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except FileNotFoundError as error:
         names = sorted(p.stem for p in SHIPPED.glob("*.yaml"))
         raise InvalidArgument(

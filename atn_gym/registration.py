@@ -72,25 +72,26 @@ def get_regime(name: str) -> type[Regime] | type[Mixture]:
     return regime
 
 
-def register_task(name: str, task: Task) -> None:
+def register_task(name: str, task: Task, *, replace: bool = False) -> None:
     """Adds a task under a name.
 
     Args:
         name: A new name, such as "MyTask".
         task: The task. It stays in this process: worker processes must import the module
             that registers it.
+        replace: Whether to replace an entry of the same name.
 
     Raises:
         InvalidArgument: If the name is taken, or it is no `Task`.
     """
     if not isinstance(task, _load("atn_gym.envs.tasks:Task")):
         raise InvalidArgument(f"a task must be an instance of Task, got {task!r}")
-    if name in _TASKS:
+    if name in _TASKS and not replace:
         raise InvalidArgument(f"a task must have a new name, but {name!r} is taken")
     _TASKS[name] = task
 
 
-def register_regime(name: str, regime: type[Regime]) -> None:
+def register_regime(name: str, regime: type[Regime], *, replace: bool = False) -> None:
     """Adds a regime class under a name; see `register_task`.
 
     Raises:
@@ -103,7 +104,7 @@ def register_regime(name: str, regime: type[Regime]) -> None:
             "a regime must be a subclass of Regime with a dict `kinds` of default severities and "
             f"a method `apply`, got {regime!r}"
         )
-    if name in _REGIMES:
+    if name in _REGIMES and not replace:
         raise InvalidArgument(f"a regime must have a new name, but {name!r} is taken")
     _REGIMES[name] = regime
 

@@ -139,9 +139,15 @@ def threads(count: int) -> str:
     return f"{count} thread{'s' if count > 1 else ''}"
 
 
-def measure(field: Field, repeats: int) -> dict[str, list[float]]:
-    """Seconds per run-epoch by contestant, who take turns; a first turn warms up."""
+def measure(field: Field, repeats: int) -> tuple[dict[str, list[float]], float]:
+    """Lets the contestants and a matrix product take turns; a first turn warms up.
+
+    Returns:
+        Seconds per run-epoch by contestant, and FLOP per second of the product of two
+        float32 matrices: the median.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in field.contestants}
+    rates = []
     for repetition in range(repeats + 1):
         for name, contestant in field.contestants.items():
             rounds = field.rounds.get(name, 1)
@@ -151,19 +157,16 @@ def measure(field: Field, repeats: int) -> dict[str, list[float]]:
             elapsed = time.perf_counter() - start
             if repetition:
                 seconds[name].append(elapsed / (rounds * contestant.num_runs))
-    return seconds
+        rates += [matrix_product_rate() for _ in range(5)]
+    return seconds, statistics.median(rates)
 
 
-def matrix_product_rate(size: int = _MATRIX, repeats: int = 15) -> float:
-    """FLOP per second of torch's float32 product of two square matrices: the median."""
-    left, right = torch.randn(2, size, size, generator=torch.Generator().manual_seed(0))
+def matrix_product_rate() -> float:
+    """FLOP per second of torch's product of two square float32 matrices."""
+    left, right = torch.ones(2, _MATRIX, _MATRIX)
+    start = time.perf_counter()
     torch.mm(left, right)
-    seconds = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        torch.mm(left, right)
-        seconds.append(time.perf_counter() - start)
-    return 2 * size**3 / statistics.median(seconds)
+    return 2 * _MATRIX**3 / (time.perf_counter() - start)
 
 
 def run_script(script: str) -> float:
@@ -188,7 +191,8 @@ def report_timings(field: Field, seconds: Mapping[str, list[float]]) -> None:
         low, high = min(seconds[name]), max(seconds[name])
         print(
             f"| {field.title} | {name} | {median:.4g} | {low:.4g} to {high:.4g} "
-            f"| {1 / median:.4g} | {median / ours:.2f} |"
+            f"| {1 / median:.4g} | {median / ours:.2f} |",
+            flush=True,
         )
 
 
@@ -196,6 +200,10 @@ def report_efficiency(
     field: Field, seconds: Mapping[str, list[float]], product_rate: float
 ) -> None:
     """Prints how well our envs use the processor."""
+    print(
+        f"- Product of two {_MATRIX}x{_MATRIX} float32 matrices in between: "
+        f"{product_rate / 1e9:.1f} GFLOP/s."
+    )
     for name, contestant in field.contestants.items():
         if isinstance(contestant, OurEnv):
             rate = contestant.flops / statistics.median(seconds[name])
@@ -229,7 +237,6 @@ def main() -> None:
     script = _MEMORY_SCRIPT.format(train_size=3_200 if arguments.quick else None)
     peak_kilobytes = None if arguments.only == "digits" else run_script(script)
     import_seconds = [run_script(_IMPORT_SCRIPT) for _ in range(5)]
-    product_rate = matrix_product_rate()
     makers = {"mnist": mnist_field, "digits": digits_field}
     results = []
     print("| data | what | seconds per run-epoch | range | env steps / s | time / ours |")
@@ -238,19 +245,15 @@ def main() -> None:
         if arguments.only in (None, name):
             # A warm-up, the repetitions, and an epoch to spare: a run that ends is not timed.
             field = make(arguments.repeats + 2, arguments.quick)
-            seconds = measure(field, arguments.repeats)
+            seconds, product_rate = measure(field, arguments.repeats)
             report_timings(field, seconds)
-            results.append((field, seconds))
+            results.append((field, seconds, product_rate))
             for contestant in field.contestants.values():
                 contestant.close()
     print()
-    for field, _ in results:
+    for field, seconds, product_rate in results:
         for note in field.notes:
             print(f"- {note}")
-    print(
-        f"- Product of two {_MATRIX}x{_MATRIX} float32 matrices: {product_rate / 1e9:.1f} GFLOP/s."
-    )
-    for field, seconds in results:
         report_efficiency(field, seconds, product_rate)
     if peak_kilobytes is not None:
         print(
@@ -258,6 +261,7 @@ def main() -> None:
             f"{peak_kilobytes / 1024:.0f} MiB."
         )
     print(f"- `import atn_gym`: {statistics.median(import_seconds):.3f} s, median of 5.")
+    print(f"- Load average at the end: {os.getloadavg()[0]:.2f}.")
 
 
 if __name__ == "__main__":

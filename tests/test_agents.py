@@ -176,6 +176,37 @@ def test_invalid_proposal_is_refused(change, message):
         play(env, ControllerPolicy.for_env(Proposing, env))
 
 
+def test_proposal_that_is_no_dict_is_refused():
+    class Silent(Fixed):
+        def propose(self, current_params):
+            current_params["learning_rate"] = 0.01
+
+    env = digits_env()
+    with pytest.raises(ControllerError, match="must return a dict of values by name, got None"):
+        play(env, ControllerPolicy.for_env(Silent, env))
+
+
+def test_controllers_ask_for_no_checkpoint_rollback():
+    env = digits_env(checkpoint_rollback=True)
+    infos = play(env, ControllerPolicy.for_env(Fixed, env))
+    assert [info["rollback_count"] for info in infos] == [0] * 5
+
+
+def test_constant_target_settles():
+    class Constant(Fixed):
+        def propose(self, current_params):
+            return {**current_params, "learning_rate": 0.010000447, "momentum": 0.8765432}
+
+    env = digits_env()
+    rates = [
+        tuple(info["hyperparameters"].values())
+        for info in play(env, ControllerPolicy.for_env(Constant, env))
+    ]
+    assert rates[1] != rates[0]
+    assert rates[2:] == [rates[2]] * 3
+    assert rates[2][:2] == pytest.approx((0.010000447, 0.8765432), rel=2e-5)
+
+
 def test_missing_hyperparameter_is_refused():
     class Forgetful(Fixed):
         def propose(self, current_params):

@@ -20,6 +20,7 @@ LAYERS = (
         "atn_gym",
         "atn_gym.registration",
         "atn_gym.envs.datasets",
+        "atn_gym.envs.flops",
         "atn_gym.envs.hyperparameters",
         "atn_gym.envs.networks",
         "atn_gym.envs.optimizers",

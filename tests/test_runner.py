@@ -2,14 +2,16 @@
 
 import csv
 import json
+import linecache
 import math
+import sys
 
 import gymnasium as gym
 import numpy as np
 import pytest
 import yaml
 
-from atn_gym import cli
+from atn_gym import cli, registration
 from atn_gym.agents import ControllerPolicy, Fixed
 from atn_gym.config import SHIPPED, load_config
 from atn_gym.envs.rewards import log_score
@@ -74,6 +76,65 @@ def test_results_equal_those_of_a_plain_loop(config_file):
     assert info["privileged"]["val_loss"] in losses
     tests = {s["test_loss"] for s in summaries if s["seed"] == 1}
     assert env.unwrapped.test_metrics()["test_loss"] in tests
+
+
+def test_rerun_leaves_the_manifest_of_those_results(config_file):
+    cli.main(["run", "--config", str(config_file)])
+    manifest = config_file.parent / "results" / "small" / "manifest.json"
+    before = manifest.stat().st_mtime_ns
+    cli.main(["run", "--config", str(config_file)])
+    assert manifest.stat().st_mtime_ns == before
+    assert list(manifest.parent.rglob(".*")) == []
+
+
+MODULE = """
+from dataclasses import replace
+import atn_gym
+from atn_gym.agents import Fixed
+from atn_gym.envs.tasks import DIGITS_CNN
+
+class Mine(Fixed):
+    pass
+
+atn_gym.register_task("RunnerOwn", replace(DIGITS_CNN, num_epochs=2), replace=True)
+if atn_gym.registration.env_id("RunnerOwn", "Stationary") not in atn_gym.env_ids():
+    atn_gym.register_env("RunnerOwn", "Stationary")
+"""
+
+
+@pytest.fixture
+def own_module(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(registration, "_TASKS", dict(registration._TASKS))
+    (tmp_path / "runner_own.py").write_text(MODULE)
+    yield tmp_path / "runner_own.py"
+    sys.modules.pop("runner_own", None)
+    gym.registry.pop("atn_gym/RunnerOwn-Stationary-v0", None)
+
+
+def test_own_controller_and_env_run_from_the_current_folder(own_module, tmp_path):
+    own = {
+        "envs": [{"id": "runner_own:atn_gym/RunnerOwn-Stationary-v0", "train_size": 128}],
+        "controllers": ["runner_own:Mine"],
+    }
+    path = tmp_path / "own.yaml"
+    path.write_text(yaml.safe_dump({**EXPERIMENT, **own, "results": str(tmp_path / "results")}))
+    assert cli.main(["run", "--config", str(path)]) == 0
+    assert len(stored(path)) == 2
+    own_module.write_text(MODULE + "# changed\n")
+    linecache.clearcache()
+    assert cli.main(["run", "--config", str(path)]) == 0
+    assert len(stored(path)) == 4, "a changed controller is another run"
+
+
+def test_numbers_with_an_exponent_are_numbers(tmp_path):
+    path = tmp_path / "small.yaml"
+    path.write_text(
+        "experiment: small\nenvs: [atn_gym/DigitsCnn-DataShift-v0]\nseeds: 1\n"
+        "controllers: [{name: reduce_lr_on_plateau, threshold: 1e-4}]\n"
+    )
+    assert load_config(path).controllers[0].arguments["threshold"] == 1e-4
 
 
 def test_complete_runs_are_not_made_again(config_file, monkeypatch):
@@ -195,6 +256,11 @@ def test_every_shipped_config_is_valid(path):
         (
             {"envs": [{"id": "atn_gym/DigitsCnn-DataShift-v0", "severity": 3}]},
             r"in \[0, 1\], got 3",
+        ),
+        ({"envs": ["no_such_module:x"]}, "No module named 'no_such_module'"),
+        (
+            {"envs": [{"id": "atn_gym/DigitsCnn-DataShift-v0", "task": "MnistCnn"}]},
+            "'task' is part of the env id",
         ),
         ({"controllers": ["fixd"]}, "unknown controller 'fixd'; did you mean 'fixed'"),
         ({"controllers": [{"name": "reduce_lr_on_plateau", "factor": 3}]}, "Factor should be"),

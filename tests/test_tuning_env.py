@@ -134,6 +134,12 @@ def test_poor_init_draws_both_settings_over_seeds(seed: int | None) -> None:
     assert {values["learning_rate"] for values in drawn} == {1e-4, 0.1}
 
 
+def test_poor_beginnings_take_turns_over_seeds() -> None:
+    env = make("DigitsCnnPoorInit-Stationary")
+    rates = [env.reset(seed=s)[1]["hyperparameters"]["learning_rate"] for s in range(4)]
+    assert rates == [1e-4, 0.1, 1e-4, 0.1]
+
+
 def test_reset_never_trains(monkeypatch: pytest.MonkeyPatch) -> None:
     env = make()
     for name in ("train", "evaluate"):

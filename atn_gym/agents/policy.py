@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -59,6 +59,8 @@ class ControllerPolicy:
         hyperparameters: The controlled hyperparameters of the env.
         num_epochs: Epoch budget of the env.
         seeds: Seed of the controller of each run; that of run i is i if None.
+        action_size: Components of an action; K if None. Any beyond K stay 0, which asks for
+            no checkpoint rollback.
     """
 
     def __init__(
@@ -67,7 +69,9 @@ class ControllerPolicy:
         hyperparameters: HyperparameterSpace,
         num_epochs: int,
         seeds: Sequence[int] | None = None,
+        action_size: int | None = None,
     ) -> None:
+        self._action_size = len(hyperparameters) if action_size is None else action_size
         self._make_controller = make_controller
         self._space = hyperparameters
         self._num_epochs = num_epochs
@@ -79,7 +83,8 @@ class ControllerPolicy:
     ) -> ControllerPolicy:
         """Makes the policy for a single or vector env of this package."""
         episodes = env.unwrapped.episodes
-        return cls(make_controller, episodes.hyperparameters, episodes.num_epochs, seeds)
+        (size,) = episodes.action_space.shape
+        return cls(make_controller, episodes.hyperparameters, episodes.num_epochs, seeds, size)
 
     def predict(
         self,
@@ -99,7 +104,8 @@ class ControllerPolicy:
             deterministic: Has no effect; controllers draw from their own seeds.
 
         Returns:
-            Actions of shape (K,), or (n, K), and the state to hand in next time.
+            Actions of shape (action_size,), or (n, action_size), and the state to hand in
+            next time.
 
         Raises:
             ControllerError: If a controller raises, or proposes missing or unknown names,
@@ -113,7 +119,7 @@ class ControllerPolicy:
         if episode_start is not None:
             starts |= np.atleast_1d(episode_start)
         runs: list[ControlledRun] = []
-        actions = np.zeros(values.shape, np.float32)
+        actions = np.zeros((len(values), self._action_size), np.float32)
         for i, epoch in enumerate(epochs):
             if state is None or starts[i]:
                 run, metric = ControlledRun(self._make(i), epoch), None
@@ -124,7 +130,7 @@ class ControllerPolicy:
                 run = ControlledRun(state[i].controller, epoch)
                 metric = float(batch["val_loss"][i, -1])
             target = self._propose(run, metric, values[i])
-            actions[i] = self._space.deltas(values[i], target)
+            actions[i, : len(self._space)] = self._space.deltas(values[i], target)
             runs.append(run)
         return (actions[0] if single else actions), runs
 
@@ -150,6 +156,10 @@ class ControllerPolicy:
 
     def _check(self, run: ControlledRun, proposal: Params) -> None:
         try:
+            if not isinstance(proposal, Mapping):
+                raise InvalidArgument(
+                    f"propose must return a dict of values by name, got {proposal!r}"
+                )
             missing = [n for n in self._space.names if n not in proposal]
             if missing:
                 raise InvalidArgument(f"a proposal must name {', '.join(missing)} too")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import importlib
 import inspect
 from typing import Any
@@ -44,6 +45,20 @@ def controller_class(name: str) -> type[Controller]:
     if not (isinstance(found, type) and issubclass(found, Controller)):
         raise InvalidArgument(f"controller {name!r} must be a subclass of Controller, got {found}")
     return found
+
+
+def source_digest(name: str) -> str | None:
+    """Tells versions of a class of one's own apart: a hash of the module's source.
+
+    Args:
+        name: A name in `CONTROLLERS`, whose version is that of the package: None; or
+            "module:Class".
+    """
+    if ":" not in name:
+        return None
+    module = inspect.getmodule(controller_class(name))
+    source = inspect.getsource(module) if module is not None else name
+    return hashlib.sha256(source.encode()).hexdigest()[:16]
 
 
 def controller_arguments(name: str, arguments: dict[str, Any]) -> dict[str, Any]:

@@ -29,8 +29,8 @@ _VALIDATION_IMAGES = 6_000
 Transform = Callable[[Tensor, str], Tensor]
 """Maps the clean inputs (N, C, H, W) of a split, given with its name, to shifted ones.
 
-It must be pure, and hashable if its results are to be shared and reused: a frozen
-dataclass with `__call__` is both.
+It must be pure, hashable and picklable: results are shared, and snapshots hold it. A
+frozen dataclass with `__call__` is all three.
 """
 
 

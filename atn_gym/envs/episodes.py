@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from atn_gym.envs.datasets import load_dataset
 from atn_gym.envs.episode_state import SIGNALS, EpisodeState
 from atn_gym.envs.hyperparameters import HyperparameterSpace
 from atn_gym.envs.params import TuningParams
-from atn_gym.envs.randomness import Stream, generator, integer_seed
+from atn_gym.envs.randomness import Stream, integer_seed
 from atn_gym.envs.rendering import RunTrace
 from atn_gym.envs.rewards import DIVERGED, EpochOutcome, get_reward
 from atn_gym.envs.trainer import EpochMetrics, Trainer
@@ -105,8 +106,8 @@ class Episodes:
             InvalidArgument: If a hyperparameter is not controlled or out of bounds.
         """
         candidates = self.task.initial
-        draws = generator(seed, Stream.INITIAL_HYPERPARAMETERS)
-        initial = dict(candidates[int(draws.integers(len(candidates)))])
+        # In turn, so that a handful of consecutive seeds has them all.
+        initial = dict(candidates[seed % len(candidates)])
         if hyperparameters is not None:
             self.hyperparameters.check(hyperparameters)
             initial.update({name: float(v) for name, v in hyperparameters.items()})
@@ -329,8 +330,13 @@ class Episodes:
         """
         if not isinstance(state, Mapping) or "params" not in state:
             raise InvalidArgument(f"a state must be one that get_state() returned, got {state!r}")
-        if state["params"] != self.params:
+        if _comparable(state["params"]) != _comparable(self.params):
             raise InvalidArgument(
                 f"a state must come from an env of the same parameters, {self.params}, got one "
                 f"of {state['params']}"
             )
+
+
+def _comparable(params: TuningParams) -> TuningParams:
+    """What two envs must share to exchange states: all but where data and network lie."""
+    return replace(params.resolved(), data_dir=None, device="cpu")

@@ -42,6 +42,9 @@ class Hyperparameter:
         return (1 - self.high, 1 - self.low) if self.complement else (self.low, self.high)
 
 
+RESOLUTION = 5e-6
+"""Decades below which an observed hyperparameter, a float32 logarithm, tells nothing apart."""
+
 HYPERPARAMETERS = {
     h.name: h
     for h in (
@@ -119,11 +122,12 @@ class HyperparameterSpace:
             targets: Wanted values in plain units, shape (..., K).
 
         Returns:
-            Actions in [-1, 1], shape (..., K): exactly 0 where target and value are
-            equal, and at most one step where the target is further away.
+            Actions in [-1, 1], shape (..., K): exactly 0 where target and value are within
+            `RESOLUTION`, and at most one step where the target is further away.
         """
-        moves = (self.log10(targets) - self.log10(values)) / self._delta
-        return np.where(targets == values, 0.0, np.clip(moves, -1, 1))
+        decades = self.log10(targets) - self.log10(values)
+        moves = np.clip(decades / self._delta, -1, 1)
+        return np.where(np.abs(decades) < RESOLUTION, 0.0, moves)
 
     def log10(self, values: FloatArray) -> FloatArray:
         """Observed form of hyperparameters: log10 of the value, or of 1 - m for momentum.

@@ -21,6 +21,8 @@ class SmallCnn(nn.Module):
         hidden: Width of the hidden linear layer.
     """
 
+    channels_last = True
+
     def __init__(
         self,
         input_shape: tuple[int, int, int],

@@ -113,7 +113,7 @@ class TuningParams:
         return dataclasses.replace(task, **overrides)
 
     def resolved(self) -> TuningParams:
-        """The same parameters with the defaults of task and regime filled in."""
+        """The same parameters with all defaults filled in."""
         task, regime = self.get_task(), self.make_regime()
         drawn = isinstance(regime, Mixture)
         chosen = ("split",) if drawn else ("trigger", "severity", "kind", "profile")
@@ -121,7 +121,8 @@ class TuningParams:
             self,
             num_epochs=task.num_epochs,
             batch_size=task.batch_size,
-            hyperparameters=list(self.make_space().names),
+            hyperparameters=self.make_space().names,
+            engine="torch",
             **{name: getattr(regime, name) for name in chosen},
         )
 

@@ -19,9 +19,8 @@ class Stream(IntEnum):
     ORDER = 1
     REGIME = 2
     NOISE = 3
-    INITIAL_HYPERPARAMETERS = 4
-    MODULE = 5
-    GRADIENT_NOISE = 6
+    MODULE = 4
+    GRADIENT_NOISE = 5
 
 
 def generator(seed: int, stream: Stream, epoch: int = 0) -> np.random.Generator:

@@ -30,11 +30,12 @@ class Task:
 
     Args:
         dataset: Function from a data folder (or None) to a `Dataset`.
-        initial: Initial hyperparameters by name. Of several sets, the seed of a run draws one.
+        initial: Initial hyperparameters by name. Of n sets, seed s takes the one at s modulo n.
         num_epochs: Epoch budget T of a run, >= 1.
         batch_size: Samples in a mini-batch.
         network: Called with `input_shape`, `num_classes` and `network_kwargs`; returns the
-            module to train, whose forward maps (N, C, H, W) to logits (N, num_classes).
+            module to train, whose forward maps (N, C, H, W) to logits (N, num_classes). An
+            attribute `channels_last = True` of it asks for that memory layout.
         network_kwargs: Further arguments of the network, such as widths.
         optimizer: "sgd" or "adamw" (momentum is then beta1), or a function from parameters
             to a `torch.optim.Optimizer` whose groups know lr, weight_decay, and momentum or

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -147,6 +147,11 @@ class Trainer:
         state.data.clear()
         set_nominal_hyperparameters(optimizer, hyperparameters)
         state.regime.apply(state.epoch, self._engine.model(run), state.data, optimizer)
+        if not isinstance(state.data.transform, Hashable):
+            raise InvalidArgument(
+                f"{type(state.regime).__name__} must set a hashable transform, such as a frozen "
+                f"dataclass with __call__, got {state.data.transform!r}"
+            )
         for split, pool in state.data.pools.items():
             if not len(pool):
                 raise InvalidArgument(

@@ -1,4 +1,4 @@
-"""Runs policies on envs: all seeds of a (env, controller) pair in one vector env."""
+"""Runs policies on envs: the seeds of a (env, controller) pair in one vector env."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 
 from atn_gym.agents.policy import ControllerPolicy, Policy
+from atn_gym.agents.registry import source_digest
 from atn_gym.config import ControllerConfig, EnvConfig, ExperimentConfig
 from atn_gym.envs.rewards import DIVERGED, log_score
 from atn_gym.eval import metrics
@@ -19,6 +20,9 @@ from atn_gym.eval.manifest import make_manifest
 from atn_gym.eval.store import ResultStore
 
 Row = dict[str, Any]
+
+_MOST_TOGETHER = 32
+"""Runs in one vector env: bounds the memory, and what an interruption loses."""
 OnEpoch = Callable[[int], None]
 
 
@@ -140,7 +144,11 @@ def run_config(env: EnvConfig, controller: ControllerConfig, seed: int) -> dict[
     params.pop("data_dir")
     return {
         "env": {"id": env.id, **params},
-        "controller": {"name": controller.name, **controller.arguments},
+        "controller": {
+            "name": controller.name,
+            "source": source_digest(controller.name),
+            **controller.arguments,
+        },
         "seed": seed,
     }
 
@@ -183,13 +191,15 @@ def run_experiment(
     Returns:
         An outcome for each (env, controller) pair.
     """
-    store.write_manifest(make_manifest(config.seeds))
+    if pending_epochs(config, store):
+        store.write_manifest(make_manifest(config.seeds))
     outcomes = []
     for env in config.envs:
         for controller in config.controllers:
             missing = missing_seeds(env, controller, config, store)
-            if missing:
-                _run_pair(env, controller, missing, store, on_epoch)
+            for first in range(0, len(missing), _MOST_TOGETHER):
+                part = missing[first : first + _MOST_TOGETHER]
+                _run_pair(env, controller, part, store, on_epoch)
             stored = [store.read(run_config(env, controller, s)) for s in config.seeds]
             outcomes.append(Outcome(env, controller, [s for s in stored if s is not None]))
     return outcomes

@@ -20,7 +20,10 @@ _EVALUATION_BATCH = 500
 
 
 class TorchEngine:
-    """Trains runs one after the other in eager PyTorch, convolutions in channels-last.
+    """Trains runs one after the other in eager PyTorch.
+
+    A network with an attribute `channels_last` that is true is laid out that way, which
+    makes convolutions faster.
 
     Args:
         num_runs: Number of runs R.
@@ -46,7 +49,9 @@ class TorchEngine:
         """Gives a run fresh weights, drawn on the CPU whatever the device."""
         with _global_generator_seeded(seed, torch.device("cpu")):
             model = self._make_model()
-        model = model.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        model = model.to(self._device)
+        if getattr(model, "channels_last", False):
+            model = model.to(memory_format=torch.channels_last)
         self._models[run] = model
         self._optimizers[run] = make_optimizer(self._optimizer, model.parameters(), hyperparameters)
 
@@ -164,5 +169,6 @@ def _global_generator_seeded(seed: int, device: torch.device) -> Iterator[None]:
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.default_generator.manual_seed(seed)
         if device.type == "cuda":
-            torch.cuda.manual_seed(seed)
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
         yield
