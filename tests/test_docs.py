@@ -27,7 +27,7 @@ def test_held_out_kinds_are_named():
 
 @pytest.mark.parametrize(("name", "task"), [("MnistCnn", MNIST_CNN), ("DigitsCnn", DIGITS_CNN)])
 def test_tasks_stand_with_their_budget_and_learning_rate(name, task):
-    page = (DOCS / "tasks.md").read_text(encoding="utf-8")
+    page, _, _ = (DOCS / "tasks.md").read_text(encoding="utf-8").partition("## Left alone")
     (row,) = [line for line in page.splitlines() if line.startswith(f"| `{name}` |")]
     assert f"| {task.num_epochs} | {task.initial[0]['learning_rate']:g} |" in row
     assert all(f"`{name}" in page for name in registration.task_names() if "Poor" not in name)
