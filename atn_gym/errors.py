@@ -63,3 +63,13 @@ def unknown_name(what: str, name: object, choices: Iterable[str]) -> InvalidArgu
         choices: The valid names.
     """
     return InvalidArgument(f"unknown {what} {name!r}; {did_you_mean(name, choices)}")
+
+
+def check_positive_integer(name: str, value: object) -> None:
+    """Checks a count or a length.
+
+    Raises:
+        InvalidArgument: If it is not an integer >= 1.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise InvalidArgument(f"{name} must be an integer >= 1, got {value!r}")

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 import atn_gym
 from atn_gym import registration
+from atn_gym.envs.hyperparameters import HYPERPARAMETERS
 from atn_gym.envs.rewards import log_score
 
 CHANGES = {
@@ -38,7 +39,7 @@ CHANGES = {
 
 FloatArray = NDArray[np.float64]
 
-_STEP = np.array([1.0, 0.5, 1.0])
+_STEP = np.array([h.delta for h in HYPERPARAMETERS.values()])
 
 
 def branch(env_id: str, seed: int, kwargs: dict[str, Any]) -> tuple[float, FloatArray, int]:

@@ -50,6 +50,6 @@ def make_trainer(digits: Dataset) -> Callable[..., Trainer]:
     def make(
         num_runs: int = 1, dataset: Dataset = digits, batch_size: int = 32, **fields: Any
     ) -> Trainer:
-        return Trainer(replace(DIGITS_CNN, **fields), dataset, num_runs, batch_size)
+        return Trainer(replace(DIGITS_CNN, batch_size=batch_size, **fields), dataset, num_runs)
 
     return make

@@ -5,7 +5,7 @@ import importlib.metadata
 import struct
 import sys
 import weakref
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.error import URLError
 
@@ -118,7 +118,7 @@ def test_training_under_every_shift_leaves_the_shared_data_as_it_was():
     hyperparameters = dict(DIGITS_CNN.initial[0])
     data = load_dataset(load_digits, train_size=64)
     before = {n: (data.split(n).inputs.clone(), data.split(n).labels.clone()) for n in SPLITS}
-    trainer = Trainer(DIGITS_CNN, data, len(DataShift.kinds), batch_size=32)
+    trainer = Trainer(replace(DIGITS_CNN, batch_size=32), data, len(DataShift.kinds))
     for run, kind in enumerate(DataShift.kinds):
         trainer.reset(run, 0, DataShift(trigger=0, kind=kind), hyperparameters)
     trainer.train(range(len(DataShift.kinds)), [hyperparameters] * len(DataShift.kinds))

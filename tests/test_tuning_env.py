@@ -140,6 +140,29 @@ def test_poor_beginnings_take_turns_over_seeds() -> None:
     assert rates == [1e-4, 0.1, 1e-4, 0.1]
 
 
+@pytest.mark.parametrize(
+    ("seed", "cure"),
+    [(0, [(1, -1, -1), (1, -1, -1), (0.7, 0, 0)]), (1, [(-0.7, 0, 0)])],
+    ids=["too low", "too high"],
+)
+def test_poor_beginnings_stay_behind_and_can_be_saved(
+    seed: int, cure: list[tuple[float, float, float]]
+) -> None:
+    env = make("DigitsCnnPoorInit-Stationary", num_epochs=30, train_size=None)
+    anytime = []
+    for moves in ([], cure):
+        env.reset(seed=seed)
+        rewards = []
+        for epoch in range(30):
+            chosen = action(*moves[epoch]) if epoch < len(moves) else IDLE
+            _, reward, *_, info = env.step(chosen)
+            rewards.append(reward)
+        anytime.append(float(np.mean(rewards)))
+    left_alone, saved = anytime
+    assert saved > left_alone + 0.1
+    assert info["val_accuracy"] > 0.95
+
+
 def test_reset_never_trains(monkeypatch: pytest.MonkeyPatch) -> None:
     env = make()
     for name in ("train", "evaluate"):

@@ -16,7 +16,13 @@ from atn_gym.envs.hyperparameters import HYPERPARAMETERS, HyperparameterSpace
 from atn_gym.envs.regimes import Mixture, Regime
 from atn_gym.envs.rewards import get_reward
 from atn_gym.envs.tasks import Task
-from atn_gym.errors import DeviceUnavailable, InvalidArgument, did_you_mean, unknown_name
+from atn_gym.errors import (
+    DeviceUnavailable,
+    InvalidArgument,
+    check_positive_integer,
+    did_you_mean,
+    unknown_name,
+)
 
 
 @dataclass(frozen=True)
@@ -85,8 +91,9 @@ class TuningParams:
 
     def __post_init__(self) -> None:
         for name in ("num_epochs", "train_size", "batch_size"):
-            _check_positive_integer(name, getattr(self, name), optional=True)
-        _check_positive_integer("window", self.window)
+            if getattr(self, name) is not None:
+                check_positive_integer(name, getattr(self, name))
+        check_positive_integer("window", self.window)
         for name in ("checkpoint_rollback", "twin"):
             if not isinstance(getattr(self, name), bool):
                 raise InvalidArgument(f"{name} must be a bool, got {getattr(self, name)!r}")
@@ -98,7 +105,6 @@ class TuningParams:
         if self.engine not in ENGINES:
             raise unknown_name("engine", self.engine, ENGINES)
         get_reward(self.reward)
-        self.make_space()
         self.make_regime()
         check_device(self.device)
 
@@ -184,10 +190,3 @@ def check_device(device: str) -> None:
             f"device={device!r} needs a CUDA GPU that torch can use, and this machine has "
             f"{torch.cuda.device_count()}: use device='cpu'"
         )
-
-
-def _check_positive_integer(name: str, value: object, optional: bool = False) -> None:
-    if optional and value is None:
-        return
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise InvalidArgument(f"{name} must be an integer >= 1, got {value!r}")

@@ -69,25 +69,21 @@ class Trainer:
         task: What is trained.
         dataset: Its data, on the device.
         num_runs: Number of runs R.
-        batch_size: Samples in a mini-batch.
         device: Where to train.
 
     Raises:
         InvalidArgument: If a mini-batch is larger than the training split.
     """
 
-    def __init__(
-        self, task: Task, dataset: Dataset, num_runs: int, batch_size: int, device: str = "cpu"
-    ) -> None:
-        if batch_size > len(dataset.train):
+    def __init__(self, task: Task, dataset: Dataset, num_runs: int, device: str = "cpu") -> None:
+        if task.batch_size > len(dataset.train):
             raise InvalidArgument(
                 f"batch_size must be at most the {len(dataset.train)} training samples, "
-                f"got {batch_size}"
+                f"got {task.batch_size}"
             )
         self.task = task
         self.dataset = dataset
-        self.batch_size = batch_size
-        self.steps_per_epoch = len(dataset.train) // batch_size
+        self.steps_per_epoch = len(dataset.train) // task.batch_size
         self._device = torch.device(device)
         self._engine: Engine = TorchEngine(num_runs, self._make_model, task.optimizer, self._device)
         self._runs: list[_Run | None] = [None] * num_runs
@@ -160,12 +156,12 @@ class Trainer:
                 )
 
     def _epoch_plan(self, state: _Run) -> EpochPlan:
-        data, address = state.data, (state.seed, state.epoch)
+        data, seed, epoch = state.data, state.seed, state.epoch
         order = batch_order(
             data.pools.get("train"),
             len(self.dataset.train),
-            (self.steps_per_epoch, self.batch_size),
-            generator(state.seed, Stream.ORDER, state.epoch),
+            (self.steps_per_epoch, self.task.batch_size),
+            generator(seed, Stream.ORDER, epoch),
         )
         return EpochPlan(
             inputs=data.inputs("train"),
@@ -173,8 +169,8 @@ class Trainer:
             order=order.to(self._device),
             loss_scale=self._loss_scale(state),
             gradient_noise=data.gradient_noise,
-            gradient_noise_seed=integer_seed(address[0], Stream.GRADIENT_NOISE, address[1]),
-            module_seed=integer_seed(address[0], Stream.MODULE, address[1]),
+            gradient_noise_seed=integer_seed(seed, Stream.GRADIENT_NOISE, epoch),
+            module_seed=integer_seed(seed, Stream.MODULE, epoch),
         )
 
     def _loss_scale(self, state: _Run) -> Tensor | None:
@@ -188,11 +184,9 @@ class Trainer:
     def _evaluation_plan(self, state: _Run, split: str) -> EvaluationPlan:
         inputs, labels = state.data.inputs(split), state.data.labels(split)
         pool = state.data.pools.get(split)
-        return (
-            EvaluationPlan(inputs, labels)
-            if pool is None
-            else EvaluationPlan(inputs[pool], labels[pool])
-        )
+        if pool is not None:
+            inputs, labels = inputs[pool], labels[pool]
+        return EvaluationPlan(inputs, labels)
 
     def _flops(self, evaluated: int) -> int:
         batch, sample = self._flop_counts
@@ -201,7 +195,7 @@ class Trainer:
     @functools.cached_property
     def _flop_counts(self) -> tuple[int, int]:
         """Operations to train one mini-batch and to evaluate one sample."""
-        inputs = self.dataset.train.inputs[: self.batch_size].cpu()
+        inputs = self.dataset.train.inputs[: self.task.batch_size].cpu()
         return count_flops(self._make_model, inputs)
 
     def evaluate_test(self, run: int) -> tuple[float, float]:
@@ -242,8 +236,10 @@ class Trainer:
 def _observation_factors(state: _Run) -> FloatArray:
     """Factors on the observed training and validation loss of the epoch, shape (2,)."""
     noise = state.data.observation_noise
-    draws = generator(state.seed, Stream.NOISE, state.epoch) if noise else None
-    return np.ones(2) if draws is None else np.exp(noise * draws.standard_normal(2))
+    if noise == 0:
+        return np.ones(2)
+    draws = generator(state.seed, Stream.NOISE, state.epoch)
+    return np.exp(noise * draws.standard_normal(2))
 
 
 def batch_order(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from atn_gym.envs.episodes import Episodes, Observation
 from atn_gym.envs.params import TuningParams
 from atn_gym.envs.rendering import Renderer
-from atn_gym.errors import InvalidArgument, unknown_name
+from atn_gym.errors import InvalidArgument, check_positive_integer, unknown_name
 
 Mask = NDArray[np.bool_]
 
@@ -50,8 +50,7 @@ class TuningVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[Any]])
         render_mode: str | None = None,
         **params: Any,
     ) -> None:
-        if not isinstance(num_envs, int) or isinstance(num_envs, bool) or num_envs < 1:
-            raise InvalidArgument(f"num_envs must be an integer >= 1, got {num_envs!r}")
+        check_positive_integer("num_envs", num_envs)
         if render_mode is not None and render_mode not in _VECTOR_RENDER_MODES:
             raise unknown_name("render_mode", render_mode, _VECTOR_RENDER_MODES)
         self._mode = _autoreset_mode(autoreset_mode)

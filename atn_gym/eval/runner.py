@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -20,10 +21,10 @@ from atn_gym.eval.manifest import make_manifest
 from atn_gym.eval.store import ResultStore
 
 Row = dict[str, Any]
+OnEpoch = Callable[[int], None]
 
 _MOST_TOGETHER = 32
 """Runs in one vector env: bounds the memory, and what an interruption loses."""
-OnEpoch = Callable[[int], None]
 
 
 @dataclass(eq=False)
@@ -115,7 +116,11 @@ def summarise(record: RunRecord, num_epochs: int, num_classes: int) -> dict[str,
         num_epochs: Epoch budget T.
         num_classes: Number of classes C.
     """
-    fills = {"val_loss": 5 * np.log(num_classes), "val_accuracy": 1 / num_classes, "score": -1.0}
+    fills = {
+        "val_loss": 5 * np.log(num_classes),
+        "val_accuracy": 1 / num_classes,
+        "score": DIVERGED,
+    }
     loss, accuracy, scores = (
         metrics.pad_diverged(np.array([row[name] for row in record.trace]), num_epochs, fill)
         for name, fill in fills.items()
@@ -191,17 +196,16 @@ def run_experiment(
     Returns:
         An outcome for each (env, controller) pair.
     """
-    if pending_epochs(config, store):
+    pairs = list(itertools.product(config.envs, config.controllers))
+    missing = [missing_seeds(env, controller, config, store) for env, controller in pairs]
+    if any(missing):
         store.write_manifest(make_manifest(config.seeds))
     outcomes = []
-    for env in config.envs:
-        for controller in config.controllers:
-            missing = missing_seeds(env, controller, config, store)
-            for first in range(0, len(missing), _MOST_TOGETHER):
-                part = missing[first : first + _MOST_TOGETHER]
-                _run_pair(env, controller, part, store, on_epoch)
-            stored = [store.read(run_config(env, controller, s)) for s in config.seeds]
-            outcomes.append(Outcome(env, controller, [s for s in stored if s is not None]))
+    for (env, controller), seeds in zip(pairs, missing, strict=True):
+        for first in range(0, len(seeds), _MOST_TOGETHER):
+            _run_pair(env, controller, seeds[first : first + _MOST_TOGETHER], store, on_epoch)
+        stored = [store.read(run_config(env, controller, s)) for s in config.seeds]
+        outcomes.append(Outcome(env, controller, [s for s in stored if s is not None]))
     return outcomes
 
 

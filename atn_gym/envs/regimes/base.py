@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from atn_gym.errors import InvalidArgument, unknown_name
+from atn_gym.errors import InvalidArgument, check_positive_integer, unknown_name
 
 if TYPE_CHECKING:
     from torch import nn, optim
@@ -64,7 +64,7 @@ class Regime:
         if not _is_integer(self.seed) or self.seed < 0:
             raise InvalidArgument(f"seed must be an integer >= 0, got {self.seed!r}")
         for name in ("duration", "period"):
-            check_length(name, getattr(self, name))
+            check_positive_integer(name, getattr(self, name))
         object.__setattr__(self, "kind", kind)
         object.__setattr__(self, "severity", float(severity))
         object.__setattr__(self, "trigger", _trigger_epoch(self.trigger, self.num_epochs))
@@ -144,16 +144,6 @@ class Stationary(Regime):
 
 def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def check_length(name: str, length: object) -> None:
-    """Checks a length in epochs.
-
-    Raises:
-        InvalidArgument: If it is not an integer >= 1.
-    """
-    if not isinstance(length, int) or isinstance(length, bool) or length < 1:
-        raise InvalidArgument(f"{name} must be an integer >= 1, got {length!r}")
 
 
 def _is_integer(value: object) -> bool:

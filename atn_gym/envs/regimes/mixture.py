@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from atn_gym.envs.randomness import Stream, generator, integer_seed
-from atn_gym.envs.regimes.base import PROFILES, Regime, Stationary, check_length
+from atn_gym.envs.regimes.base import PROFILES, Regime, Stationary
 from atn_gym.envs.regimes.curriculum_shift import CurriculumShift
 from atn_gym.envs.regimes.data_shift import DataShift
 from atn_gym.envs.regimes.loss_perturbation import LossPerturbation
 from atn_gym.envs.regimes.optimizer_sensitivity_shift import OptimizerSensitivityShift
-from atn_gym.errors import unknown_name
+from atn_gym.errors import check_positive_integer, unknown_name
 
 REGIMES: tuple[type[Regime], ...] = (
     Stationary,
@@ -63,7 +63,7 @@ class Mixture:
         if self.split not in MIXTURE_SPLITS:
             raise unknown_name("split of Mixture", self.split, MIXTURE_SPLITS)
         for name in ("duration", "period"):
-            check_length(name, getattr(self, name))
+            check_positive_integer(name, getattr(self, name))
 
     def sample(self, seed: int) -> Regime:
         """Draws the regime of one episode."""
