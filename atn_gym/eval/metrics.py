@@ -1,7 +1,8 @@
-"""Metrics of one run: pure functions of its trace.
+"""Performance, stability and cost of one run: pure functions of its trace.
 
 L_t and A_t are the clean validation loss (nats) and accuracy after epoch t = 1..T, given
-as arrays of shape (T,). A run that diverged is continued by `pad_diverged`.
+as arrays of shape (T,), epoch t at index t - 1. A run that diverged is continued by
+`pad_diverged`. What is undefined is None, never NaN.
 """
 
 from __future__ import annotations
@@ -9,7 +10,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from atn_gym.errors import InvalidArgument
+
 FloatArray = NDArray[np.float64]
+
+_AT_CHANCE = 0.98
+"""Share of ln C from which a loss is at chance: a network that has learned nothing but how
+frequent each class is stays slightly below ln C where the classes differ in size."""
+_SPIKE = 1.5
+_SPIKE_WINDOW = 5
 
 
 def pad_diverged(values: FloatArray, num_epochs: int, fill: float) -> FloatArray:
@@ -45,3 +54,133 @@ def anytime_performance(scores: FloatArray) -> float:
 def mean_val_loss(val_loss: FloatArray) -> float:
     """Mean of L_t over the budget: the formal objective of online adaptation."""
     return float(val_loss.mean())
+
+
+def divergence_events(val_loss: FloatArray, num_classes: float) -> int:
+    """Counts the times that training broke down, however long each lasted.
+
+    An event is a maximal stretch of epochs with L_t not finite, or L_t > 2 ln C, or
+    L_t >= 0.98 ln C after some epoch with L < 0.5 ln C.
+
+    Args:
+        val_loss: L_t in nats, shape (T,), finite or not. The 5 ln C of an epoch lost to
+            divergence is above 2 ln C, so that a run that diverged for good counts it once.
+        num_classes: Number of classes C > 1.
+
+    Returns:
+        Number of events; 0 for a run that never left chance and never went far above it.
+    """
+    loss = _with_infinities(val_loss)
+    chance = _chance(num_classes)
+    has_learned = np.minimum.accumulate(loss) < 0.5 * chance
+    broken = (loss > 2 * chance) | (has_learned & (loss >= _AT_CHANCE * chance))
+    return int(broken[0]) + int(np.sum(broken[1:] & ~broken[:-1]))
+
+
+def collapsed(val_loss: FloatArray, num_classes: float) -> bool:
+    """Whether the run ends without having anything learned: L_T not finite or >= 0.98 ln C.
+
+    Args:
+        val_loss: L_t in nats, shape (T,), finite or not.
+        num_classes: Number of classes C > 1.
+    """
+    return bool(_with_infinities(val_loss)[-1] >= _AT_CHANCE * _chance(num_classes))
+
+
+def loss_spikes(val_loss: FloatArray) -> int:
+    """Counts the epochs with L_t > 1.5 min(L_{t-5}, ..., L_{t-1}).
+
+    Args:
+        val_loss: L_t in nats, shape (T,). Fewer than five epochs before t are taken as
+            they are; the first epoch has none and is no spike.
+
+    Returns:
+        Number of epochs. A lasting rise counts up to five, until the window has left
+        behind what was before it; so does a divergence, by its padding.
+    """
+    check_trace("val_loss", val_loss)
+    return sum(
+        bool(val_loss[t] > _SPIKE * val_loss[max(0, t - _SPIKE_WINDOW) : t].min())
+        for t in range(1, len(val_loss))
+    )
+
+
+def normalised_score(
+    performance: FloatArray, fixed: FloatArray, oracle: FloatArray
+) -> FloatArray | None:
+    """Places runs between doing nothing and the oracle: (J - J_fixed) / (J_oracle - J_fixed).
+
+    J_fixed and J_oracle are means over the seeds, so that the mean of the result is the
+    score of the means.
+
+    Args:
+        performance: Anytime performance J of each run on one env, shape (num_seeds,).
+        fixed: The same of the fixed controller, same seeds, shape (num_seeds,).
+        oracle: The same of the one-epoch lookahead oracle, same seeds, shape (num_seeds,).
+
+    Returns:
+        Shape (num_seeds,): 0 is doing nothing, 1 the oracle; it may lie outside. None if
+        the mean of the oracle is not above that of the fixed controller.
+    """
+    for name, values in (("performance", performance), ("fixed", fixed), ("oracle", oracle)):
+        check_trace(name, values)
+        if values.shape != performance.shape:
+            raise InvalidArgument(
+                f"{name} must have the seeds of performance, {len(performance)}, got {len(values)}"
+            )
+    headroom = oracle.mean() - fixed.mean()
+    if headroom <= 0:
+        return None
+    score: FloatArray = (performance - fixed.mean()) / headroom
+    return score
+
+
+def compute_adjusted_performance(performance: float, run_flops: int, charged_flops: int) -> float:
+    """The headline: (J + 1) / 2 · flops of the scored run / flops charged.
+
+    Args:
+        performance: Anytime performance J in [-1, 1].
+        run_flops: Flops of the scored run, as many as it made: one that ended early is
+            not credited with those of a whole budget. At least 1.
+        charged_flops: Flops of all that was spent, search and lookahead included, >=
+            `run_flops`; the same for a method that spends nothing else.
+
+    Returns:
+        In [0, 1].
+    """
+    if not -1 <= performance <= 1:
+        raise InvalidArgument(f"performance must be in [-1, 1], got {performance!r}")
+    if not 0 < run_flops <= charged_flops:
+        raise InvalidArgument(
+            "run_flops must be above 0 and at most charged_flops, "
+            f"got {run_flops!r} of {charged_flops!r}"
+        )
+    return (performance + 1) / 2 * run_flops / charged_flops
+
+
+def check_trace(name: str, values: FloatArray) -> None:
+    """Checks values of the epochs of a run.
+
+    Raises:
+        InvalidArgument: If they are not finite, or not of shape (T,) with T >= 1.
+    """
+    _check_shape(name, values)
+    if not np.isfinite(values).all():
+        raise InvalidArgument(f"{name} must be finite, got {values.tolist()}: pad what is not")
+
+
+def _chance(num_classes: float) -> float:
+    if not num_classes > 1:
+        raise InvalidArgument(f"num_classes must be above 1, got {num_classes!r}")
+    return float(np.log(num_classes))
+
+
+def _with_infinities(val_loss: FloatArray) -> FloatArray:
+    loss = np.where(np.isfinite(val_loss), val_loss, np.inf)
+    _check_shape("val_loss", loss)
+    return loss
+
+
+def _check_shape(name: str, values: FloatArray) -> None:
+    if values.ndim != 1 or not values.size:
+        raise InvalidArgument(f"{name} must have shape (T,) with T >= 1, got {values.shape}")
