@@ -22,7 +22,11 @@ from atn_gym.registration import env_ids
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs a command; returns its exit status, 2 for an error of the user's."""
+    """Runs a command.
+
+    Returns:
+        Its exit status: 1 if runs failed, 2 for an error of the user's.
+    """
     parser = argparse.ArgumentParser(
         prog="atn-gym", description="Online hyperparameter control under non-stationary conditions."
     )
@@ -36,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.command == "list":
             print("\n".join(env_ids()))
         else:
-            _run(arguments.config, arguments.results)
+            return _run(arguments.config, arguments.results)
     except AtnGymError as error:
         print(f"atn-gym: error: {error}", file=sys.stderr)
         return 2
@@ -49,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _run(config_file: str, results: str | None) -> None:
+def _run(config_file: str, results: str | None) -> int:
     # Imported here because they load torch, which `list` and `--help` do without.
     from atn_gym.config import load_config
     from atn_gym.eval.runner import pending_epochs, run_experiment
@@ -76,6 +80,14 @@ def _run(config_file: str, results: str | None) -> None:
     for table in outcome_tables(outcomes):
         console.print(table)
     console.print(f"Results: {store.root}", highlight=False, soft_wrap=True)
+    failures = [
+        f"{outcome.controller.shown} on {outcome.env.id}, seed {seed}: {reason}"
+        for outcome in outcomes
+        for seed, reason in outcome.failures.items()
+    ]
+    for failure in failures:
+        print(f"atn-gym: failed: {failure}", file=sys.stderr)
+    return 1 if failures else 0
 
 
 if __name__ == "__main__":

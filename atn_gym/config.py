@@ -12,8 +12,8 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from atn_gym.agents.controller import RunSetting
-from atn_gym.agents.policy import ControllerFactory
-from atn_gym.agents.registry import controller_arguments, controller_factory
+from atn_gym.agents.method import Method
+from atn_gym.agents.registry import controller_arguments, controller_method
 from atn_gym.envs.params import TuningParams
 from atn_gym.errors import InvalidArgument, did_you_mean, unknown_name
 from atn_gym.registration import env_ids
@@ -67,9 +67,13 @@ class ControllerConfig(BaseModel):
         """
         return controller_arguments(self.name, dict(self.model_extra or {}))
 
-    def factory(self) -> ControllerFactory:
-        """Makes the controller of a run."""
-        return controller_factory(self.name, **self.arguments)
+    def method(self) -> Method:
+        """What makes the policy of the runs of an env.
+
+        Raises:
+            InvalidArgument: If the name or an argument is unknown or invalid.
+        """
+        return controller_method(self.name, **self.arguments)
 
     @property
     def shown(self) -> str:
@@ -157,7 +161,7 @@ def load_config(file: str | Path) -> ExperimentConfig:
             params = env.params().resolved()
             setting = RunSetting(params.make_space(), params.get_task().num_epochs)
             for controller in config.controllers:
-                controller.factory()(setting)
+                controller.method().check(setting)
     except ValidationError as error:
         raise InvalidArgument(f"config file {path}: {_sentence(error)}") from error
     except InvalidArgument as error:

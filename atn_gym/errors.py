@@ -6,7 +6,9 @@ Each message says what is required, what was received and what to do about it.
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable
+from typing import Any
 
 _MOST_LISTED = 20
 
@@ -73,3 +75,29 @@ def check_positive_integer(name: str, value: object) -> None:
     """
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise InvalidArgument(f"{name} must be an integer >= 1, got {value!r}")
+
+
+def check_count(name: str, value: object) -> None:
+    """Checks a number of things of which there may be none.
+
+    Raises:
+        InvalidArgument: If it is not an integer >= 0.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise InvalidArgument(f"{name} must be an integer >= 0, got {value!r}")
+
+
+def check_number(name: str, value: Any, low: float = -math.inf, high: float = math.inf) -> None:
+    """Checks a quantity.
+
+    Raises:
+        InvalidArgument: If it is not a finite number in [low, high].
+    """
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if number and math.isfinite(value) and low <= value <= high:
+        return
+    if high < math.inf:
+        requirement = f"a number in [{low:g}, {high:g}]"
+    else:
+        requirement = "a number" if low == -math.inf else f"a number >= {low:g}"
+    raise InvalidArgument(f"{name} must be {requirement}, got {value!r}")

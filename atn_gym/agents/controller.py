@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 from atn_gym.envs.hyperparameters import HyperparameterSpace
+from atn_gym.errors import InvalidArgument
 
 Params = dict[str, float]
 
@@ -23,6 +24,19 @@ class RunSetting:
     hyperparameters: HyperparameterSpace
     num_epochs: int
     seed: int = 0
+
+    def require_learning_rate(self) -> None:
+        """Checks that the learning rate is among the controlled hyperparameters.
+
+        Raises:
+            InvalidArgument: If it is not.
+        """
+        names = self.hyperparameters.names
+        if "learning_rate" not in names:
+            raise InvalidArgument(
+                "this controller needs learning_rate among the controlled hyperparameters, got "
+                f"{', '.join(names)}"
+            )
 
 
 class Controller(ABC):

@@ -1,10 +1,10 @@
-"""Controllers as policies: batched, with the `predict` of Stable-Baselines3."""
+"""Policies: what the benchmark runs, and controllers wrapped as such."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,16 +36,57 @@ class ControllerError(AtnGymError, RuntimeError):
 
 
 @dataclass
+class RunAccount:
+    """What a policy did to one run and spent on it, beyond training it once.
+
+    Args:
+        restarts: Runs spent before the one that is scored.
+        rollbacks: Returns to earlier hyperparameters.
+        optimizer_evaluations: Metrics told to the method's optimizer.
+        gradient_steps: Further gradient steps.
+        flops: Further floating-point operations.
+        search_s: Wall-clock of the search before the run, seconds.
+        error: Why the policy gave the run up; None if it did not.
+    """
+
+    restarts: int = 0
+    rollbacks: int = 0
+    optimizer_evaluations: int = 0
+    gradient_steps: int = 0
+    flops: int = 0
+    search_s: float = 0.0
+    error: ControllerError | None = None
+
+
+@runtime_checkable
+class AccountablePolicy(Policy, Protocol):
+    """A policy that can tell what it did, beyond its actions."""
+
+    def accounts(self, state: Any) -> list[RunAccount]:
+        """The account of every run, from what `predict` returned last."""
+
+
+@runtime_checkable
+class SearchingPolicy(Policy, Protocol):
+    """A policy that spends runs of its own before the scored ones begin."""
+
+    def search(self) -> list[Params]:
+        """Finds the initial hyperparameters of every scored run."""
+
+
+@dataclass
 class ControlledRun:
     """The controller of one run.
 
     Args:
         controller: Its controller.
         epoch: Epochs trained when it last proposed.
+        error: Why it is no longer asked; None while it is.
     """
 
     controller: Controller
     epoch: int
+    error: ControllerError | None = None
 
 
 class ControllerPolicy:
@@ -61,6 +102,8 @@ class ControllerPolicy:
         seeds: Seed of the controller of each run; that of run i is i if None.
         action_size: Components of an action; K if None. Any beyond K stay 0, which asks for
             no checkpoint rollback.
+        isolate: Whether an error of a controller costs its own run alone: it is kept for
+            `accounts`, and the actions of the run are 0 from then on. Otherwise it is raised.
     """
 
     def __init__(
@@ -70,21 +113,28 @@ class ControllerPolicy:
         num_epochs: int,
         seeds: Sequence[int] | None = None,
         action_size: int | None = None,
+        isolate: bool = False,
     ) -> None:
         self._action_size = len(hyperparameters) if action_size is None else action_size
         self._make_controller = make_controller
         self._space = hyperparameters
         self._num_epochs = num_epochs
         self._seeds = seeds
+        self._isolate = isolate
 
     @classmethod
     def for_env(
-        cls, make_controller: ControllerFactory, env: Any, seeds: Sequence[int] | None = None
+        cls,
+        make_controller: ControllerFactory,
+        env: Any,
+        seeds: Sequence[int] | None = None,
+        isolate: bool = False,
     ) -> ControllerPolicy:
         """Makes the policy for a single or vector env of this package."""
         episodes = env.unwrapped.episodes
         (size,) = episodes.action_space.shape
-        return cls(make_controller, episodes.hyperparameters, episodes.num_epochs, seeds, size)
+        space, budget = episodes.hyperparameters, episodes.num_epochs
+        return cls(make_controller, space, budget, seeds, size, isolate)
 
     def predict(
         self,
@@ -123,16 +173,33 @@ class ControllerPolicy:
         for i, epoch in enumerate(epochs):
             if state is None or starts[i]:
                 run, metric = ControlledRun(self._make(i), epoch), None
-            elif epoch == state[i].epoch:
+            elif epoch == state[i].epoch or state[i].error is not None:
                 runs.append(state[i])
                 continue
             else:
                 run = ControlledRun(state[i].controller, epoch)
                 metric = float(batch["val_loss"][i, -1])
-            target = self._propose(run, metric, values[i])
-            actions[i, : len(self._space)] = self._space.deltas(values[i], target)
             runs.append(run)
+            try:
+                target = self._propose(run, metric, values[i])
+            except ControllerError as error:
+                if not self._isolate:
+                    raise
+                run.error = error
+                continue
+            actions[i, : len(self._space)] = self._space.deltas(values[i], target)
         return (actions[0] if single else actions), runs
+
+    def accounts(self, state: list[ControlledRun]) -> list[RunAccount]:
+        """Rollbacks, optimizer evaluations and the error of the controller of every run."""
+        return [
+            RunAccount(
+                rollbacks=run.controller.rollbacks,
+                optimizer_evaluations=run.controller.optimizer_evaluations,
+                error=run.error,
+            )
+            for run in state
+        ]
 
     def _make(self, run: int) -> Controller:
         seed = run if self._seeds is None else self._seeds[run]

@@ -8,30 +8,50 @@ import importlib
 import inspect
 from typing import Any
 
+from atn_gym.agents.autotunenet import AutoTuneNet, AutoTuneNetOriginal
+from atn_gym.agents.bandit import Bandit
 from atn_gym.agents.controller import Controller
 from atn_gym.agents.fixed import Fixed
+from atn_gym.agents.heuristic import Heuristic
+from atn_gym.agents.lookahead_oracle import LookaheadOracle
+from atn_gym.agents.method import Controlled, Method
+from atn_gym.agents.offline_bayesian import OfflineBayesian
+from atn_gym.agents.pid import Pid
 from atn_gym.agents.policy import ControllerFactory
+from atn_gym.agents.random_online import RandomOnline
 from atn_gym.agents.schedulers import Cosine, OneCycle, ReduceLROnPlateau, Scheduler, Step
+from atn_gym.agents.spsa import Spsa
 from atn_gym.errors import InvalidArgument, did_you_mean, unknown_name
 
-CONTROLLERS: dict[str, type[Controller]] = {
+CONTROLLERS: dict[str, type[Controller] | type[Method]] = {
     "fixed": Fixed,
     "scheduler": Scheduler,
     "reduce_lr_on_plateau": ReduceLROnPlateau,
     "cosine": Cosine,
     "step": Step,
     "one_cycle": OneCycle,
+    "offline_bayesian": OfflineBayesian,
+    "random_online": RandomOnline,
+    "heuristic": Heuristic,
+    "autotunenet": AutoTuneNet,
+    "autotunenet_original": AutoTuneNetOriginal,
+    "pid": Pid,
+    "bandit": Bandit,
+    "spsa": Spsa,
+    "lookahead_oracle": LookaheadOracle,
 }
+"""Every controller, and every method that needs more than one, by name."""
 
 
-def controller_class(name: str) -> type[Controller]:
+def controller_class(name: str) -> type[Controller] | type[Method]:
     """Finds a controller class.
 
     Args:
         name: A name in `CONTROLLERS`, or "module:Class".
 
     Raises:
-        InvalidArgument: If the name is unknown, or does not import to a `Controller`.
+        InvalidArgument: If the name is unknown, or does not import to a `Controller` or a
+            `Method`.
     """
     if ":" not in name:
         if name not in CONTROLLERS:
@@ -42,8 +62,10 @@ def controller_class(name: str) -> type[Controller]:
         found = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise InvalidArgument(f"controller {name!r} must be importable: {error}") from error
-    if not (isinstance(found, type) and issubclass(found, Controller)):
-        raise InvalidArgument(f"controller {name!r} must be a subclass of Controller, got {found}")
+    if not (isinstance(found, type) and issubclass(found, (Controller, Method))):
+        raise InvalidArgument(
+            f"controller {name!r} must be a subclass of Controller or Method, got {found}"
+        )
     return found
 
 
@@ -62,7 +84,7 @@ def source_digest(name: str) -> str | None:
 
 
 def controller_arguments(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """Fills in the defaults of a controller's arguments.
+    """Fills in the defaults of a controller's arguments; tuples become lists, as in a file.
 
     Raises:
         InvalidArgument: If an argument is unknown or missing.
@@ -76,7 +98,8 @@ def controller_arguments(name: str, arguments: dict[str, Any]) -> dict[str, Any]
                 f"controller {name!r} has no argument {argument!r}; "
                 f"{did_you_mean(argument, known) if known else 'it takes none'}"
             )
-    filled = {k: p.default for k, p in known.items()} | arguments
+    defaults = {k: p.default for k, p in known.items()}
+    filled = {k: list(v) if isinstance(v, tuple) else v for k, v in (defaults | arguments).items()}
     missing = [k for k, v in filled.items() if v is inspect.Parameter.empty]
     if missing:
         raise InvalidArgument(f"controller {name!r} needs the argument {missing[0]!r}")
@@ -91,6 +114,29 @@ def controller_factory(name: str, **arguments: Any) -> ControllerFactory:
         **arguments: Its arguments apart from the setting of the run.
 
     Raises:
-        InvalidArgument: If the name or an argument is unknown.
+        InvalidArgument: If the name or an argument is unknown, or it is no controller but
+            a method that needs the env.
     """
-    return functools.partial(controller_class(name), **controller_arguments(name, arguments))
+    found = controller_class(name)
+    if not issubclass(found, Controller):
+        raise InvalidArgument(
+            f"{name!r} needs the env and is no controller of a single run: use "
+            f"controller_method({name!r}).policy(env, seeds)"
+        )
+    return functools.partial(found, **controller_arguments(name, arguments))
+
+
+def controller_method(name: str, **arguments: Any) -> Method:
+    """Prepares whatever goes by a name to control the runs of an env.
+
+    Args:
+        name: A name in `CONTROLLERS`, or "module:Class".
+        **arguments: Its arguments.
+
+    Raises:
+        InvalidArgument: If the name or an argument is unknown or invalid.
+    """
+    found = controller_class(name)
+    if issubclass(found, Method):
+        return found(**controller_arguments(name, arguments))
+    return Controlled(controller_factory(name, **arguments))

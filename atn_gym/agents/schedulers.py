@@ -51,16 +51,11 @@ class Scheduler(Controller):
         super().__init__(setting)
         if scheduler not in SCHEDULERS:
             raise unknown_name("scheduler", scheduler, SCHEDULERS)
-        names = setting.hyperparameters.names
-        if "learning_rate" not in names:
-            raise InvalidArgument(
-                "a learning-rate schedule needs learning_rate among the controlled "
-                f"hyperparameters, got {', '.join(names)}"
-            )
+        setting.require_learning_rate()
         self._class = SCHEDULERS[scheduler]
         self._arguments = arguments
         low, high = setting.hyperparameters.bounds
-        place = names.index("learning_rate")
+        place = setting.hyperparameters.names.index("learning_rate")
         self._low, self._high = float(low[place]), float(high[place])
         self._scheduler = self._make_scheduler(self._high)
         self._started = False

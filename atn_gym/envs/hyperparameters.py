@@ -129,6 +129,24 @@ class HyperparameterSpace:
         moves = np.clip(decades / self._delta, -1, 1)
         return np.where(np.abs(decades) < RESOLUTION, 0.0, moves)
 
+    def moved(self, values: Mapping[str, float], decades: Mapping[str, float]) -> dict[str, float]:
+        """Moves named values on the tuned scale, within the bounds.
+
+        Args:
+            values: A value in plain units for each name of the space.
+            decades: By how much to move, by name; for momentum it is 1 - m that moves. A
+                name that is absent, or at 0, keeps its value exactly.
+
+        Example:
+            >>> space = HyperparameterSpace(["learning_rate", "momentum"])
+            >>> space.moved({"learning_rate": 0.1, "momentum": 0.9}, {"learning_rate": -1})
+            {'learning_rate': 0.01, 'momentum': 0.9}
+        """
+        start = np.array([values[name] for name in self.names])
+        shift = np.array([decades.get(name, 0.0) for name in self.names])
+        end = self.from_log10(self.log10(start) + shift)
+        return self.named(np.where(shift == 0, start, end))
+
     def log10(self, values: FloatArray) -> FloatArray:
         """Observed form of hyperparameters: log10 of the value, or of 1 - m for momentum.
 
@@ -147,11 +165,15 @@ class HyperparameterSpace:
         low, high = zip(*(h.bounds for h in self._parameters), strict=True)
         return np.array(low), np.array(high)
 
+    @property
+    def log10_bounds(self) -> tuple[FloatArray, FloatArray]:
+        """Smallest and largest values in the observed form, two arrays of shape (K,)."""
+        return np.log10(self._low), np.log10(self._high)
+
     def log10_box(self) -> spaces.Box:
         """Space of the observed form, shape (K,), float32."""
-        return spaces.Box(
-            np.log10(self._low).astype(np.float32), np.log10(self._high).astype(np.float32)
-        )
+        low, high = self.log10_bounds
+        return spaces.Box(low.astype(np.float32), high.astype(np.float32))
 
     def named(self, values: FloatArray) -> dict[str, float]:
         """Values of shape (K,) as a plain dict by name."""

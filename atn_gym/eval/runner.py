@@ -1,146 +1,23 @@
-"""Runs policies on envs: the seeds of a (env, controller) pair in one vector env."""
+"""Runs experiments: the seeds of a (env, controller) pair together in one vector env."""
 
 from __future__ import annotations
 
 import itertools
-import time
-from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import gymnasium
-import numpy as np
 from gymnasium.vector import AutoresetMode
 
-from atn_gym.agents.policy import ControllerPolicy, Policy
 from atn_gym.agents.registry import source_digest
 from atn_gym.config import ControllerConfig, EnvConfig, ExperimentConfig
-from atn_gym.envs.rewards import DIVERGED, log_score
-from atn_gym.eval import metrics
 from atn_gym.eval.manifest import make_manifest
+from atn_gym.eval.rollout import OnEpoch, PolicyError, run_seeds
 from atn_gym.eval.store import ResultStore
-
-Row = dict[str, Any]
-OnEpoch = Callable[[int], None]
+from atn_gym.eval.summary import summarise
 
 _MOST_TOGETHER = 32
 """Runs in one vector env: bounds the memory, and what an interruption loses."""
-
-
-@dataclass(eq=False)
-class RunRecord:
-    """One run as it was made.
-
-    Args:
-        seed: Its seed.
-        trace: A row for each epoch.
-        training_s: Wall-clock spent in the env; runs trained together share it evenly.
-        controller_s: Wall-clock spent in the policy, shared likewise.
-        test: Loss and accuracy on the test split.
-    """
-
-    seed: int
-    trace: list[Row] = field(default_factory=list)
-    training_s: float = 0.0
-    controller_s: float = 0.0
-    test: dict[str, float] = field(default_factory=dict)
-
-
-def run_seeds(
-    policy: Policy, env: Any, seeds: Sequence[int], on_epoch: OnEpoch | None = None
-) -> list[RunRecord]:
-    """Runs a policy once on each seed, without a single restart.
-
-    Args:
-        policy: Decides the actions of all runs.
-        env: A vector env in DISABLED autoreset mode with one slot a seed, wrapped or not.
-        seeds: Seeds of the runs.
-        on_epoch: Called with the number of runs that trained an epoch.
-
-    Returns:
-        A record for each seed.
-    """
-    records = [RunRecord(seed) for seed in seeds]
-    observation, _ = env.reset(seed=list(seeds))
-    running = np.ones(len(records), dtype=np.bool_)
-    start, state = np.ones(len(records), dtype=np.bool_), None
-    while running.any():
-        began = time.perf_counter()
-        actions, state = policy.predict(
-            observation, state=state, episode_start=start, deterministic=True
-        )
-        decided = time.perf_counter()
-        observation, rewards, terminations, _, infos = env.step(actions)
-        trained = time.perf_counter()
-        for i in np.flatnonzero(running).tolist():
-            records[i].trace.append(_row(infos, i, float(rewards[i]), env.unwrapped.episodes))
-            records[i].controller_s += (decided - began) / running.sum()
-            records[i].training_s += (trained - decided) / running.sum()
-        if on_epoch is not None:
-            on_epoch(int(running.sum()))
-        running &= ~terminations
-        start = np.zeros_like(start)
-    for record, test in zip(records, env.unwrapped.test_metrics(), strict=True):
-        record.test = test
-    return records
-
-
-def _row(infos: dict[str, Any], i: int, reward: float, episodes: Any) -> Row:
-    privileged = infos["privileged"]
-    diverged = bool(infos["diverged"][i])
-    val_loss = float(privileged["val_loss"][i])
-    score = DIVERGED if diverged else float(log_score(np.array(val_loss), episodes.num_classes))
-    return {
-        "epoch": int(infos["epoch"][i]),
-        "observed_train_loss": float(infos["train_loss"][i]),
-        "observed_val_loss": float(infos["val_loss"][i]),
-        "train_loss": float(privileged["train_loss"][i]),
-        "train_accuracy": float(infos["train_accuracy"][i]),
-        "val_loss": val_loss,
-        "val_accuracy": float(infos["val_accuracy"][i]),
-        "score": score,
-        "reward": reward,
-        **{n: float(infos["hyperparameters"][n][i]) for n in episodes.hyperparameters.names},
-        "strength": float(privileged["strength"][i]),
-        "diverged": diverged,
-        "flops": int(infos["flops"][i]),
-        "gradient_steps": int(infos["gradient_steps"][i]),
-    }
-
-
-def summarise(record: RunRecord, num_epochs: int, num_classes: int) -> dict[str, Any]:
-    """Metrics of a run as plain values.
-
-    Args:
-        record: The run.
-        num_epochs: Epoch budget T.
-        num_classes: Number of classes C.
-    """
-    fills = {
-        "val_loss": 5 * np.log(num_classes),
-        "val_accuracy": 1 / num_classes,
-        "score": DIVERGED,
-    }
-    loss, accuracy, scores = (
-        metrics.pad_diverged(np.array([row[name] for row in record.trace]), num_epochs, fill)
-        for name, fill in fills.items()
-    )
-    return {
-        "seed": record.seed,
-        "final_val_accuracy": metrics.final(accuracy),
-        "final_val_loss": metrics.final(loss),
-        **record.test,
-        "anytime_performance": metrics.anytime_performance(scores),
-        "mean_val_loss": metrics.mean_val_loss(loss),
-        "diverged": record.trace[-1]["diverged"],
-        "gradient_steps": sum(row["gradient_steps"] for row in record.trace),
-        "flops": sum(row["flops"] for row in record.trace),
-        "wall_clock_s": {
-            "training": record.training_s,
-            "controller": record.controller_s,
-            "total": record.training_s + record.controller_s,
-        },
-    }
 
 
 def run_config(env: EnvConfig, controller: ControllerConfig, seed: int) -> dict[str, Any]:
@@ -160,11 +37,19 @@ def run_config(env: EnvConfig, controller: ControllerConfig, seed: int) -> dict[
 
 @dataclass(frozen=True)
 class Outcome:
-    """Summaries of all seeds of one (env, controller) pair, in the order of the seeds."""
+    """What became of one (env, controller) pair.
+
+    Args:
+        env: The env.
+        controller: The controller.
+        summaries: Summaries of its complete runs, in the order of the seeds.
+        failures: Why a run failed, by seed.
+    """
 
     env: EnvConfig
     controller: ControllerConfig
     summaries: list[dict[str, Any]]
+    failures: dict[int, str] = field(default_factory=dict)
 
 
 def missing_seeds(
@@ -194,7 +79,8 @@ def run_experiment(
         on_epoch: Called with the number of runs that trained an epoch.
 
     Returns:
-        An outcome for each (env, controller) pair.
+        An outcome for each (env, controller) pair. A controller that fails loses its own
+        runs alone.
     """
     pairs = list(itertools.product(config.envs, config.controllers))
     missing = [missing_seeds(env, controller, config, store) for env, controller in pairs]
@@ -202,10 +88,13 @@ def run_experiment(
         store.write_manifest(make_manifest(config.seeds))
     outcomes = []
     for (env, controller), seeds in zip(pairs, missing, strict=True):
+        failures: dict[int, str] = {}
         for first in range(0, len(seeds), _MOST_TOGETHER):
-            _run_pair(env, controller, seeds[first : first + _MOST_TOGETHER], store, on_epoch)
+            batch = seeds[first : first + _MOST_TOGETHER]
+            failures |= _run_pair(env, controller, batch, store, on_epoch)
         stored = [store.read(run_config(env, controller, s)) for s in config.seeds]
-        outcomes.append(Outcome(env, controller, [s for s in stored if s is not None]))
+        complete = [summary for summary in stored if summary is not None]
+        outcomes.append(Outcome(env, controller, complete, failures))
     return outcomes
 
 
@@ -215,17 +104,24 @@ def _run_pair(
     seeds: list[int],
     store: ResultStore,
     on_epoch: OnEpoch | None,
-) -> None:
+) -> dict[int, str]:
+    """Makes and stores runs; returns why one failed, by seed."""
     vector: Any = gymnasium.make_vec(
         env.id, num_envs=len(seeds), autoreset_mode=AutoresetMode.DISABLED, **env.kwargs
     )
-    policy = ControllerPolicy.for_env(controller.factory(), vector, seeds)
-    records = run_seeds(policy, vector, seeds, on_epoch)
+    try:
+        policy = controller.method().policy(vector, seeds)
+        records = run_seeds(policy, vector, seeds, on_epoch)
+    except PolicyError as error:
+        return dict.fromkeys(seeds, str(error))
+    finally:
+        vector.close()
     episodes = vector.unwrapped.episodes
     for record in records:
-        store.write(
-            run_config(env, controller, record.seed),
-            record.trace,
-            summarise(record, episodes.num_epochs, episodes.num_classes),
-        )
-    vector.close()
+        if record.account.error is None:
+            store.write(
+                run_config(env, controller, record.seed),
+                record.trace,
+                summarise(record, episodes.num_epochs, episodes.num_classes),
+            )
+    return {r.seed: str(r.account.error) for r in records if r.account.error is not None}

@@ -1,0 +1,122 @@
+"""The reference that looks one epoch ahead."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atn_gym.agents.method import Method
+from atn_gym.agents.policy import Actions, Observation, RunAccount
+from atn_gym.errors import InvalidArgument, check_number
+
+
+@dataclass(frozen=True)
+class LookaheadOracle(Method):
+    """Tries candidate actions on snapshots of a run, and takes the best: a reference.
+
+    Before each epoch it trains that epoch once for every candidate from the same snapshot, and
+    takes the one with the lowest clean validation loss, the first of equals. The candidates
+    are: nothing, and each hyperparameter alone up and down by each of `levels`. All epochs
+    that it tries are charged, so that its compute-adjusted performance is low by design.
+
+    It is privileged: it sees the clean loss, and the shock before it comes. It is no
+    contender, but gives scores a scale: 0 is `fixed`, 1 is the oracle.
+
+    When it fails: it is greedy. What pays within one epoch, such as a low learning rate that
+    quiets the noise of SGD, can cost more later; a method that plans further can beat it.
+    Y. Wu et al., Understanding Short-Horizon Bias in Stochastic Meta-Optimization, ICLR 2018.
+
+    Args:
+        levels: Sizes of the candidate actions, each in (0, 1]: shares of the largest step.
+
+    Raises:
+        InvalidArgument: If an argument breaks its requirement.
+    """
+
+    levels: Sequence[float] = (1.0, 0.3)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.levels, (list, tuple)) or not self.levels:
+            raise InvalidArgument(f"levels must be a non-empty list, got {self.levels!r}")
+        for level in self.levels:
+            check_number("a level", level, 1e-3, 1)
+
+    def policy(self, env: Any, seeds: Sequence[int]) -> LookaheadPolicy:
+        """Makes the policy of the runs of an env."""
+        return LookaheadPolicy(env, self.levels)
+
+
+class LookaheadPolicy:
+    """Chooses by trying on the env itself, and leaves it as it was.
+
+    Args:
+        env: The single or vector env, reset before `predict`.
+        levels: See `LookaheadOracle`.
+    """
+
+    def __init__(self, env: Any, levels: Sequence[float]) -> None:
+        self._episodes = env.unwrapped.episodes
+        size, width = len(self._episodes.hyperparameters), self._episodes.action_space.shape[0]
+        moves = [sign * level for level in levels for sign in (1, -1)]
+        self.candidates: NDArray[np.float32] = np.zeros((1 + size * len(moves), width), np.float32)
+        """Actions that are tried, (number, action size); the first is to do nothing."""
+        for i, move in enumerate(moves):
+            for k in range(size):
+                self.candidates[1 + i * size + k, k] = move
+
+    def predict(
+        self,
+        observation: Observation,
+        state: list[RunAccount] | None = None,
+        episode_start: NDArray[np.bool_] | None = None,
+        deterministic: bool = True,
+    ) -> tuple[Actions, list[RunAccount]]:
+        """Finds the best candidate for each running run.
+
+        Args:
+            observation: The observation of the env; only its shape matters.
+            state: What the last call returned; None begins all accounts.
+            episode_start: Which runs begin an episode, (n,).
+            deterministic: Has no effect.
+
+        Returns:
+            Actions of shape (action size,), or (n, action size), and what was spent.
+        """
+        single = observation["progress"].ndim == 1
+        count = 1 if single else len(observation["progress"])
+        starts = np.ones(count, dtype=np.bool_) if state is None else np.zeros(count, np.bool_)
+        if episode_start is not None:
+            starts |= np.atleast_1d(episode_start)
+        accounts = [
+            RunAccount() if state is None or starts[i] else replace(state[i]) for i in range(count)
+        ]
+        runs = [i for i in range(count) if self._episodes.running(i)]
+        actions = np.zeros((count, self.candidates.shape[1]), np.float32)
+        if runs:
+            losses = self._try_all(runs, accounts)
+            actions[runs] = self.candidates[losses.argmin(0)]
+        return (actions[0] if single else actions), accounts
+
+    def _try_all(self, runs: list[int], accounts: list[RunAccount]) -> NDArray[np.float64]:
+        """Clean validation loss after every candidate, (candidates, runs)."""
+        snapshots = [self._episodes.get_state(run) for run in runs]
+        losses = np.empty((len(self.candidates), len(runs)))
+        for c, candidate in enumerate(self.candidates):
+            self._episodes.step(runs, np.tile(candidate.astype(np.float64), (len(runs), 1)))
+            for i, run in enumerate(runs):
+                info = self._episodes.info(run)
+                accounts[run].flops += info["flops"]
+                accounts[run].gradient_steps += info["gradient_steps"]
+                losses[c, i] = math.inf if info["diverged"] else info["privileged"]["val_loss"]
+            for run, snapshot in zip(runs, snapshots, strict=True):
+                self._episodes.set_state(run, snapshot)
+        return losses
+
+    def accounts(self, state: list[RunAccount]) -> list[RunAccount]:
+        """What was spent on trying."""
+        return state

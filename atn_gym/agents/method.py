@@ -1,0 +1,54 @@
+"""Methods: what makes a policy for the runs of an env, with its arguments."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from atn_gym.agents.controller import RunSetting
+from atn_gym.agents.policy import ControllerFactory, ControllerPolicy, Policy
+
+
+class Method(ABC):
+    """A way of controlling runs that needs more than a controller sees.
+
+    It is validated when it is made, before any data is loaded; `policy` then ties it to an
+    env. A controller is not one: it is made anew for each run and sees observations alone.
+    """
+
+    @abstractmethod
+    def policy(self, env: Any, seeds: Sequence[int]) -> Policy:
+        """Makes the policy of the runs of an env.
+
+        Args:
+            env: A single or vector env of this package.
+            seeds: Seed of each run.
+        """
+
+    def check(self, setting: RunSetting) -> None:  # noqa: B027 - there may be nothing to check
+        """Checks that the method suits runs of a setting.
+
+        Raises:
+            InvalidArgument: If it does not.
+        """
+
+
+@dataclass(frozen=True)
+class Controlled(Method):
+    """A controller for each run, isolated from the failures of the others.
+
+    Args:
+        make_controller: Makes the controller of a run.
+    """
+
+    make_controller: ControllerFactory
+
+    def policy(self, env: Any, seeds: Sequence[int]) -> ControllerPolicy:
+        """Makes the policy of the runs of an env."""
+        return ControllerPolicy.for_env(self.make_controller, env, seeds, isolate=True)
+
+    def check(self, setting: RunSetting) -> None:
+        """Makes a controller, which checks its arguments."""
+        self.make_controller(setting)

@@ -1,0 +1,164 @@
+"""Rolls a policy out on an env: one run a seed, recorded, and held to the rules."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from atn_gym.agents.controller import Params
+from atn_gym.agents.policy import AccountablePolicy, Policy, RunAccount, SearchingPolicy
+from atn_gym.envs.rewards import DIVERGED, log_score
+from atn_gym.errors import AtnGymError
+
+Row = dict[str, Any]
+OnEpoch = Callable[[int], None]
+
+
+class PolicyError(AtnGymError, RuntimeError):
+    """A policy raised, or broke a rule of the benchmark: all of its runs are lost."""
+
+
+@dataclass(eq=False)
+class RunRecord:
+    """One run as it was made.
+
+    Args:
+        seed: Its seed.
+        initial: Controlled hyperparameters before the first epoch, by name.
+        shock: Epochs trained before the shock; None if none comes.
+        trace: A row for each epoch.
+        training_s: Wall-clock spent in the env; runs trained together share it evenly.
+        controller_s: Wall-clock spent in the policy, shared likewise.
+        test: Loss and accuracy on the test split.
+        account: What the policy did and spent beyond training the run once; with an error
+            in it, the run is lost.
+    """
+
+    seed: int
+    initial: Params
+    shock: int | None
+    trace: list[Row] = field(default_factory=list)
+    training_s: float = 0.0
+    controller_s: float = 0.0
+    test: dict[str, float] = field(default_factory=dict)
+    account: RunAccount = field(default_factory=RunAccount)
+
+
+def run_seeds(
+    policy: Policy, env: Any, seeds: Sequence[int], on_epoch: OnEpoch | None = None
+) -> list[RunRecord]:
+    """Runs a policy once on each seed, without a single restart.
+
+    A search that the policy makes before is its own matter, and charged. Once the runs have
+    begun, only `step` may advance them.
+
+    Args:
+        policy: Decides the actions of all runs.
+        env: A vector env in DISABLED autoreset mode with one slot a seed, wrapped or not.
+        seeds: Seeds of the runs.
+        on_epoch: Called with the number of runs that trained an epoch.
+
+    Returns:
+        A record for each seed.
+
+    Raises:
+        PolicyError: If the policy raises, or resets or advances a run itself.
+    """
+    observation, infos = env.reset(seed=list(seeds), options=_initial(policy))
+    records = [_record(infos, i, seed) for i, seed in enumerate(seeds)]
+    running = np.ones(len(records), dtype=np.bool_)
+    start, state = np.ones(len(records), dtype=np.bool_), None
+    while running.any():
+        began = time.perf_counter()
+        actions, state = _predict(policy, observation, state, start, records)
+        decided = time.perf_counter()
+        _check_untouched(policy, env.unwrapped.episodes, records, running)
+        observation, rewards, terminations, _, infos = env.step(actions)
+        trained = time.perf_counter()
+        for i in np.flatnonzero(running).tolist():
+            records[i].trace.append(_row(infos, i, float(rewards[i]), env.unwrapped.episodes))
+            records[i].controller_s += (decided - began) / running.sum()
+            records[i].training_s += (trained - decided) / running.sum()
+        if on_epoch is not None:
+            on_epoch(int(running.sum()))
+        running &= ~terminations
+        start = np.zeros_like(start)
+    if isinstance(policy, AccountablePolicy):
+        for record, account in zip(records, policy.accounts(state), strict=True):
+            record.account = account
+    for record, test in zip(records, env.unwrapped.test_metrics(), strict=True):
+        record.test = test
+    return records
+
+
+def _initial(policy: Policy) -> dict[str, Any] | None:
+    """Reset options: the hyperparameters that a search found, an array for each name."""
+    if not isinstance(policy, SearchingPolicy):
+        return None
+    found: list[Params] = policy.search()
+    return {"hyperparameters": {name: np.array([f[name] for f in found]) for name in found[0]}}
+
+
+def _record(infos: dict[str, Any], i: int, seed: int) -> RunRecord:
+    initial = {name: float(values[i]) for name, values in _by_name(infos).items()}
+    shock = int(infos["privileged"]["shock_epoch"][i])
+    return RunRecord(seed, initial, None if shock < 0 else shock)
+
+
+def _predict(
+    policy: Policy, observation: Any, state: Any, start: Any, records: list[RunRecord]
+) -> tuple[Any, Any]:
+    try:
+        return policy.predict(observation, state=state, episode_start=start, deterministic=True)
+    except Exception as error:
+        seeds = ", ".join(str(record.seed) for record in records)
+        epoch = max(len(record.trace) for record in records)
+        raise PolicyError(
+            f"policy {type(policy).__name__} raised {type(error).__name__} at epoch {epoch} of "
+            f"the runs with seeds {seeds}: {error}"
+        ) from error
+
+
+def _check_untouched(policy: Policy, episodes: Any, records: list[RunRecord], running: Any) -> None:
+    """Checks that every run stands where it stood before the policy was asked."""
+    for i in np.flatnonzero(running).tolist():
+        state, record = episodes.state(i), records[i]
+        if (state.seed, state.epoch) != (record.seed, len(record.trace)):
+            raise PolicyError(
+                f"policy {type(policy).__name__} reset or advanced the run with seed "
+                f"{record.seed} in the middle of its episode, at epoch {len(record.trace)}: runs "
+                "are never restarted; leave the env to the runner"
+            )
+
+
+def _row(infos: dict[str, Any], i: int, reward: float, episodes: Any) -> Row:
+    privileged = infos["privileged"]
+    diverged = bool(infos["diverged"][i])
+    val_loss = float(privileged["val_loss"][i])
+    score = DIVERGED if diverged else float(log_score(np.array(val_loss), episodes.num_classes))
+    return {
+        "epoch": int(infos["epoch"][i]),
+        "observed_train_loss": float(infos["train_loss"][i]),
+        "observed_val_loss": float(infos["val_loss"][i]),
+        "train_loss": float(privileged["train_loss"][i]),
+        "train_accuracy": float(infos["train_accuracy"][i]),
+        "val_loss": val_loss,
+        "val_accuracy": float(infos["val_accuracy"][i]),
+        "score": score,
+        "reward": reward,
+        **{name: float(values[i]) for name, values in _by_name(infos).items()},
+        "strength": float(privileged["strength"][i]),
+        "diverged": diverged,
+        "rollback_count": int(infos["rollback_count"][i]),
+        "flops": int(infos["flops"][i]),
+        "gradient_steps": int(infos["gradient_steps"][i]),
+    }
+
+
+def _by_name(infos: dict[str, Any]) -> dict[str, Any]:
+    """Hyperparameters of all runs by name, without the masks that Gymnasium adds."""
+    return {k: v for k, v in infos["hyperparameters"].items() if not k.startswith("_")}

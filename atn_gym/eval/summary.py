@@ -1,0 +1,88 @@
+"""The summary of one run: every metric of its trace, as plain values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from atn_gym.envs.hyperparameters import HyperparameterSpace
+from atn_gym.envs.rewards import DIVERGED
+from atn_gym.eval import adaptation, metrics
+from atn_gym.eval.rollout import RunRecord
+
+
+def summarise(record: RunRecord, num_epochs: int, num_classes: int) -> dict[str, Any]:
+    """Computes the metrics of a run.
+
+    Args:
+        record: The run; its trace has at least one epoch.
+        num_epochs: Epoch budget T.
+        num_classes: Number of classes C.
+
+    Returns:
+        Values that JSON can hold, by name; None where a metric has no meaning, such as a
+        recovery time without a shock.
+    """
+    trained = len(record.trace)
+    fills = {
+        "val_loss": 5 * np.log(num_classes),
+        "val_accuracy": 1 / num_classes,
+        "score": DIVERGED,
+    }
+    loss, accuracy, scores = (
+        metrics.pad_diverged(np.array([row[name] for row in record.trace]), num_epochs, fill)
+        for name, fill in fills.items()
+    )
+    # A loss that exploded, but is finite still, costs no more than divergence.
+    loss = np.minimum(loss, fills["val_loss"])
+    diverged = np.array([row["diverged"] for row in record.trace])
+    lost = np.append(diverged, np.ones(num_epochs - trained, dtype=np.bool_))
+    logs = _log10_values(record)
+    recovery = adaptation.recovery_time(accuracy, lost, record.shock)
+    performance = metrics.anytime_performance(scores)
+    run_flops = sum(row["flops"] for row in record.trace)
+    charged_flops = run_flops + record.account.flops
+    return {
+        "seed": record.seed,
+        "initial_hyperparameters": record.initial,
+        "shock_epoch": record.shock,
+        "final_val_accuracy": metrics.final(accuracy),
+        "final_val_loss": metrics.final(loss),
+        **record.test,
+        "anytime_performance": performance,
+        "mean_val_loss": metrics.mean_val_loss(loss),
+        "diverged": bool(diverged[-1]),
+        "divergence_events": metrics.divergence_events(loss, num_classes),
+        "collapsed": metrics.collapsed(loss, num_classes),
+        "loss_spikes": metrics.loss_spikes(loss),
+        "rollback_count": record.account.rollbacks + record.trace[-1]["rollback_count"],
+        "update_magnitude": adaptation.update_magnitude(logs),
+        "adaptation_frequency": adaptation.adaptation_frequency(logs),
+        "false_alarm_rate": adaptation.false_alarm_rate(logs, record.shock),
+        "recovery_time": None if recovery is None else recovery.epochs,
+        "recovered": None if recovery is None else recovery.recovered,
+        "restarts": record.account.restarts,
+        "optimizer_evaluations": record.account.optimizer_evaluations,
+        "gradient_steps": sum(row["gradient_steps"] for row in record.trace)
+        + record.account.gradient_steps,
+        "flops": charged_flops,
+        "run_flops": run_flops,
+        "compute_adjusted_performance": metrics.compute_adjusted_performance(
+            performance, run_flops, charged_flops
+        ),
+        "wall_clock_s": {
+            "training": record.training_s,
+            "controller": record.controller_s,
+            "search": record.account.search_s,
+            "total": record.training_s + record.controller_s + record.account.search_s,
+        },
+    }
+
+
+def _log10_values(record: RunRecord) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    """Hyperparameters before the run and in each epoch, decades, shape (epochs + 1, K)."""
+    space = HyperparameterSpace(tuple(record.initial))
+    values = [[row[name] for name in space.names] for row in [record.initial, *record.trace]]
+    logs: np.ndarray[tuple[int, int], np.dtype[np.float64]] = space.log10(np.array(values))
+    return logs

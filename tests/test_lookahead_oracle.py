@@ -1,0 +1,101 @@
+"""The oracle: the best of one epoch, by trying, at its price."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from atn_gym.agents import ControllerPolicy, Fixed, LookaheadOracle
+from atn_gym.errors import InvalidArgument
+from atn_gym.eval.rollout import run_seeds
+from atn_gym.eval.summary import summarise
+
+ENV = "atn_gym/DigitsCnn-OptimizerSensitivityShift-v0"
+SMALL = {"num_epochs": 3, "train_size": 128, "trigger": 1}
+
+
+def vector(num_envs=1, **kwargs):
+    return gym.make_vec(ENV, num_envs=num_envs, autoreset_mode="Disabled", **{**SMALL, **kwargs})
+
+
+def test_candidates_are_nothing_and_every_hyperparameter_alone():
+    policy = LookaheadOracle(levels=[1.0, 0.25]).policy(vector(), [0])
+    rows = policy.candidates.tolist()
+    assert rows[0] == [0, 0, 0]
+    assert len(rows) == len({tuple(row) for row in rows}) == 1 + 3 * 2 * 2
+    assert {abs(v) for row in rows for v in row} == {0.0, 0.25, 1.0}
+    assert all(np.count_nonzero(row) == 1 for row in rows[1:])
+
+
+def test_it_takes_the_best_of_what_it_tries():
+    """Against envs that are run anew, each with another first action, without snapshots."""
+    policy = LookaheadOracle(levels=[1.0]).policy(vector(), [0])
+    losses = []
+    for candidate in policy.candidates:
+        env = vector()
+        env.reset(seed=[0])
+        *_, infos = env.step(candidate[None])
+        losses.append(infos["privileged"]["val_loss"][0])
+    env = vector()
+    observation, _ = env.reset(seed=[0])
+    policy = LookaheadOracle(levels=[1.0]).policy(env, [0])
+    action, accounts = policy.predict(observation)
+    np.testing.assert_array_equal(action[0], policy.candidates[int(np.argmin(losses))])
+    *_, infos = env.step(action)
+    assert infos["privileged"]["val_loss"][0] == min(losses)
+    assert accounts[0].gradient_steps == len(losses) * 2
+
+
+def test_it_leaves_the_run_as_it_was():
+    """Looking ahead and then doing nothing is the run of doing nothing."""
+    env, reference = vector(num_envs=2), vector(num_envs=2)
+
+    class Looking(ControllerPolicy):
+        oracle = LookaheadOracle().policy(env, [0, 1])
+
+        def predict(self, observation, state=None, episode_start=None, deterministic=True):
+            self.oracle.predict(observation)
+            return super().predict(observation, state, episode_start, deterministic)
+
+    looked = run_seeds(Looking.for_env(Fixed, env), env, [0, 1])
+    fixed = run_seeds(ControllerPolicy.for_env(Fixed, reference), reference, [0, 1])
+    assert [record.trace for record in looked] == [record.trace for record in fixed]
+
+
+def test_its_cost_is_charged():
+    env = vector(num_envs=2)
+    records = run_seeds(LookaheadOracle(levels=[1.0]).policy(env, [0, 1]), env, [0, 1])
+    for record in records:
+        summary = summarise(record, 3, 10)
+        assert summary["restarts"] == 0
+        assert summary["flops"] == summary["run_flops"] * (1 + 7)
+        assert summary["gradient_steps"] == 6 * (1 + 7)
+
+
+def test_it_is_above_doing_nothing():
+    oracle, fixed = vector(num_envs=3, num_epochs=5), vector(num_envs=3, num_epochs=5)
+    seeds = [0, 1, 2]
+    ahead = run_seeds(LookaheadOracle().policy(oracle, seeds), oracle, seeds)
+    still = run_seeds(ControllerPolicy.for_env(Fixed, fixed), fixed, seeds)
+    for a, b in zip(ahead, still, strict=True):
+        assert (
+            summarise(a, 5, 10)["anytime_performance"] > summarise(b, 5, 10)["anytime_performance"]
+        )
+
+
+def test_single_envs_take_it_too():
+    env = gym.make(ENV, **SMALL, checkpoint_rollback=True)
+    policy = LookaheadOracle(levels=[0.5]).policy(env, [0])
+    observation, _ = env.reset(seed=0)
+    state, ended = None, False
+    while not ended:
+        action, state = policy.predict(observation, state)
+        assert action.shape == (4,)
+        assert action[3] == 0, "no checkpoint rollback"
+        observation, _, ended, _, info = env.step(action)
+    assert info["epoch"] == 3
+
+
+@pytest.mark.parametrize("levels", [[], [0], [2.0], "all", ["high"]])
+def test_wrong_levels_are_named(levels):
+    with pytest.raises(InvalidArgument, match="level"):
+        LookaheadOracle(levels=levels)

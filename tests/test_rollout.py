@@ -1,0 +1,235 @@
+"""The rules of a run, as the runner enforces them."""
+
+import json
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import yaml
+
+from atn_gym import cli
+from atn_gym.agents import ControllerPolicy, Fixed, controller_method
+from atn_gym.agents.method import Controlled
+from atn_gym.eval.rollout import PolicyError, run_seeds
+from atn_gym.eval.summary import summarise
+
+SMALL = {"num_epochs": 3, "train_size": 128}
+
+
+def vector(env_id="atn_gym/DigitsCnn-DataShift-v0", num_envs=2, **kwargs):
+    return gym.make_vec(env_id, num_envs=num_envs, autoreset_mode="Disabled", **{**SMALL, **kwargs})
+
+
+class WithEnv(ControllerPolicy):
+    """A policy of a user's that has kept a handle on the env."""
+
+    def __init__(self, env, mischief, at_epoch=1):
+        episodes = env.unwrapped.episodes
+        super().__init__(Fixed, episodes.hyperparameters, episodes.num_epochs)
+        self.env, self.mischief, self.at_epoch = env, mischief, at_epoch
+
+    def predict(self, observation, state=None, episode_start=None, deterministic=True):
+        if round(float(observation["progress"][0, 0]) * 3) == self.at_epoch:
+            self.mischief(self.env)
+        return super().predict(observation, state, episode_start, deterministic)
+
+
+def reset_all(env):
+    env.reset(seed=[0, 1])
+
+
+def reset_one(env):
+    env.reset(seed=[0, 1], options={"reset_mask": np.array([False, True])})
+
+
+def reseed(env):
+    env.reset(seed=[5, 6])
+
+
+def train_more(env):
+    env.step(np.zeros((2, 3), np.float32))
+
+
+@pytest.mark.parametrize(
+    ("mischief", "at_epoch", "seed"),
+    [(reset_all, 1, 0), (reset_one, 2, 1), (reseed, 0, 0), (train_more, 1, 0)],
+)
+def test_a_policy_that_resets_or_advances_a_run_is_an_error(mischief, at_epoch, seed):
+    env = vector()
+    message = f"reset or advanced the run with seed {seed} .* at epoch {at_epoch}: runs are never"
+    with pytest.raises(PolicyError, match=message):
+        run_seeds(WithEnv(env, mischief, at_epoch), env, [0, 1])
+
+
+def test_a_policy_that_looks_without_touching_is_none():
+    env = vector()
+    records = run_seeds(WithEnv(env, lambda env: env.unwrapped.get_state()), env, [0, 1])
+    assert [len(record.trace) for record in records] == [3, 3]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["fixed", "cosine", "random_online", "heuristic", "autotunenet", "pid", "bandit", "spsa"],
+)
+def test_online_controllers_never_restart_and_cost_one_run(name):
+    env = vector()
+    (record, _) = run_seeds(controller_method(name).policy(env, [0, 1]), env, [0, 1])
+    summary = summarise(record, 3, 10)
+    assert summary["restarts"] == 0
+    assert summary["gradient_steps"] == 3 * 2
+    assert summary["flops"] == summary["run_flops"] == sum(row["flops"] for row in record.trace)
+    assert summary["compute_adjusted_performance"] == (summary["anytime_performance"] + 1) / 2
+
+
+def test_controllers_get_no_handle_to_the_env():
+    """Nothing reachable from a controller, by any attribute, leads to the env."""
+    seen = []
+
+    class Prying(Fixed):
+        def observe(self, metric, step):
+            seen.append((metric, step, self))
+
+    env = vector("atn_gym/DigitsCnn-LossPerturbation-v0", num_envs=1, trigger=0)
+    (record,) = run_seeds(ControllerPolicy.for_env(Prying, env, [0]), env, [0])
+    forbidden = (
+        type(env.unwrapped),
+        type(env.unwrapped.episodes),
+        type(env.unwrapped.episodes._trainer),
+    )
+    reachable, frontier = set(), [value for entry in seen for value in entry]
+    while frontier:
+        value = frontier.pop()
+        if id(value) in reachable:
+            continue
+        reachable.add(id(value))
+        assert not isinstance(value, forbidden)
+        if isinstance(value, dict):
+            frontier += value.values()
+        elif isinstance(value, (list, tuple)):
+            frontier += value
+        elif not isinstance(value, type):
+            frontier += getattr(value, "__dict__", {}).values()
+    observed = [row["observed_val_loss"] for row in record.trace]
+    clean = [row["val_loss"] for row in record.trace]
+    assert [metric for metric, _, _ in seen] == pytest.approx(observed[:2], rel=1e-6)
+    assert not np.isclose(observed, clean, rtol=1e-3).any()
+
+
+def failing(how, seed):
+    """A controller that fails at epoch 1 of the run with one seed."""
+
+    class Failing(Fixed):
+        def propose(self, current_params):
+            proposal = dict(current_params)
+            if self.setting.seed == seed and getattr(self, "epoch", 0) == 1:
+                return how(proposal)
+            return proposal
+
+        def observe(self, metric, step):
+            self.epoch = step
+
+    return Failing
+
+
+def divide(proposal):
+    return {**proposal, "learning_rate": 1 / 0}
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        (divide, "controller Failing raised ZeroDivisionError at epoch 1 .* seed 1: division"),
+        (lambda p: {**p, "momentum": float("nan")}, "invalid proposal at epoch 1 .* seed 1.* nan"),
+        (lambda p: {"momentum": 0.5}, "invalid proposal at epoch 1 .* seed 1.*learning_rate"),
+        (lambda p: {**p, "lr": 0.1}, "invalid proposal at epoch 1 .* seed 1.*'lr'"),
+        (lambda p: {**p, "weight_decay": 5.0}, "invalid proposal at epoch 1 .* seed 1.*got 5"),
+    ],
+)
+def test_a_failing_controller_loses_its_own_run_alone(how, message):
+    import re
+
+    env = vector(num_envs=3)
+    policy = Controlled(failing(how, seed=1)).policy(env, [0, 1, 2])
+    first, second, third = run_seeds(policy, env, [0, 1, 2])
+    assert re.search(message, str(second.account.error))
+    assert first.account.error is third.account.error is None
+    reference = vector(num_envs=3)
+    expected = run_seeds(ControllerPolicy.for_env(Fixed, reference), reference, [0, 1, 2])
+    assert first.trace == expected[0].trace
+    assert third.trace == expected[2].trace
+
+
+CONTROLLERS = """
+from atn_gym.agents import Controller, Fixed, Method
+
+class Clumsy(Fixed):
+    def observe(self, metric, step):
+        if self.setting.seed == 1:
+            raise RuntimeError("dropped")
+
+class Broken(Method):
+    def policy(self, env, seeds):
+        return self
+    def predict(self, observation, state=None, episode_start=None, deterministic=True):
+        raise KeyError("weights")
+"""
+
+
+def test_failures_are_reported_and_everything_else_is_kept(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "rollout_own.py").write_text(CONTROLLERS)
+    config = {
+        "experiment": "failures",
+        "envs": [{"id": "atn_gym/DigitsCnn-DataShift-v0", **SMALL}],
+        "controllers": ["rollout_own:Clumsy", "rollout_own:Broken", "fixed"],
+        "seeds": 2,
+    }
+    (tmp_path / "failures.yaml").write_text(yaml.safe_dump(config))
+    assert cli.main(["run", "--config", "failures.yaml"]) == 1
+    errors = capsys.readouterr().err.splitlines()
+    assert len(errors) == 3
+    assert "seed 1: controller Clumsy raised RuntimeError at epoch 1" in errors[0]
+    assert "policy Broken raised KeyError at epoch 0 of the runs with seeds 0, 1" in errors[1]
+    summaries = [json.loads(p.read_text()) for p in tmp_path.glob("results/*/*/summary.json")]
+    assert sorted(summary["seed"] for summary in summaries) == [0, 0, 1]
+
+
+def test_a_controller_of_ones_own_by_name_and_by_object(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "rollout_halving.py").write_text(
+        "from atn_gym.agents import Controller\n"
+        "class Halving(Controller):\n"
+        "    def observe(self, metric, step):\n"
+        "        pass\n"
+        "    def propose(self, current_params):\n"
+        "        return {**current_params, 'learning_rate': current_params['learning_rate'] / 2}\n"
+    )
+    import rollout_halving
+
+    by_name, by_object = vector(), vector()
+    named = run_seeds(
+        controller_method("rollout_halving:Halving").policy(by_name, [0, 1]), by_name, [0, 1]
+    )
+    made = run_seeds(
+        ControllerPolicy.for_env(rollout_halving.Halving, by_object), by_object, [0, 1]
+    )
+    assert [record.trace for record in named] == [record.trace for record in made]
+    rates = [row["learning_rate"] for row in named[0].trace]
+    np.testing.assert_allclose(rates, [0.025, 0.0125, 0.00625], rtol=1e-5)
+
+
+def test_summary_of_a_scheduled_run_by_hand():
+    env = vector(num_envs=1, num_epochs=4, trigger=2)
+    policy = controller_method("step", step_size=1, gamma=0.1).policy(env, [0])
+    (record,) = run_seeds(policy, env, [0])
+    summary = summarise(record, 4, 10)
+    assert record.initial["learning_rate"] == 0.05
+    assert summary["shock_epoch"] == 2
+    # The learning rate falls by a decade in three of four epochs, the first of them before
+    # the shock.
+    assert summary["update_magnitude"] == pytest.approx(0.75, abs=1e-4)
+    assert summary["adaptation_frequency"] == 0.75
+    assert summary["false_alarm_rate"] == 0.5
+    assert summary["rollback_count"] == 0
+    json.dumps(summary)
