@@ -124,7 +124,10 @@ def recovery(accuracy, shock, lost=0):
     [
         ([0.5, 0.9, 0.88, 0.85, 0.5, 0.7, 0.885, 0.4], 4, Recovery(2, True)),
         ([0.95, 0.9, 0.9, 0.9, 0.5, 0.89], 4, Recovery(1, True)),  # 0.95 is four back
-        ([0.9, 0.9, 0.9, 0.89, 0.5], 3, Recovery(0, True)),
+        ([0.9, 0.9, 0.9, 0.89, 0.88], 3, Recovery(0, True)),  # never below
+        ([0.9, 0.9, 0.9, 0.89, 0.1, 0.1], 3, Recovery(3, False)),  # dead an epoch later
+        ([0.9, 0.9, 0.9, 0.89, 0.5, 0.9], 3, Recovery(2, True)),
+        ([0.9, 0.9, 0.9, 0.5, 0.9, 0.5], 3, Recovery(1, True)),  # the first fall alone
         ([0.9, 0.9, 0.9, 0.5, 0.6, 0.9], 3, Recovery(2, True)),
         ([0.9, 0.9, 0.9, 0.5, 0.6, 0.87], 3, Recovery(3, False)),
         ([0.9, 0.9, 0.5], 2, Recovery(1, False)),

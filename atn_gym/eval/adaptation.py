@@ -73,7 +73,7 @@ class Recovery:
     """Outcome of `recovery_time`.
 
     Args:
-        epochs: Epochs from the shock on that ended before accuracy was back.
+        epochs: Epochs from the shock epoch until accuracy was back.
         recovered: Whether it came back within the budget; if not, `epochs` is censored.
     """
 
@@ -86,19 +86,21 @@ def recovery_time(
 ) -> Recovery | None:
     """Epochs from the shock until accuracy is back within 0.02 of what it was.
 
-    With s = shock + 1 the shock epoch, it is t - s for the first epoch t >= s with
-    A_t >= max(A_{s-3}, A_{s-2}, A_{s-1}) - 0.02: 0 if the shock epoch itself is one.
-    A run may fall again later; this is about the first time.
+    With s = shock + 1 the shock epoch, the level is max(A_{s-3}, A_{s-2}, A_{s-1}) - 0.02.
+    If no epoch t >= s has A_t below it, the time is 0. Else it is t - s for the first
+    epoch t with A_t at the level or above after the first one below. The fall is waited
+    for because a shock may show late: a run that dies in epoch s + 1 has not recovered in
+    epoch s. A second fall is not looked for.
 
     Args:
         val_accuracy: A_t in [0, 1], shape (T,).
         diverged: Whether epoch t was lost to divergence, those after the end of the run
-            among them, shape (T,). Such an epoch is never one of recovery, so that a run
-            that diverged before the shock is censored, not recovered at chance.
+            among them, shape (T,). Such an epoch is below any level, so that a run that
+            diverged before the shock is censored, not recovered at chance.
         shock: Epochs trained before the shock. At 1 or 2 the maximum is over as many epochs.
 
     Returns:
-        If no epoch qualifies, `epochs` is T - shock, all there are, and `recovered` False.
+        If it does not come back, `epochs` is T - shock, all there are, and `recovered` False.
         None without a shock, and for a shock at 0, before which there is no accuracy.
     """
     check_trace("val_accuracy", val_accuracy)
@@ -113,10 +115,14 @@ def recovery_time(
     if shock == 0:
         return None
     before = val_accuracy[max(0, shock - _RECOVERY_WINDOW) : shock].max()
-    back = (val_accuracy[shock:] >= before - _RECOVERY_TOLERANCE) & ~diverged[shock:]
+    below = (val_accuracy[shock:] < before - _RECOVERY_TOLERANCE) | diverged[shock:]
+    if not below.any():
+        return Recovery(0, recovered=True)
+    fall = int(below.argmax())
+    back = ~below[fall:]
     if not back.any():
-        return Recovery(len(back), recovered=False)
-    return Recovery(int(back.argmax()), recovered=True)
+        return Recovery(len(below), recovered=False)
+    return Recovery(fall + int(back.argmax()), recovered=True)
 
 
 def shock_cost(val_loss: FloatArray, twin_val_loss: FloatArray, shock: int | None) -> float | None:
