@@ -1,10 +1,13 @@
 """The pages in docs/ name what the code has, with the values the code has."""
 
+import importlib.util
 from pathlib import Path
 
 import pytest
 
 from atn_gym import registration
+from atn_gym.agents import CONTROLLERS
+from atn_gym.agents.registry import controller_arguments
 from atn_gym.envs.regimes.mixture import HELD_OUT_KINDS, REGIMES
 from atn_gym.envs.tasks import DIGITS_CNN, MNIST_CNN
 
@@ -31,3 +34,34 @@ def test_tasks_stand_with_their_budget_and_learning_rate(name, task):
     (row,) = [line for line in page.splitlines() if line.startswith(f"| `{name}` |")]
     assert f"| {task.num_epochs} | {task.initial[0]['learning_rate']:g} |" in row
     assert all(f"`{name}" in page for name in registration.task_names() if "Poor" not in name)
+
+
+def controller_pages():
+    path = DOCS / "make_controller_pages.py"
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.pages()
+
+
+def test_controller_pages_are_those_of_the_docstrings():
+    pages = controller_pages()
+    folder = DOCS / "controllers"
+    assert {path.name for path in folder.iterdir()} == set(pages)
+    for name, text in pages.items():
+        assert (folder / name).read_text(encoding="utf-8") == text, (
+            f"{name} is out of date: run python docs/make_controller_pages.py"
+        )
+
+
+@pytest.mark.parametrize("name", CONTROLLERS)
+def test_every_controller_says_when_it_fails_and_what_its_arguments_mean(name):
+    page = controller_pages()[f"{name}.md"]
+    _, _, failure = page.partition("**When it fails:** ")
+    assert len(failure.partition("\n")[0]) > 40
+    for argument in controller_arguments(
+        name, {"scheduler": "StepLR"} if name == "scheduler" else {}
+    ):
+        assert f"| `{argument}` |" in page

@@ -196,17 +196,11 @@ class AutoTuneNetOriginal(AutoTuneNet):
 
     Args:
         setting: What is known of the run.
-        interval_ends: See `autotunenet`.
-        remember_bad: See `autotunenet`.
-        tell_proposed: See `autotunenet`.
-        keep_best: See `autotunenet`.
-        warmup_epochs: See `autotunenet`, as all that follow.
-        smoothing_window: Trials.
-        max_regression: Relative fall.
-        patience: Bad scores.
-        cooldown: Epochs.
-        max_delta: Relative change.
-        startup_trials: Trials.
+
+    All other arguments are those of `AutoTuneNet`.
+
+    Source:
+        The controller of AutoTuneNet as it was published.
     """
 
     def __init__(

@@ -6,7 +6,13 @@ from atn_gym.agents.controller import Controller, Params
 
 
 class Fixed(Controller):
-    """Keeps the initial hyperparameters, whatever happens."""
+    """Keeps the initial hyperparameters, whatever happens: the score of doing nothing.
+
+    When it fails: wherever the initial values are poor, or become so at the shock.
+
+    Args:
+        setting: What is known of the run.
+    """
 
     def observe(self, metric: float, step: int) -> None:
         """Ignores the metric."""

@@ -38,9 +38,9 @@ class OfflineBayesian(Method):
     side by side in a vector env, and told. All trials are restarts: their number, gradient
     steps, operations and wall-clock are charged to the scored run.
 
-    When it fails: its compute-adjusted performance is at most a 1 / (num_trials + 1)th, by
-    design of the benchmark. Found on the stationary task, its values know nothing of the
-    shock; found on the same env, they are a compromise between before and after.
+    When it fails: what it finds must be worth num_trials + 1 runs, for that is by how much
+    its compute-adjusted performance is divided. Found on the stationary task, its values know
+    nothing of the shock; found on the same env, they are a compromise between before and after.
 
     Args:
         num_trials: Runs of the search, >= 1.

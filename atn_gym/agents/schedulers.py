@@ -27,10 +27,16 @@ class Scheduler(Controller):
     run; what it does to that rate is proposed, within the bounds of the env. What it does
     to momentum is not.
 
+    When it fails: a schedule is made for a run that goes as planned. Most look at no metric,
+    and none raises the rate again because the data has changed.
+
     Args:
         setting: What is known of the run.
         scheduler: Name of a class in `torch.optim.lr_scheduler`.
         **arguments: Its arguments apart from the optimizer.
+
+    Source:
+        `torch.optim.lr_scheduler`.
 
     Raises:
         InvalidArgument: If there is no such scheduler, torch refuses an argument, or the
@@ -92,8 +98,12 @@ class Scheduler(Controller):
 class ReduceLROnPlateau(Scheduler):
     """Lowers the learning rate when the metric stops improving.
 
-    It never raises a rate, so that it cannot make up for a shift that asks for a larger
-    one, and it takes the jump of the loss at a shock for the end of progress.
+    After more than `patience` epochs in a row without an observed validation loss below
+    (1 - threshold) times the best so far, the learning rate is multiplied by `factor`.
+
+    When it fails: it never raises a rate, so that it cannot make up for a shift that asks for
+    a larger one; and as the loss after a shock may never come below the best from before,
+    every few epochs look like a plateau, until the rate is nothing.
 
     Args:
         setting: What is known of the run.
@@ -101,6 +111,9 @@ class ReduceLROnPlateau(Scheduler):
         patience: Epochs without improvement that are tolerated, >= 0.
         threshold: Relative improvement that counts.
         cooldown: Epochs after a reduction in which none are counted, >= 0.
+
+    Source:
+        `torch.optim.lr_scheduler.ReduceLROnPlateau`.
     """
 
     def __init__(
@@ -124,6 +137,13 @@ class ReduceLROnPlateau(Scheduler):
 class Cosine(Scheduler):
     """Anneals the learning rate along half a cosine over the budget, blind to any shift.
 
+    With T the budget and lr_0 the initial learning rate, after t epochs it is
+
+        eta_min + (lr_0 - eta_min) (1 + cos(pi t / T)) / 2.
+
+    When it fails: with a poor initial rate, which it only lowers; and after a late shock,
+    when it has little rate left to learn from what is new.
+
     Args:
         setting: What is known of the run.
         eta_min: Learning rate that the end of the budget approaches.
@@ -139,10 +159,16 @@ class Cosine(Scheduler):
 class Step(Scheduler):
     """Multiplies the learning rate by a factor at equal intervals, blind to any shift.
 
+    When it fails: with a poor initial rate, which it only lowers; and after a late shock,
+    when it has little rate left to learn from what is new.
+
     Args:
         setting: What is known of the run.
         step_size: Interval in epochs; a third of the budget if None.
         gamma: The factor, > 0.
+
+    Source:
+        `torch.optim.lr_scheduler.StepLR`.
     """
 
     def __init__(
@@ -154,6 +180,12 @@ class Step(Scheduler):
 
 class OneCycle(Scheduler):
     """Raises the learning rate to a peak and anneals it, over the budget; blind to any shift.
+
+    Its rates hang on `max_lr` alone, not on the initial rate of the run, which makes it one
+    of the few that a poor beginning does not harm.
+
+    When it fails: where the peak is too high for the task, or meets a shock that makes the
+    optimizer more sensitive; after a late shock it has little rate left.
 
     Args:
         setting: What is known of the run.
