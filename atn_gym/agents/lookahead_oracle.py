@@ -44,8 +44,8 @@ class LookaheadOracle(Method):
         InvalidArgument: If an argument breaks its requirement.
     """
 
-    levels: Sequence[float] = (1.0, 0.3)
-    horizon: int = 1
+    levels: Sequence[float] = (1.0, 0.2)
+    horizon: int = 5
 
     def __post_init__(self) -> None:
         check_positive_integer("horizon", self.horizon)
