@@ -1,4 +1,4 @@
-"""The reference that looks one epoch ahead."""
+"""The reference that looks ahead."""
 
 from __future__ import annotations
 

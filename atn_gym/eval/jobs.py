@@ -23,7 +23,7 @@ def run_config(
         "env": {"id": env.id, **params},
         "controller": {
             "name": controller.name,
-            "source": source_digest(controller.name),
+            "source": source_digest(controller.name) or controller.method().digest(),
             **controller.arguments,
         },
         "seed": seed,
