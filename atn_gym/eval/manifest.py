@@ -12,7 +12,7 @@ import torch
 
 import atn_gym
 
-_PACKAGES = ("gymnasium", "numpy", "scikit-learn", "torch", "torchvision")
+_PACKAGES = ("gymnasium", "numba", "numpy", "scikit-learn", "torch", "torchvision")
 
 
 def make_manifest(seeds: list[int]) -> dict[str, Any]:
