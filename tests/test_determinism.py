@@ -12,7 +12,8 @@ import torch
 from gymnasium.utils.env_checker import data_equivalence
 
 from atn_gym import registration
-from atn_gym.envs.engines import EpochPlan, TorchEngine
+from atn_gym.envs.engines import EpochPlan
+from atn_gym.envs.engines.compiled_engine import CompiledEngine
 from atn_gym.envs.hyperparameters import HYPERPARAMETERS
 from atn_gym.envs.tuning_env import TuningEnv
 from atn_gym.envs.vector_env import TuningVectorEnv
@@ -159,13 +160,13 @@ def test_regime_is_gone_in_the_next_episode(regime: str, kind: str) -> None:
 @pytest.fixture
 def plans(monkeypatch: pytest.MonkeyPatch) -> list[EpochPlan]:
     """What the engine was told to train on in each epoch of single envs."""
-    original, met = TorchEngine.train, []
+    original, met = CompiledEngine.train, []
 
-    def train(engine: TorchEngine, runs: Any, plans: Any) -> Any:
+    def train(engine: CompiledEngine, runs: Any, plans: Any) -> Any:
         met.extend(plans)
         return original(engine, runs, plans)
 
-    monkeypatch.setattr(TorchEngine, "train", train)
+    monkeypatch.setattr(CompiledEngine, "train", train)
     return met
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from atn_gym.envs.engines import TorchEngine
+from atn_gym.envs.engines.compiled_engine import CompiledEngine
 from atn_gym.envs.tuning_env import TuningEnv
 from atn_gym.errors import EpisodeStateError
 
@@ -116,13 +116,13 @@ class Recorder:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.starts: list[dict[str, Any]] = []
-        original = TorchEngine.train
+        original = CompiledEngine.train
 
-        def train(engine: TorchEngine, runs: Any, plans: Any) -> Any:
+        def train(engine: CompiledEngine, runs: Any, plans: Any) -> Any:
             self.starts.append(self.weights_and_momentum(engine))
             return original(engine, runs, plans)
 
-        monkeypatch.setattr(TorchEngine, "train", train)
+        monkeypatch.setattr(CompiledEngine, "train", train)
 
     @staticmethod
     def weights_and_momentum(engine: Any) -> dict[str, Any]:

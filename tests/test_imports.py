@@ -107,6 +107,11 @@ def test_a_heavy_library_is_imported_in_one_module_only(library):
     assert len(users) <= 1
 
 
+def test_numba_is_imported_in_the_kernels_alone():
+    users = [m for m in MODULES if {"numba", "llvmlite"} & {n.split(".")[0] for n in IMPORTS[m]}]
+    assert all(m.startswith("atn_gym.envs.engines.kernels.") for m in users)
+
+
 @pytest.mark.parametrize("name", ["metrics", "statistics"])
 def test_evaluation_arithmetic_knows_numpy_and_scipy_alone(name):
     module = f"atn_gym.eval.{name}"
@@ -119,7 +124,7 @@ def test_evaluation_arithmetic_knows_numpy_and_scipy_alone(name):
 def test_importing_the_package_registers_the_whole_grid_without_torch():
     code = (
         "import json, sys, atn_gym, gymnasium; heavy = {'torch', 'torchvision', 'sklearn', "
-        "'matplotlib', 'optuna', 'stable_baselines3'} & sys.modules.keys(); "
+        "'numba', 'matplotlib', 'optuna', 'stable_baselines3'} & sys.modules.keys(); "
         "print(json.dumps([sorted(heavy), list(gymnasium.registry)]))"
     )
     output = subprocess.run(

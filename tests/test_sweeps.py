@@ -26,11 +26,11 @@ from atn_gym.eval.store import ResultStore
 SWEEP = {
     "experiment": "sweep",
     "envs": [
-        {"id": f"atn_gym/DigitsCnn-{regime}-v0", "num_epochs": 4, "train_size": 256}
+        {"id": f"atn_gym/DigitsCnn-{regime}-v0", "num_epochs": 10}
         for regime in ("DataShift", "Stationary")
     ],
     "controllers": ["fixed", "autotunenet", {"name": "step", "gamma": 0.5}],
-    "seeds": 4,
+    "seeds": 6,
 }
 
 
@@ -80,7 +80,7 @@ def start(config, results, *arguments):
 def test_results_do_not_depend_on_workers(sweep, undisturbed, tmp_path, capsys):
     assert run(sweep, tmp_path, "--workers", "2") == 0
     assert contents(tmp_path) == undisturbed
-    assert "24 runs complete, 0 failed" in capsys.readouterr().out
+    assert "36 runs complete, 0 failed" in capsys.readouterr().out
 
 
 def test_killed_at_twenty_random_moments_it_ends_as_if_undisturbed(sweep, undisturbed, tmp_path):
@@ -121,7 +121,7 @@ def test_two_processes_on_one_folder_share_the_work(sweep, undisturbed, tmp_path
     assert [process.returncode for process in both] == [0, 0], outputs
     found = contents(tmp_path)
     assert without_manifest(found) == without_manifest(undisturbed)
-    assert all("24 runs complete" in output for output in outputs)
+    assert all("36 runs complete" in output for output in outputs)
 
 
 def test_runs_claimed_elsewhere_are_waited_for_and_made_if_the_claim_ends(sweep, tmp_path):

@@ -18,7 +18,7 @@ from gymnasium.utils.env_checker import data_equivalence
 import atn_gym
 from atn_gym import registration
 from atn_gym.envs.datasets import Dataset, Split, load_digits
-from atn_gym.envs.engines import TorchEngine
+from atn_gym.envs.engines.compiled_engine import CompiledEngine
 from atn_gym.envs.tasks import DIGITS_CNN
 from atn_gym.envs.tuning_env import TuningEnv
 from atn_gym.errors import EpisodeStateError
@@ -166,7 +166,7 @@ def test_poor_beginnings_stay_behind_and_can_be_saved(
 def test_reset_never_trains(monkeypatch: pytest.MonkeyPatch) -> None:
     env = make()
     for name in ("train", "evaluate"):
-        monkeypatch.setattr(TorchEngine, name, lambda *_: pytest.fail("reset must not train"))
+        monkeypatch.setattr(CompiledEngine, name, lambda *_: pytest.fail("reset must not train"))
     env.reset(seed=5)
     first = copy.deepcopy(network(env).state_dict())
     env.reset(seed=5, options={"hyperparameters": {"learning_rate": 0.2}})

@@ -14,7 +14,7 @@ from gymnasium.utils.env_checker import data_equivalence
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
 
-from atn_gym.envs.engines import TorchEngine
+from atn_gym.envs.engines.compiled_engine import CompiledEngine
 from atn_gym.envs.tuning_env import TuningEnv
 from atn_gym.envs.vector_env import TuningVectorEnv
 
@@ -53,13 +53,13 @@ def equal(first: Any, second: Any) -> bool:
 def trained(monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
     """The runs that each call of the engine has trained."""
     calls: list[list[int]] = []
-    original = TorchEngine.train
+    original = CompiledEngine.train
 
-    def train(engine: TorchEngine, runs: Any, plans: Any) -> Any:
+    def train(engine: CompiledEngine, runs: Any, plans: Any) -> Any:
         calls.append(list(runs))
         return original(engine, runs, plans)
 
-    monkeypatch.setattr(TorchEngine, "train", train)
+    monkeypatch.setattr(CompiledEngine, "train", train)
     return calls
 
 

@@ -42,7 +42,7 @@ class Episodes:
         self._reward = get_reward(params.reward)
         self._regime = params.make_regime()
         dataset = load_dataset(self.task.dataset, params.data_dir, params.train_size, params.device)
-        self._trainer = Trainer(self.task, dataset, num_runs, params.device)
+        self._trainer = Trainer(self.task, dataset, num_runs, params.device, params.engine)
         self._states: list[EpisodeState | None] = [None] * num_runs
         self.num_classes = dataset.num_classes
         self.num_epochs = self.task.num_epochs

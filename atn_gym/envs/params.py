@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from atn_gym import registration
-from atn_gym.envs.engines import ENGINES
+from atn_gym.envs.engines import ENGINES, choose_engine
 from atn_gym.envs.hyperparameters import HYPERPARAMETERS, HyperparameterSpace
 from atn_gym.envs.regimes import Mixture, Regime
 from atn_gym.envs.rewards import get_reward
@@ -50,7 +50,8 @@ class TuningParams:
         checkpoint_rollback: Adds an action component; above 0 it restores the best
             checkpoint before the epoch. Divergence then does not end the run.
         twin: Switches the regime off: its strength is 0 in every epoch.
-        engine: Training engine: "auto" or "torch".
+        engine: Training engine: "compiled" (the built-in network on a CPU), "torch" (any), or
+            "auto" for the first that applies.
         device: Torch device, such as "cpu" or "cuda".
         data_dir: Folder of downloaded data; `ATN_GYM_DATA`, else a user cache, if None.
 
@@ -107,6 +108,8 @@ class TuningParams:
         get_reward(self.reward)
         self.make_regime()
         check_device(self.device)
+        if self.engine == "compiled":
+            choose_engine(self.engine, self.get_task(), self.device)
 
     def get_task(self) -> Task:
         """The task, with the overrides of these parameters."""
@@ -128,7 +131,7 @@ class TuningParams:
             num_epochs=task.num_epochs,
             batch_size=task.batch_size,
             hyperparameters=self.make_space().names,
-            engine="torch",
+            engine=choose_engine(self.engine, task, self.device),
             **{name: getattr(regime, name) for name in chosen},
         )
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from atn_gym.envs.datasets import Dataset
-from atn_gym.envs.engines import Engine, EpochPlan, EvaluationPlan, TorchEngine
+from atn_gym.envs.engines import Engine, EpochPlan, EvaluationPlan, TorchEngine, choose_engine
 from atn_gym.envs.flops import count_flops
 from atn_gym.envs.optimizers import set_nominal_hyperparameters
 from atn_gym.envs.randomness import Stream, generator, integer_seed
@@ -70,12 +70,21 @@ class Trainer:
         dataset: Its data, on the device.
         num_runs: Number of runs R.
         device: Where to train.
+        engine: What trains; see `choose_engine`.
 
     Raises:
-        InvalidArgument: If a mini-batch is larger than the training split.
+        InvalidArgument: If a mini-batch is larger than the training split, or the engine
+            does not apply.
     """
 
-    def __init__(self, task: Task, dataset: Dataset, num_runs: int, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        task: Task,
+        dataset: Dataset,
+        num_runs: int,
+        device: str = "cpu",
+        engine: str = "auto",
+    ) -> None:
         if task.batch_size > len(dataset.train):
             raise InvalidArgument(
                 f"batch_size must be at most the {len(dataset.train)} training samples, "
@@ -85,8 +94,18 @@ class Trainer:
         self.dataset = dataset
         self.steps_per_epoch = len(dataset.train) // task.batch_size
         self._device = torch.device(device)
-        self._engine: Engine = TorchEngine(num_runs, self._make_model, task.optimizer, self._device)
+        self._engine = self._make_engine(choose_engine(engine, task, device), num_runs)
         self._runs: list[_Run | None] = [None] * num_runs
+
+    def _make_engine(self, name: str, num_runs: int) -> Engine:
+        optimizer = self.task.optimizer
+        if name == "torch":
+            return TorchEngine(num_runs, self._make_model, optimizer, self._device)
+        # The compiled engine is the only part that needs numba.
+        from atn_gym.envs.engines.compiled_engine import CompiledEngine
+
+        assert isinstance(optimizer, str)
+        return CompiledEngine(num_runs, self._make_model, optimizer, self.dataset.input_shape)
 
     def _make_model(self) -> nn.Module:
         return self.task.network(

@@ -12,7 +12,15 @@ import torch
 
 import atn_gym
 
-_PACKAGES = ("gymnasium", "numpy", "optuna", "scikit-learn", "torch", "torchvision")
+_PACKAGES = (
+    "gymnasium",
+    "numba",
+    "numpy",
+    "optuna",
+    "scikit-learn",
+    "torch",
+    "torchvision",
+)
 
 
 def make_manifest(seeds: list[int]) -> dict[str, Any]:

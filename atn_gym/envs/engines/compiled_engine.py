@@ -1,0 +1,262 @@
+"""The fast engine: `SmallCnn` on a CPU, by compiled kernels, one run per core."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from atn_gym.envs.engines.base import EpochPlan, EvaluationPlan, TrainResult
+from atn_gym.envs.engines.flat_run import FlatRun, in_memory_order
+from atn_gym.envs.engines.kernels.building import build
+from atn_gym.envs.engines.kernels.epoch import entry_points
+from atn_gym.envs.engines.kernels.layout import lanes_of, make_network, packed_places
+from atn_gym.envs.engines.kernels.updates import Hyperparameters
+from atn_gym.envs.engines.kernels.workspace import Workspace, make_workspace
+from atn_gym.envs.engines.torch_engine import TorchEngine
+from atn_gym.errors import InvalidArgument
+
+_NOISE_AT_ONCE = 2**20
+"""Draws of gradient noise that are held at a time."""
+
+_Job = TypeVar("_Job")
+_Result = TypeVar("_Result")
+
+
+class CompiledEngine(TorchEngine):
+    """Trains runs by compiled kernels, as many at once as torch has threads.
+
+    Each run keeps a real network and a real optimizer. While a regime leaves them as they
+    were made, apart from values, kernels train them; a network with hooks, frozen weights
+    or other parts is trained by torch, as in the engine that this one extends. Gradients
+    (`parameter.grad`) are not kept.
+
+    Args:
+        num_runs: Number of runs R.
+        make_model: Makes a `SmallCnn`.
+        optimizer: "sgd" or "adamw".
+        input_shape: Channels, height and width of a sample.
+
+    Raises:
+        InvalidArgument: If a sample is too large for the kernels.
+    """
+
+    def __init__(
+        self,
+        num_runs: int,
+        make_model: Callable[[], nn.Module],
+        optimizer: str,
+        input_shape: tuple[int, int, int],
+    ) -> None:
+        super().__init__(num_runs, make_model, optimizer, torch.device("cpu"))
+        with torch.device("meta"):
+            shapes = {name: p.shape for name, p in make_model().named_parameters()}
+        channels = shapes["conv1.bias"][0], shapes["conv2.bias"][0]
+        hidden, classes = shapes["linear1.bias"][0], shapes["linear2.bias"][0]
+        self._input_shape = input_shape
+        self._classes = classes
+        self._network = make_network(input_shape, channels, hidden, classes)
+        lanes = lanes_of(self._network.first), lanes_of(self._network.second)
+        self._train_steps, self._evaluate_samples = entry_points(*lanes)
+        places = [torch.from_numpy(part) for part in packed_places(self._network, hidden)]
+        self._places = torch.cat([in_memory_order(part).flatten() for part in places]).numpy()
+        self._noise_places = torch.cat([part.flatten() for part in places]).numpy()
+        self._flat: list[FlatRun | None] = [None] * num_runs
+        self._spaces: list[Workspace] = []
+        self._build()
+
+    def _build(self) -> None:
+        """Trains no step and evaluates no sample, so that the kernels are compiled."""
+        nothing, empty = np.zeros(0, np.float32), np.zeros(0, np.int64)
+        order, noise = np.zeros((0, 1), np.int64), np.zeros((0, 1), np.float32)
+        values = Hyperparameters(False, 0.0, 0.0, 0.0, 0.0, 0.0)
+        net, places, losses = self._network, self._noise_places, np.zeros(0)
+        with self._workspace() as space:
+            build(
+                lambda: self._train_steps(
+                    nothing,
+                    empty,
+                    order,
+                    nothing,
+                    noise,
+                    0.0,
+                    places,
+                    values,
+                    0,
+                    net,
+                    space,
+                    losses,
+                ),
+                lambda: self._evaluate_samples(nothing, empty, net, space),
+            )
+
+    def reset(self, run: int, seed: int, hyperparameters: dict[str, float]) -> None:
+        """Gives a run the weights that the torch engine would, and a fresh optimizer."""
+        super().reset(run, seed, hyperparameters)
+        self._flat[run] = FlatRun(self.model(run), self.optimizer(run))
+
+    def train(self, runs: Sequence[int], plans: Sequence[EpochPlan]) -> TrainResult:
+        """Trains n runs by an epoch, several at once."""
+        results = _in_threads(self._train_flat, list(zip(runs, plans, strict=True)))
+        rows = [
+            self._train_one(run, plan) if row is None else row
+            for run, plan, row in zip(runs, plans, results, strict=True)
+        ]
+        loss, scaled_loss, accuracy, finite = (
+            np.array(column) for column in zip(*rows, strict=True)
+        )
+        return TrainResult(loss, scaled_loss, accuracy, finite)
+
+    def _train_flat(self, job: tuple[int, EpochPlan]) -> tuple[float, float, float, bool] | None:
+        """Trains one run by an epoch; None, and nothing done, if only torch can."""
+        flat, plan = self._flat[job[0]], job[1]
+        assert flat is not None
+        started = flat.adopt()
+        if started is None:
+            return None
+        values = _hyperparameters(flat)
+        inputs, labels = self._samples(plan.inputs, plan.labels)
+        order = plan.order.numpy()
+        if order.min() < 0 or order.max() >= len(labels):
+            raise InvalidArgument(
+                f"mini-batches must draw samples from 0 to {len(labels) - 1}, got "
+                f"{order.min()} to {order.max()}"
+            )
+        steps, batch = order.shape
+        scale = plan.loss_scale.numpy() if plan.loss_scale is not None else np.ones(steps, "f4")
+        losses = np.zeros(steps)
+        right = 0
+        with self._workspace() as space:
+            packed = (space.weights, space.momentum, space.square)
+            flats = (flat.weights, *flat.buffers)
+            for array in packed:
+                array.fill(0)
+            for array, values_kept in zip(packed, flats, strict=False):
+                array[self._places] = values_kept.numpy()
+            for first, last, noise in self._noise(plan, steps):
+                right += self._train_steps(
+                    inputs,
+                    labels,
+                    order[first:last],
+                    scale[first:last],
+                    noise,
+                    plan.gradient_noise,
+                    self._noise_places,
+                    values,
+                    started + first,
+                    self._network,
+                    space,
+                    losses[first:last],
+                )
+            for array, values_kept in zip(packed, flats, strict=False):
+                np.take(array, self._places, out=values_kept.numpy())
+        if values.adaptive or started or values.momentum:
+            flat.record(started + steps)
+        finite = bool(np.isfinite(losses).all()) and flat.finite()
+        return losses.mean(), (losses * scale).mean(), right / (steps * batch), finite
+
+    def _noise(self, plan: EpochPlan, steps: int) -> Iterator[tuple[int, int, NDArray[np.float32]]]:
+        """Splits an epoch into parts, each with its gradient noise, one row a step."""
+        size = self._noise_places.size
+        if not plan.gradient_noise:
+            yield 0, steps, np.zeros((0, 1), np.float32)
+            return
+        source = torch.Generator().manual_seed(plan.gradient_noise_seed)
+        part = max(1, _NOISE_AT_ONCE // size)
+        for first in range(0, steps, part):
+            last = min(first + part, steps)
+            draws = [torch.randn(size, generator=source) for _ in range(first, last)]
+            yield first, last, torch.stack(draws).numpy()
+
+    def evaluate(
+        self, runs: Sequence[int], plans: Sequence[EvaluationPlan]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean loss (n,) and accuracy (n,) of n runs, each on its own samples."""
+        results = _in_threads(self._evaluate_flat, list(zip(runs, plans, strict=True)))
+        rows = [
+            self._evaluate_one(run, plan) if row is None else row
+            for run, plan, row in zip(runs, plans, results, strict=True)
+        ]
+        loss, accuracy = (np.array(column) for column in zip(*rows, strict=True))
+        return loss, accuracy
+
+    def _evaluate_flat(self, job: tuple[int, EvaluationPlan]) -> tuple[float, float] | None:
+        flat, plan = self._flat[job[0]], job[1]
+        assert flat is not None
+        if flat.adopt() is None:
+            return None
+        inputs, labels = self._samples(plan.inputs, plan.labels)
+        with self._workspace() as space:
+            space.weights.fill(0)
+            space.weights[self._places] = flat.weights.numpy()
+            loss, right = self._evaluate_samples(inputs, labels, self._network, space)
+        return loss / len(labels), right / len(labels)
+
+    def get_state(self, run: int) -> dict[str, Any]:
+        """Copies weights, buffers and optimizer state of a run."""
+        state = {
+            "model": self.model(run).state_dict(),
+            "optimizer": self.optimizer(run).state_dict(),
+        }
+        # A deep copy or a pickle of a view would hold all that the view is of.
+        copied: dict[str, Any] = _copied(state)
+        return copied
+
+    def _samples(
+        self, inputs: Tensor, labels: Tensor
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Samples as flat arrays, checked, for kernels check nothing."""
+        shape = (len(labels), *self._input_shape)
+        if inputs.dtype != torch.float32 or inputs.shape != shape:
+            raise InvalidArgument(
+                f"inputs must be a float32 tensor of shape {shape}, got {inputs.dtype} of shape "
+                f"{tuple(inputs.shape)}"
+            )
+        low, high = labels.aminmax()
+        if labels.dtype != torch.int64 or low < 0 or high >= self._classes:
+            raise InvalidArgument(
+                f"labels must be int64 from 0 to {self._classes - 1}, got {labels.dtype} from "
+                f"{low} to {high}"
+            )
+        flat = inputs.detach().contiguous().view(-1).numpy()
+        return flat, labels.contiguous().numpy()
+
+    @contextlib.contextmanager
+    def _workspace(self) -> Iterator[Workspace]:
+        """A workspace for one thread, kept for the next that needs one."""
+        space = self._spaces.pop() if self._spaces else make_workspace(self._network)
+        yield space
+        self._spaces.append(space)
+
+
+def _hyperparameters(flat: FlatRun) -> Hyperparameters:
+    group = flat.group
+    adaptive = "betas" in group
+    first, second = group["betas"] if adaptive else (group["momentum"], 0.0)
+    epsilon = group["eps"] if adaptive else 0.0
+    numbers = (group["lr"], first, group["weight_decay"], second, epsilon)
+    return Hyperparameters(adaptive, *(float(number) for number in numbers))
+
+
+def _in_threads(function: Callable[[_Job], _Result], jobs: Sequence[_Job]) -> list[_Result]:
+    """Applies a function to each job, with as many threads as torch would use."""
+    threads = min(len(jobs), torch.get_num_threads())
+    if threads <= 1:
+        return [function(job) for job in jobs]
+    # Not kept: a forked process would inherit an executor without its threads.
+    with ThreadPoolExecutor(threads) as executor:
+        return list(executor.map(function, jobs))
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.detach().clone()
+    if isinstance(value, dict):
+        return {key: _copied(inner) for key, inner in value.items()}
+    return value

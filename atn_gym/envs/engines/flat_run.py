@@ -1,0 +1,141 @@
+"""A run whose weights and optimizer state lie in flat arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn, optim
+
+_BUFFERS = {optim.SGD: ("momentum_buffer",), optim.AdamW: ("exp_avg", "exp_avg_sq")}
+_MODULE_HOOKS = (
+    "_forward_hooks",
+    "_forward_pre_hooks",
+    "_backward_hooks",
+    "_backward_pre_hooks",
+)
+_PARAMETER_HOOKS = ("_backward_hooks", "_post_accumulate_grad_hooks")
+_OPTIMIZER_HOOKS = ("_optimizer_step_pre_hooks", "_optimizer_step_post_hooks")
+_SWITCHES = ("nesterov", "dampening", "maximize", "amsgrad")
+
+
+def in_memory_order(values: Tensor) -> Tensor:
+    """The values of a parameter, filters channels last as torch's convolutions like them."""
+    return values.permute(0, 2, 3, 1) if values.ndim == 4 else values
+
+
+class FlatRun:
+    """A network and an optimizer as `SmallCnn` and torch make them, over flat arrays.
+
+    The module's parameters and the optimizer's state are views of the arrays, so that what
+    a regime writes in place is trained on, and what is trained is seen by all.
+
+    Args:
+        model: The network.
+        optimizer: Its optimizer, "sgd" or "adamw" of `make_optimizer`.
+    """
+
+    def __init__(self, model: nn.Module, optimizer: optim.Optimizer) -> None:
+        self._model = model
+        self._optimizer = optimizer
+        self._modules = tuple(model.modules())
+        self._parameters = tuple(model.parameters())
+        self._names = _BUFFERS[type(optimizer)]
+        size = sum(p.numel() for p in self._parameters)
+        self.weights = torch.zeros(size)
+        """Weights, float32 (P,)."""
+        self.buffers = tuple(torch.zeros(size) for _ in self._names)
+        """Momentum of SGD, or mean and mean square of AdamW, float32 (P,) each."""
+        self._views = tuple(self._views_of(self.weights))
+        self._buffer_views = tuple(tuple(self._views_of(b)) for b in self.buffers)
+        self._adopt_weights()
+
+    def _views_of(self, flat: Tensor) -> Iterator[Tensor]:
+        """Views of a flat tensor in the shapes of the parameters."""
+        for part, parameter in zip(
+            flat.split([p.numel() for p in self._parameters]), self._parameters, strict=True
+        ):
+            view = part.view(in_memory_order(parameter).shape)
+            yield view.permute(0, 3, 1, 2) if parameter.ndim == 4 else view
+
+    @property
+    def group(self) -> dict[str, Any]:
+        """The optimizer's only group, with the effective hyperparameters."""
+        group: dict[str, Any] = self._optimizer.param_groups[0]
+        return group
+
+    def adopt(self) -> int | None:
+        """Brings what a regime or a snapshot has put in place into the flat arrays.
+
+        Returns:
+            Steps that the optimizer's state holds: for SGD 1 stands for all. None if
+            network or optimizer are no longer as they were made, hooks included, so that
+            only torch can train them.
+        """
+        if not self._as_made():
+            return None
+        self._adopt_weights()
+        return self._adopt_state()
+
+    def _as_made(self) -> bool:
+        model, optimizer, groups = self._model, self._optimizer, self._optimizer.param_groups
+        parameters = tuple(model.parameters())
+        return (
+            tuple(model.modules()) == self._modules
+            and "forward" not in vars(model)
+            and _all_are(parameters, self._parameters)
+            and all(p.requires_grad for p in parameters)
+            and all(p.shape == v.shape for p, v in zip(parameters, self._views, strict=True))
+            and len(groups) == 1
+            and _all_are(groups[0]["params"], self._parameters)
+            and not any(groups[0].get(name) for name in _SWITCHES)
+            and not any(getattr(m, hooks) for m in self._modules for hooks in _MODULE_HOOKS)
+            and not any(getattr(p, hooks) for p in parameters for hooks in _PARAMETER_HOOKS)
+            and not any(getattr(optimizer, hooks) for hooks in _OPTIMIZER_HOOKS)
+        )
+
+    def _adopt_weights(self) -> None:
+        for parameter, view in zip(self._parameters, self._views, strict=True):
+            if parameter.data_ptr() != view.data_ptr():
+                view.copy_(parameter.data)
+                parameter.data = view
+
+    def _adopt_state(self) -> int | None:
+        states = [self._optimizer.state.get(p, {}) for p in self._parameters]
+        held = {name for state in states for name, value in state.items() if value is not None}
+        if not held:
+            return 0
+        if any(state.get(name) is None for state in states for name in self._names):
+            return None
+        for name, views in zip(self._names, self._buffer_views, strict=True):
+            for state, view in zip(states, views, strict=True):
+                if state[name].data_ptr() != view.data_ptr():
+                    view.copy_(state[name])
+                    state[name] = view
+        steps = {int(state.get("step", 1)) for state in states}
+        return steps.pop() if len(steps) == 1 else None
+
+    def record(self, steps: int) -> None:
+        """Leaves the optimizer's state as torch would.
+
+        Args:
+            steps: Steps taken in all, or 0 if the optimizer keeps no state.
+        """
+        if steps == 0:
+            return
+        for i, parameter in enumerate(self._parameters):
+            state = self._optimizer.state[parameter]
+            if "exp_avg" in self._names:
+                state.setdefault("step", torch.zeros(())).fill_(steps)
+            for name, views in zip(self._names, self._buffer_views, strict=True):
+                state[name] = views[i]
+
+    def finite(self) -> bool:
+        """Whether every weight is finite."""
+        return bool(np.isfinite(self.weights.numpy()).all())
+
+
+def _all_are(first: list[Tensor] | tuple[Tensor, ...], second: tuple[Tensor, ...]) -> bool:
+    return len(first) == len(second) and all(a is b for a, b in zip(first, second, strict=True))

@@ -1,0 +1,1 @@
+"""Kernels of the compiled engine, in numba: all that imports it lies here."""

@@ -1,0 +1,508 @@
+"""The compiled engine against the torch engine: gradients, updates, runs, states, choice."""
+
+from __future__ import annotations
+
+import math
+import pickle
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import gymnasium
+import numba
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from gymnasium.utils.env_checker import data_equivalence
+from torch import Tensor, nn
+
+from atn_gym import registration
+from atn_gym.envs.engines import EpochPlan, EvaluationPlan, TorchEngine, choice, choose_engine
+from atn_gym.envs.engines.compiled_engine import CompiledEngine
+from atn_gym.envs.engines.kernels import building
+from atn_gym.envs.networks import SmallCnn
+from atn_gym.envs.params import TuningParams
+from atn_gym.envs.tasks import DIGITS_CNN
+from atn_gym.errors import InvalidArgument
+
+Shape = tuple[int, int, int]
+
+# Both engines compute in float32 and add in different orders. One mini-batch agrees to
+# about 1e-6; training magnifies the difference, by how much depends on the run.
+GRADIENT_TOLERANCE = 1e-5
+TRACE_TOLERANCE = {"rtol": 2e-3, "atol": 2e-4}
+WEIGHT_TOLERANCE = {"rtol": 1e-3, "atol": 1e-4}
+
+USUAL = {"learning_rate": 0.05, "momentum": 0.9, "weight_decay": 1e-4}
+SCHEDULE = [
+    {"learning_rate": 0.02, "momentum": 0.0, "weight_decay": 1e-2},
+    USUAL,
+    {"learning_rate": 0.01, "momentum": 0.0, "weight_decay": 0.0},
+    {"learning_rate": 0.02, "momentum": 0.5, "weight_decay": 1e-1},
+]
+KINDS = [
+    (name, kind)
+    for name in registration.regime_names()
+    if name not in ("Stationary", "Mixture")
+    for kind in registration.get_regime(name).kinds
+]
+
+
+class Twins:
+    """A compiled and a torch engine of the same network, with the same samples."""
+
+    def __init__(
+        self,
+        shape: Shape = (1, 8, 8),
+        channels: tuple[int, int] = (8, 16),
+        hidden: int = 32,
+        classes: int = 10,
+        optimizer: str = "sgd",
+        num_samples: int = 96,
+        num_runs: int = 1,
+    ) -> None:
+        def make() -> SmallCnn:
+            return SmallCnn(shape, classes, channels, hidden)
+
+        self.compiled = CompiledEngine(num_runs, make, optimizer, shape)
+        self.torch = TorchEngine(num_runs, make, optimizer, torch.device("cpu"))
+        source = torch.Generator().manual_seed(0)
+        self.inputs = torch.randn(num_samples, *shape, generator=source)
+        self.labels = torch.randint(classes, (num_samples,), generator=source)
+        for engine in self.both:
+            for run in range(num_runs):
+                engine.reset(run, run, USUAL)
+
+    @property
+    def both(self) -> tuple[CompiledEngine, TorchEngine]:
+        return self.compiled, self.torch
+
+    def plan(self, steps: int = 4, batch: int = 24, seed: int = 0, **fields: Any) -> EpochPlan:
+        order = np.random.default_rng(seed).integers(len(self.labels), size=(steps, batch))
+        plan = EpochPlan(self.inputs, self.labels, torch.from_numpy(order), None, 0.0, 1, 0)
+        return replace(plan, **fields)
+
+    def set(self, values: dict[str, float], run: int = 0) -> None:
+        for engine in self.both:
+            group = engine.optimizer(run).param_groups[0]
+            group["lr"], group["weight_decay"] = values["learning_rate"], values["weight_decay"]
+            if "betas" in group:
+                group["betas"] = (values["momentum"], 0.999)
+            else:
+                group["momentum"] = values["momentum"]
+
+    def train(self, plan: EpochPlan) -> tuple[Any, Any]:
+        return tuple(engine.train([0], [plan]) for engine in self.both)  # type: ignore[return-value]
+
+    def assert_alike(self) -> None:
+        states = [engine.get_state(0) for engine in self.both]
+        assert states[0]["optimizer"]["param_groups"] == states[1]["optimizer"]["param_groups"]
+        for part in ("model", "optimizer"):
+            first, second = ({**state[part]} for state in states)
+            first.pop("param_groups", None), second.pop("param_groups", None)
+            torch.testing.assert_close(first, second, **WEIGHT_TOLERANCE)
+
+
+def float64_gradients(twins: Twins, samples: Tensor, scale: float) -> list[Tensor]:
+    model = twins.torch.model(0).double()
+    loss = F.cross_entropy(model(twins.inputs[samples].double()), twins.labels[samples])
+    return list(torch.autograd.grad(loss * scale, list(model.parameters())))
+
+
+GRADIENT_CASES: list[tuple[Shape, tuple[int, int], int, int, int]] = [
+    ((1, 8, 8), (8, 16), 32, 10, 1),
+    ((1, 8, 8), (8, 16), 32, 10, 2),
+    ((1, 8, 8), (8, 16), 32, 10, 64),
+    ((1, 8, 8), (8, 16), 32, 10, 70),
+    ((1, 28, 28), (8, 16), 64, 10, 64),
+    ((1, 28, 28), (8, 16), 64, 10, 37),
+    ((3, 12, 20), (5, 10), 9, 3, 37),
+    ((3, 13, 9), (12, 7), 17, 17, 9),
+    ((2, 4, 4), (1, 9), 1, 2, 5),
+    ((8, 8, 4), (7, 15), 3, 2, 33),
+]
+
+
+@pytest.mark.parametrize(("shape", "channels", "hidden", "classes", "batch"), GRADIENT_CASES)
+def test_gradients_of_a_batch_equal_those_in_float64(
+    shape: Shape, channels: tuple[int, int], hidden: int, classes: int, batch: int
+) -> None:
+    twins = Twins(shape, channels, hidden, classes)
+    plan = twins.plan(1, batch, loss_scale=torch.tensor([0.7]))
+    twins.compiled.train([0], [plan])
+    flat = torch.from_numpy(twins.compiled._spaces[0].gradient[twins.compiled._noise_places])
+    expected = float64_gradients(twins, plan.order[0], 0.7)
+    found = flat.split([g.numel() for g in expected])
+    for mine, exact in zip(found, expected, strict=True):
+        error = (mine - exact.flatten()).norm()
+        assert error <= GRADIENT_TOLERANCE * exact.norm()
+
+
+@pytest.mark.parametrize(("shape", "channels", "hidden", "classes", "batch"), GRADIENT_CASES)
+def test_loss_and_accuracy_equal_those_of_torch(
+    shape: Shape, channels: tuple[int, int], hidden: int, classes: int, batch: int
+) -> None:
+    twins = Twins(shape, channels, hidden, classes)
+    plan = EvaluationPlan(twins.inputs[:batch], twins.labels[:batch])
+    compiled, expected = (engine.evaluate([0], [plan]) for engine in twins.both)
+    np.testing.assert_allclose(compiled[0], expected[0], rtol=1e-6)
+    np.testing.assert_array_equal(compiled[1], expected[1])
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_updates_equal_those_of_torch_whatever_the_hyperparameters(optimizer: str) -> None:
+    twins = Twins(optimizer=optimizer)
+    for i, values in enumerate([*SCHEDULE, *SCHEDULE]):
+        small = values["learning_rate"] * (0.1 if optimizer == "adamw" else 1)
+        twins.set({**values, "learning_rate": small})
+        compiled, expected = twins.train(twins.plan(seed=i))
+        np.testing.assert_allclose(compiled.loss, expected.loss, rtol=1e-4)
+        twins.assert_alike()
+
+
+def test_the_momentum_of_the_first_step_is_the_gradient() -> None:
+    twins = Twins()
+    twins.set({**USUAL, "weight_decay": 0.1})
+    twins.train(twins.plan(steps=1))
+    twins.assert_alike()
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.5])
+def test_loss_scale_and_gradient_noise_equal_those_of_torch(
+    noise: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # So little is drawn at a time that the epoch is trained in parts.
+    monkeypatch.setattr("atn_gym.envs.engines.compiled_engine._NOISE_AT_ONCE", 10_000)
+    twins = Twins(optimizer="adamw")
+    twins.set({"learning_rate": 0.001, "momentum": 0.9, "weight_decay": 0.01})
+    scale = torch.tensor([0.5, 2.0, 1.0, 0.1, 1.5, 0.2, 3.0])
+    plan = twins.plan(steps=7, loss_scale=scale, gradient_noise=noise, gradient_noise_seed=5)
+    compiled, expected = twins.train(plan)
+    np.testing.assert_allclose(compiled.loss, expected.loss, rtol=1e-5)
+    np.testing.assert_allclose(compiled.scaled_loss, expected.scaled_loss, rtol=1e-5)
+    np.testing.assert_allclose(compiled.accuracy, expected.accuracy)
+    twins.assert_alike()
+
+
+def traces(pair: str, engine: str, num_epochs: int = 4, seeds: int = 2, **kwargs: Any) -> Any:
+    """Signals of some runs, (runs, epochs, signals)."""
+    env: Any = gymnasium.make_vec(
+        f"atn_gym/{pair}-v0", num_envs=seeds, num_epochs=num_epochs, engine=engine, **kwargs
+    )
+    env.reset(seed=0)
+    rows = []
+    actions = np.random.default_rng(0).uniform(-0.2, 0.1, (num_epochs, seeds, 3))
+    for action in actions.astype(np.float32):
+        *_, info = env.step(action)
+        rows.append([info[name] for name in ("train_loss", "val_loss", "val_accuracy")])
+    tests = [[m["test_loss"], m["test_accuracy"]] for m in env.unwrapped.test_metrics()]
+    return np.moveaxis(np.array(rows), 2, 0), np.array(tests)
+
+
+@pytest.mark.parametrize(("regime", "kind"), KINDS)
+def test_every_regime_gives_the_same_run_on_both_engines(regime: str, kind: str) -> None:
+    shift = {"kind": kind, "trigger": 2, "train_size": 512}
+    compiled, expected = (traces(f"DigitsCnn-{regime}", e, **shift) for e in ("auto", "torch"))
+    for mine, reference in zip(compiled, expected, strict=True):
+        # An accuracy may differ by an answer or two of some 320.
+        np.testing.assert_allclose(mine[..., :-1], reference[..., :-1], **TRACE_TOLERANCE)
+        np.testing.assert_allclose(mine[..., -1], reference[..., -1], atol=2.5 / 323)
+
+
+def test_learning_curves_over_twenty_seeds_are_the_same() -> None:
+    compiled, expected = (
+        traces("DigitsCnn-Stationary", e, num_epochs=6, seeds=20)[0] for e in ("auto", "torch")
+    )
+    difference = (compiled - expected)[..., 1:]
+    # The standard error of a mean over 20 seeds is 0.22 of the deviation.
+    assert (np.abs(difference.mean(0)) < 0.1 * expected[..., 1:].std(0)).all()
+
+
+@pytest.mark.mnist
+def test_an_mnist_run_is_the_same_on_both_engines() -> None:
+    kwargs = {"num_epochs": 2, "seeds": 1, "train_size": 3200}
+    compiled, expected = (traces("MnistCnn-Stationary", e, **kwargs)[0] for e in ("auto", "torch"))
+    np.testing.assert_allclose(compiled[..., :2], expected[..., :2], **TRACE_TOLERANCE)
+    np.testing.assert_allclose(compiled[..., 2], expected[..., 2], atol=0.001)
+
+
+@pytest.fixture
+def set_threads() -> Iterator[Callable[[int], None]]:
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+def test_a_run_has_the_same_bits_whatever_trains_beside_it(
+    set_threads: Callable[[int], None],
+) -> None:
+    def rollout(seeds: list[int], threads: int) -> dict[int, list[Any]]:
+        set_threads(threads)
+        env: Any = gymnasium.make_vec(
+            "atn_gym/DigitsCnn-Mixture-v0", num_envs=len(seeds), num_epochs=3, train_size=256
+        )
+        env.reset(seed=seeds)
+        for _ in range(3):
+            env.step(np.full((len(seeds), 3), 0.1, np.float32))
+        runs = range(len(seeds))
+        episodes = env.unwrapped.episodes
+        return {seeds[i]: [episodes.info(i), episodes.get_state(i)["trainer"]] for i in runs}
+
+    def same(first: Any, second: Any) -> bool:
+        weights = [state["engine"]["model"] for state in (first[1], second[1])]
+        return data_equivalence(first[0], second[0], exact=True) and all(
+            torch.equal(weights[0][name], weights[1][name]) for name in weights[0]
+        )
+
+    expected = rollout(list(range(9)), threads=1)
+    for seeds, threads in (([4], 1), ([4], 3), ([8, 3, 4], 2), (list(range(8, -1, -1)), 3)):
+        found = rollout(seeds, threads)
+        assert all(same(found[seed], expected[seed]) for seed in seeds)
+
+
+def test_initial_weights_are_those_of_torch() -> None:
+    twins = Twins()
+    states = [engine.get_state(0)["model"] for engine in twins.both]
+    torch.testing.assert_close(*states, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_states_are_exchanged_between_engines(optimizer: str) -> None:
+    twins = Twins(optimizer=optimizer)
+    twins.set({**USUAL, "learning_rate": 0.001})
+    for source, target in (twins.both, twins.both[::-1]):
+        source.train([0], [twins.plan(seed=1)])
+        state = source.get_state(0)
+        target.set_state(0, pickle.loads(pickle.dumps(state)))
+        torch.testing.assert_close(target.get_state(0), state, rtol=0, atol=0)
+        twins.train(twins.plan(seed=2))
+        twins.assert_alike()
+
+
+def test_a_state_holds_no_more_than_the_run() -> None:
+    twins = Twins()
+    twins.train(twins.plan())
+    sizes = [len(pickle.dumps(engine.get_state(0))) for engine in twins.both]
+    assert sizes[0] <= 1.05 * sizes[1]
+
+
+def test_an_env_refuses_the_state_of_another_engine() -> None:
+    envs: list[Any] = [
+        gymnasium.make("atn_gym/DigitsCnn-Stationary-v0", train_size=64, engine=e).unwrapped
+        for e in ("auto", "compiled", "torch")
+    ]
+    for env in envs:
+        env.reset(seed=0)
+    envs[0].set_state(envs[1].get_state())
+    with pytest.raises(InvalidArgument, match="engine='torch'"):
+        envs[0].set_state(envs[2].get_state())
+
+
+@pytest.mark.parametrize("name", [name for name, _ in SmallCnn((1, 8, 8), 10).named_parameters()])
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_weight_that_is_not_finite_is_seen_as_torch_sees_it(name: str, value: float) -> None:
+    twins = Twins()
+    for engine in twins.both:
+        with torch.no_grad():
+            parameter = engine.model(0).get_parameter(name)
+            parameter[(0,) * parameter.ndim] = value
+    compiled, expected = twins.train(twins.plan())
+    assert not compiled.finite[0]
+    assert not expected.finite[0]
+    assert 0 <= compiled.accuracy[0] <= 1
+    plan = EvaluationPlan(twins.inputs, twins.labels)
+    losses = [engine.evaluate([0], [plan])[0][0] for engine in twins.both]
+    assert np.isfinite(losses[0]) == np.isfinite(losses[1])
+
+
+@pytest.mark.parametrize("learning_rate", [1e3, 1e20, 1e38])
+def test_a_run_diverges_in_both_engines_and_spoils_no_later_one(learning_rate: float) -> None:
+    twins = Twins(num_runs=2)
+    twins.set({**USUAL, "learning_rate": learning_rate})
+    finite = [[r.finite[0] for r in twins.train(twins.plan(steps=9, seed=i))] for i in range(3)]
+    assert finite[-1] == [False, False]
+    for engine in twins.both:
+        engine.reset(0, 0, USUAL)
+    twins.train(twins.plan())
+    twins.assert_alike()
+
+
+def test_a_pixel_that_is_not_a_number_reaches_the_loss() -> None:
+    twins = Twins()
+    inputs = twins.inputs.clone()
+    inputs[5, 0, 3, 4] = math.nan
+    for count in (5, 6):
+        plan = EvaluationPlan(inputs[:count], twins.labels[:count])
+        losses = [engine.evaluate([0], [plan])[0][0] for engine in twins.both]
+        assert np.isnan(losses).tolist() == [count == 6] * 2
+
+
+def test_what_is_written_to_weights_and_momentum_is_trained_on() -> None:
+    twins = Twins()
+    twins.train(twins.plan())
+    for engine in twins.both:
+        model, optimizer = engine.model(0), engine.optimizer(0)
+        with torch.no_grad():
+            model.get_parameter("conv2.weight").mul_(0.5)
+        model.get_parameter("linear1.weight").data = model.get_parameter("linear1.weight") * 2
+        optimizer.state[model.get_parameter("conv1.weight")]["momentum_buffer"].zero_()
+        weight = model.get_parameter("linear2.weight")
+        state = optimizer.state[weight]
+        state["momentum_buffer"] = state["momentum_buffer"] * -1
+    twins.assert_alike()
+    twins.train(twins.plan(seed=1))
+    twins.assert_alike()
+
+
+def freeze(engine: TorchEngine) -> None:
+    engine.model(0).get_parameter("conv1.weight").requires_grad_(False)
+
+
+def clip_gradients(engine: TorchEngine) -> None:
+    for parameter in engine.model(0).parameters():
+        parameter.register_hook(lambda gradient: gradient.clamp(-1e-3, 1e-3))
+
+
+def hook_forward(engine: TorchEngine) -> None:
+    engine.model(0).register_forward_hook(lambda module, inputs, logits: 0.5 * logits)
+
+
+def use_nesterov(engine: TorchEngine) -> None:
+    engine.optimizer(0).param_groups[0]["nesterov"] = True
+
+
+def replace_layer(engine: TorchEngine) -> None:
+    model = engine.model(0)
+    old = model.get_submodule("conv2")
+    assert isinstance(old, nn.Conv2d)
+    new = nn.Conv2d(8, 16, 3, padding=1, bias=False)
+    new.weight.data = old.weight.data.clone()
+    model.register_module("conv2", new)
+
+
+@pytest.mark.parametrize(
+    "change", [freeze, clip_gradients, hook_forward, use_nesterov, replace_layer]
+)
+def test_what_a_regime_changes_beyond_values_is_trained_by_torch(
+    change: Callable[[TorchEngine], None],
+) -> None:
+    twins = Twins()
+    twins.train(twins.plan())
+    for engine in twins.both:
+        change(engine)
+    plan = EvaluationPlan(twins.inputs, twins.labels)
+    for seed in (1, 2):
+        compiled, expected = twins.train(twins.plan(seed=seed))
+        np.testing.assert_allclose(compiled.loss, expected.loss, rtol=1e-4)
+        losses = [engine.evaluate([0], [plan])[0] for engine in twins.both]
+        np.testing.assert_allclose(*losses, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"labels": torch.full((96,), 10)}, "labels must be int64 from 0 to 9"),
+        ({"labels": torch.full((96,), -1)}, "labels must be int64 from 0 to 9"),
+        ({"inputs": torch.zeros(96, 1, 8, 9)}, r"shape \(96, 1, 8, 8\), got .* \(96, 1, 8, 9\)"),
+        ({"inputs": torch.zeros(96, 1, 8, 8).double()}, "float32 tensor .* got torch.float64"),
+        ({"order": torch.tensor([[96]])}, "samples from 0 to 95, got 96 to 96"),
+    ],
+)
+def test_kernels_never_read_beyond_the_data(fields: dict[str, Tensor], message: str) -> None:
+    twins = Twins()
+    with pytest.raises(InvalidArgument, match=message):
+        twins.compiled.train([0], [twins.plan(**fields)])
+
+
+def test_inputs_may_be_strided() -> None:
+    twins = Twins((2, 8, 8), channels=(8, 16))
+    strided = twins.inputs.to(memory_format=torch.channels_last).requires_grad_()
+    compiled, expected = twins.train(twins.plan(inputs=strided))
+    np.testing.assert_allclose(compiled.loss, expected.loss, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("fields", "obstacle"),
+    [
+        ({}, None),
+        ({"optimizer": "adamw"}, None),
+        ({"network_kwargs": {"channels": (3, 5), "hidden": 7}}, None),
+        ({"optimizer": torch.optim.Adagrad}, "knows the optimizers 'sgd' and 'adamw' alone"),
+        ({"network": type("Own", (SmallCnn,), {})}, "trains the network SmallCnn alone, got Own"),
+    ],
+)
+def test_the_compiled_engine_is_chosen_where_it_applies(
+    fields: dict[str, Any], obstacle: str | None
+) -> None:
+    task = replace(DIGITS_CNN, **fields)
+    assert choose_engine("torch", task, "cpu") == "torch"
+    assert choose_engine("auto", task, "cpu") == ("torch" if obstacle else "compiled")
+    assert choose_engine("auto", task, "cuda") == "torch"
+    if obstacle is None:
+        assert choose_engine("compiled", task, "cpu") == "compiled"
+        obstacle, device = "trains on the CPU alone, got device='cuda'", "cuda"
+    else:
+        device = "cpu"
+    with pytest.raises(InvalidArgument, match=obstacle):
+        choose_engine("compiled", task, device)
+
+
+def test_without_numba_torch_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choice, "_import_failure", lambda: "needs numba, which does not import (x)")
+    params = TuningParams(task="DigitsCnn", regime="DataShift")
+    assert params.resolved().engine == "torch"
+    with pytest.raises(InvalidArgument, match=r"needs numba.*use engine='auto'"):
+        TuningParams(task="DigitsCnn", regime="DataShift", engine="compiled")
+
+
+def test_resolved_parameters_name_the_engine_that_trains() -> None:
+    for engine, expected in (("auto", "compiled"), ("compiled", "compiled"), ("torch", "torch")):
+        params = TuningParams(task="DigitsCnn", regime="DataShift", engine=engine)
+        assert params.resolved().engine == expected
+
+
+def test_kernels_compile_where_nothing_can_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise PermissionError("read-only")
+
+    caching: Any = __import__("numba.core.caching", fromlist=["_CacheLocator"])
+    monkeypatch.setattr(caching._CacheLocator, "ensure_cache_path", refuse)
+    assert building.compiled(_fresh_double(), "a")(2) == 4
+
+
+def test_kernels_compile_where_a_write_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    caching: Any = __import__("numba.core.caching", fromlist=["IndexDataCacheFile"])
+
+    def refuse(*_: Any) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(caching.IndexDataCacheFile, "save", refuse)
+    double = building.compiled(_fresh_double(), "b")
+    building.build(lambda: double(2))
+    assert double(2) == 4
+
+
+def test_variants_of_a_kernel_are_kept_in_files_of_their_own() -> None:
+    paths = {
+        building.compiled(_fresh_double(), variant).stats.cache_path
+        + building.compiled(_fresh_double(), variant)._cache._cache_file._index_name
+        for variant in ("a", "b", "a")
+    }
+    assert len(paths) == 2
+
+
+def test_compilation_is_announced_once_and_only_when_it_happens(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    twice, thrice = numba.njit(_fresh_double()), numba.njit(lambda x: 3 * x)
+    for count in (1, 0):
+        building.build(lambda: twice(1), lambda: thrice(1))
+        assert capsys.readouterr().err.count("compiling the training kernels") == count
+
+
+def _fresh_double() -> Callable[[int], int]:
+    def double(x: int) -> int:
+        return 2 * x
+
+    return double
