@@ -158,16 +158,16 @@ class Comparison:
         return [f"{kind} {', '.join(names)}" for kind, names in lost.items() if names]
 
     def missing(self) -> list[str]:
-        """Names the (controller, env) pairs that lack runs with seeds others have."""
-        sentences = []
+        """Names the runs that would be there if all controllers had all envs and seeds."""
+        lacking: dict[str, list[str]] = {}
         for env in self.envs:
             for controller in self.controllers:
                 have = {run.seed for run in self.of_pair(controller.label, env.label)}
                 lost = [str(seed) for seed in self.seeds if seed not in have]
                 if lost:
-                    which = "no run" if not have else f"no seed {', '.join(lost)}"
-                    sentences.append(f"{controller.label} on {env.label}: {which}")
-        return sentences
+                    which = f"seed {', '.join(lost)}" if have else "all seeds"
+                    lacking.setdefault(f"{env.label}, {which}", []).append(controller.label)
+        return [f"{what}: {', '.join(controllers)}" for what, controllers in lacking.items()]
 
 
 def _lacking(there: BoolArray, axis: int) -> NDArray[np.intp]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 
 from atn_gym.eval.document import Cell, Document, Figure, Listing, Paragraph, Row, Section, Table
@@ -37,7 +38,8 @@ th:first-child, td:first-child, .text th, .text td { text-align: left; }
 tbody th { font-weight: 400; }
 td, .word { white-space: nowrap; }
 tbody th, .text td { overflow-wrap: anywhere; min-width: 3em; }
-.text tbody th { min-width: 16em; }
+.text { width: auto; }
+.text tbody th { min-width: 14em; }
 .text td { white-space: normal; }
 .text td.word { white-space: nowrap; }
 tbody tr { border-bottom: 1px solid var(--line); }
@@ -155,8 +157,11 @@ def _word(cell: Cell) -> str:
 
 
 def _cell(cell: Cell) -> str:
+    text = escape(cell.text)
+    if len(cell.text) > _LONGEST_WORD:
+        text = re.sub(r"[_.:/]", r"\g<0><wbr>", text)
     detail = f' <span class="detail">{escape(cell.detail)}</span>' if cell.detail else ""
-    return f"{escape(cell.text)}{detail}"
+    return f"{text}{detail}"
 
 
 def _note(note: str) -> str:

@@ -112,7 +112,8 @@ def panels(
         _draw(panel, entry, baseline, 0, None)
         canvas.text(at + (width - 16) / 2, 9 + r * row, shorten(entry.label, 30), "middle")
     canvas.text(8, row * rows / 2, y.label, "middle", turned=True)
-    canvas.text((WIDTH + left) / 2, row * rows + 4, x.label, "middle")
+    middle = left + (min(columns, len(entries)) * width - 16) / 2
+    canvas.text(middle, row * rows + 4, x.label, "middle")
     return canvas.finish(description)
 
 

@@ -145,7 +145,7 @@ def _env_section(comparison: Comparison) -> Section:
         section.parts.append(env_table(Standing(comparison, block), env.label))
         absent = [c.label for c in comparison.controllers if c.label not in block.controllers]
         if absent:
-            text = f"Without {', '.join(absent)}: no run with each of these seeds."
+            text = f"Left out, because runs with these seeds are missing: {', '.join(absent)}."
             section.parts.append(Paragraph(text, is_warning=True))
     return section
 

@@ -9,6 +9,7 @@ from atn_gym.eval.comparison import Comparison
 from atn_gym.eval.document import Figure, count, seed_count
 from atn_gym.eval.intervals import performance_profile
 from atn_gym.eval.plots import Curve, Entry, Point, intervals, panels, strips, trade_off
+from atn_gym.eval.report_tables import interval_note
 from atn_gym.eval.standing import ANYTIME, Standing, num_epochs
 from atn_gym.eval.stored_runs import StoredRun
 from atn_gym.eval.svg import Axis
@@ -33,8 +34,7 @@ def headline_figure(standing: Standing) -> Figure:
         ]
         groups.append((_axis(label, [(p.low, p.y, p.high) for p in points]), points))
     title = "Performance over all envs"
-    note = "Interquartile means; lines are 95 % stratified bootstrap intervals."
-    return Figure(title, intervals(groups, title), note)
+    return Figure(title, intervals(groups, title), interval_note(standing))
 
 
 def profile_figure(standing: Standing) -> Figure:
@@ -53,14 +53,15 @@ def profile_figure(standing: Standing) -> Figure:
     else:
         shares = (scores[..., None] > thresholds).mean(axis=(1, 2))
         curves = [Curve(thresholds, share) for share in shares]
-    entries = [_entry(standing, c, curves[c]) for c in range(len(curves))]
+    bands = ", with 95 % bootstrap bands" if len(standing.block.seeds) > 1 else ""
+    entries = [_entry(standing, c, curve) for c, curve in enumerate(curves)]
     title = "Performance profiles"
     y = Axis("share of runs above τ", 0, 1)
     svg = panels(_shown(standing, entries), _baseline(standing, entries), axis, y, title)
     return Figure(
         title,
         svg,
-        f"Share of all runs with an anytime performance above τ, and 95 % bands. {_LEGEND}.",
+        f"Share of all runs with an anytime performance above τ{bands}. {_LEGEND}.",
     )
 
 
