@@ -39,7 +39,7 @@ tbody th { font-weight: 400; }
 td, .word { white-space: nowrap; }
 tbody th, .text td { overflow-wrap: anywhere; min-width: 3em; }
 .text { width: auto; }
-.text tbody th { min-width: 14em; }
+.text tbody th { min-width: 15.5em; }
 .text td { white-space: normal; }
 .text td.word { white-space: nowrap; }
 tbody tr { border-bottom: 1px solid var(--line); }
@@ -79,7 +79,7 @@ circle.best { stroke: var(--shock); stroke-width: 2; }
   table { font-size: 6.6pt; }
   .detail { font-size: 5.8pt; }
   .note, .list { font-size: 7.5pt; }
-  th, td { padding: 0.1rem 0.25rem; }
+  th, td { padding: 0.1rem 0.2rem; }
   .scroll { overflow: visible; }
   h2, caption, figcaption { break-after: avoid; }
   .part, .warning { break-inside: avoid; }
@@ -148,7 +148,13 @@ def _row(row: Row) -> str:
     first, *others = row.cells
     cells = "".join(f"<td{_word(cell)}>{_cell(cell)}</td>" for cell in others)
     style = ' class="apart"' if row.is_reference else ""
-    return f'<tr{style}><th scope="row"{_word(first)}>{_cell(first)}</th>{cells}</tr>\n'
+    return f'<tr{style}><th scope="row"{_word(first)}>{_name(first)}</th>{cells}</tr>\n'
+
+
+def _name(cell: Cell) -> str:
+    """A name that, if it is a long one, can be broken after a separator."""
+    name = _cell(cell)
+    return name if len(cell.text) <= _LONGEST_WORD else re.sub(r"[.:]", r"\g<0><wbr>", name)
 
 
 def _word(cell: Cell) -> str:
@@ -157,11 +163,8 @@ def _word(cell: Cell) -> str:
 
 
 def _cell(cell: Cell) -> str:
-    text = escape(cell.text)
-    if len(cell.text) > _LONGEST_WORD:
-        text = re.sub(r"[_.:/]", r"\g<0><wbr>", text)
     detail = f' <span class="detail">{escape(cell.detail)}</span>' if cell.detail else ""
-    return f"{text}{detail}"
+    return f"{escape(cell.text)}{detail}"
 
 
 def _note(note: str) -> str:

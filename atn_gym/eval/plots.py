@@ -110,7 +110,9 @@ def panels(
         panel = Panel(canvas, at, 18 + r * row, width - 16, row - 38, x, y)
         panel.frame(ticks=(5, 3), labels=(True, c == 0))
         _draw(panel, entry, baseline, 0, None)
-        canvas.text(at + (width - 16) / 2, 9 + r * row, shorten(entry.label, 30), "middle")
+        canvas.text(
+            at + (width - 16) / 2, 9 + r * row, shorten(entry.label, int(width / 5.8)), "middle"
+        )
     canvas.text(8, row * rows / 2, y.label, "middle", turned=True)
     middle = left + (min(columns, len(entries)) * width - 16) / 2
     canvas.text(middle, row * rows + 4, x.label, "middle")

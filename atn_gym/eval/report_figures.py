@@ -101,7 +101,7 @@ def recovery_figure(standing: Standing) -> Figure | None:
     y = Axis("share of runs recovered", 0, 1)
     svg = panels(_shown(standing, entries), _baseline(standing, entries), x, y, title)
     envs = count(recovery.times.shape[1], "env")
-    return Figure(title, svg, f"Over the {envs} with a shock. {_LEGEND}.")
+    return Figure(title, svg, f"Over {envs} with a shock. {_LEGEND}.")
 
 
 def run_figure(comparison: Comparison, env: str, order: list[str]) -> Figure:

@@ -57,10 +57,11 @@ def headline_table(standing: Standing) -> Table:
         _rows(standing, cells),
         f"{interval_note(standing)} Anytime performance is the mean of the default reward over "
         "the budget, in [-1, 1]; compute-adjusted performance, in [0, 1], is its share of the "
-        "best, times the share of the flops charged that the scored run took. Normalised score, the interquartile mean "
-        "over envs: 0 is fixed, 1 is lookahead_oracle. Mean rank, and the probability of a run "
-        "better than one of fixed on the same env, are by compute-adjusted performance; worst "
-        "decile is the mean anytime performance of the worst tenth of the seeds.",
+        "best, times the share of the flops charged that the scored run took. Normalised score, "
+        "the interquartile mean over envs: 0 is fixed, 1 is lookahead_oracle. Mean rank, and the "
+        "probability of a run better than one of fixed on the same env, are by compute-adjusted "
+        "performance; worst decile is the mean anytime performance of the worst tenth of the "
+        "seeds.",
     )
 
 

@@ -179,9 +179,10 @@ class Panel:
 
 
 def shorten(label: str, most: int) -> str:
-    """A label on one line with at most so many letters."""
+    """A label on one line with at most so many letters, the middle left out for that."""
     label = " ".join(label.split())
-    return label if len(label) <= most else label[: most - 1] + "…"
+    head, tail = (most - 1) - (most - 1) // 2, (most - 1) // 2
+    return label if len(label) <= most else f"{label[:head]}…{label[-tail:]}"
 
 
 def _tick(value: float) -> str:
