@@ -28,6 +28,8 @@ _MANIFEST = "manifest.json"
 _RUN_FOLDER = re.compile(r"[0-9a-f]{16}")
 _ESSENTIAL = ("anytime_performance", "compute_adjusted_performance", "flops", "run_flops")
 _COLUMNS = ("epoch", "val_loss", "gradient_steps")
+_TOO_LARGE = 1e300
+"""From here on, where nothing real is, numbers would overflow."""
 _TRUTH = {"True": 1.0, "False": 0.0}
 _YAML_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """The safe loader; the one written in C, where it is there, is ten times faster."""
@@ -64,7 +66,8 @@ class StoredRun:
         value: Any = self.summary
         for part in name.split("."):
             value = value.get(part) if isinstance(value, dict) else None
-        return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else np.nan
+        is_number = isinstance(value, (int, float)) and abs(value) < _TOO_LARGE
+        return float(value) if is_number else np.nan
 
 
 @dataclass(frozen=True)
