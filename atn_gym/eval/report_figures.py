@@ -9,7 +9,7 @@ from atn_gym.eval.comparison import Comparison
 from atn_gym.eval.document import Figure, count, seed_count
 from atn_gym.eval.intervals import performance_profile
 from atn_gym.eval.plots import Curve, Entry, Point, intervals, panels, strips, trade_off
-from atn_gym.eval.report_tables import interval_note
+from atn_gym.eval.report_cells import interval_note
 from atn_gym.eval.standing import ANYTIME, Standing, num_epochs
 from atn_gym.eval.stored_runs import StoredRun
 from atn_gym.eval.svg import Axis

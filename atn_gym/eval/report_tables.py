@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import NDArray
 
-from atn_gym.eval.document import NONE, Cell, Row, Table, count, estimate, number, row, seed_count
-from atn_gym.eval.intervals import Estimate
-from atn_gym.eval.standing import ANYTIME, HEADLINE, Standing, mean_of_known
+from atn_gym.eval.document import NONE, Cell, Table, count, number, seed_count
+from atn_gym.eval.report_cells import extent, interval, interval_note, means, rows, spread, total
+from atn_gym.eval.standing import ANYTIME, HEADLINE, Standing
 from atn_gym.eval.statistics import seed_std, worst_decile
 
 FloatArray = NDArray[np.float64]
-
-_PER_RUN = (-2, -1)
 
 
 def headline_table(standing: Standing) -> Table:
@@ -27,21 +23,21 @@ def headline_table(standing: Standing) -> Table:
 
     def cells(c: int) -> tuple[Cell | str, ...]:
         return (
-            _interval(standing.adjusted, c),
-            _interval(standing.anytime, c),
+            interval(standing.adjusted, c),
+            interval(standing.anytime, c),
             number(normalised[c], 2),
             number(ranks[c], 1),
             NONE
             if c == standing.baseline or standing.is_reference[c]
             else number(improvement[c], 2),
             number(worst[c]),
-            _total(block.values("diverged")[c]),
-            number(_means(block.values("rollback_count"))[c], 1),
-            number(_means(block.values("restarts"))[c], 1),
+            total(block.values("diverged")[c]),
+            number(means(block.values("rollback_count"))[c], 1),
+            number(means(block.values("restarts"))[c], 1),
         )
 
     return Table(
-        f"All envs: {_extent(standing)}, {count(runs, 'run')} a controller",
+        f"All envs: {extent(standing)}, {count(runs, 'run')} a controller",
         (
             "controller",
             "compute-adjusted performance",
@@ -54,7 +50,7 @@ def headline_table(standing: Standing) -> Table:
             "rollbacks / run",
             "restarts / run",
         ),
-        _rows(standing, cells),
+        rows(standing, cells),
         f"{interval_note(standing)} Anytime performance is the mean of the default reward over "
         "the budget, in [-1, 1]; compute-adjusted performance, in [0, 1], is its share of the "
         "best, times the share of the flops charged that the scored run took. Normalised score, "
@@ -65,13 +61,6 @@ def headline_table(standing: Standing) -> Table:
     )
 
 
-def interval_note(standing: Standing) -> str:
-    """Says what the intervals of a pooled table or figure are."""
-    if len(standing.block.seeds) == 1:
-        return "Interquartile means; a single seed has no interval."
-    return "Interquartile means with 95 % stratified bootstrap intervals over seeds."
-
-
 def env_table(standing: Standing, env: str) -> Table:
     """A row for each controller on one env: mean and standard deviation over the seeds."""
     block = standing.block
@@ -80,14 +69,14 @@ def env_table(standing: Standing, env: str) -> Table:
     def cells(c: int) -> tuple[Cell | str, ...]:
         difference = standing.against_baseline(c)
         return (
-            _spread(block.values(HEADLINE)[c]),
-            _spread(block.values(ANYTIME)[c]),
-            NONE if c == standing.baseline else _interval(difference),
+            spread(block.values(HEADLINE)[c]),
+            spread(block.values(ANYTIME)[c]),
+            NONE if c == standing.baseline else interval(difference),
             number(normalised[c], 2),
-            _spread(block.values("final_val_loss")[c]),
-            _spread(100 * block.values("final_val_accuracy")[c], 1),
-            _spread(100 * block.values("test_accuracy")[c], 1),
-            _total(block.values("diverged")[c]),
+            spread(block.values("final_val_loss")[c]),
+            spread(100 * block.values("final_val_accuracy")[c], 1),
+            spread(100 * block.values("test_accuracy")[c], 1),
+            total(block.values("diverged")[c]),
         )
 
     return Table(
@@ -103,7 +92,7 @@ def env_table(standing: Standing, env: str) -> Table:
             "test accuracy (%)",
             "diverged runs",
         ),
-        _rows(standing, cells),
+        rows(standing, cells),
         "Mean ± standard deviation over seeds. The difference to fixed is paired by seed, with a "
         "95 % bootstrap interval.",
     )
@@ -121,11 +110,11 @@ def stability_table(standing: Standing) -> Table:
 
     def cells(c: int) -> tuple[Cell | str, ...]:
         return (
-            _total(block.values("diverged")[c]),
-            _total(block.values("collapsed")[c]),
-            number(_means(block.values("divergence_events"))[c], 2),
-            number(_means(block.values("loss_spikes"))[c], 2),
-            number(_means(block.values("rollback_count"))[c], 2),
+            total(block.values("diverged")[c]),
+            total(block.values("collapsed")[c]),
+            number(means(block.values("divergence_events"))[c], 2),
+            number(means(block.values("loss_spikes"))[c], 2),
+            number(means(block.values("rollback_count"))[c], 2),
             number(deviation(ANYTIME, c)),
             number(deviation("mean_val_loss", c)),
             number(100 * deviation("final_val_accuracy", c), 2),
@@ -133,7 +122,7 @@ def stability_table(standing: Standing) -> Table:
         )
 
     return Table(
-        f"Stability over all envs: {_extent(standing)}",
+        f"Stability over all envs: {extent(standing)}",
         (
             "controller",
             "diverged runs",
@@ -146,7 +135,7 @@ def stability_table(standing: Standing) -> Table:
             "seed std. of val. accuracy (%)",
             "worst decile of anytime",
         ),
-        _rows(standing, cells),
+        rows(standing, cells),
         "A diverged run ended not finite; a collapsed one ended at chance. Loss spikes are epochs "
         "with a validation loss above 1.5 times the lowest of the five before. Standard "
         "deviations are over seeds, averaged over envs.",
@@ -161,7 +150,7 @@ def adaptation_table(standing: Standing) -> Table:
     horizon = "" if recovery is None else f", within {count(recovery.horizon, 'epoch')}"
 
     def mean(metric: str, c: int, digits: int, scale: float = 1) -> str:
-        return number(scale * _means(block.values(metric))[c], digits)
+        return number(scale * means(block.values(metric))[c], digits)
 
     def cells(c: int) -> tuple[Cell | str, ...]:
         return (
@@ -174,7 +163,7 @@ def adaptation_table(standing: Standing) -> Table:
         )
 
     return Table(
-        f"Adaptation over all envs: {_extent(standing)}",
+        f"Adaptation over all envs: {extent(standing)}",
         (
             "controller",
             "update magnitude (decades / epoch)",
@@ -184,7 +173,7 @@ def adaptation_table(standing: Standing) -> Table:
             f"recovery time, restricted mean (epochs{horizon})",
             "shock cost (nats / epoch)",
         ),
-        _rows(standing, cells),
+        rows(standing, cells),
         "Recovered: validation accuracy came back within 0.02 of its best of the three epochs "
         "before the shock; a run that was never below has the time 0. Where no shock comes, "
         "every change is a false alarm. Shock cost: mean validation loss from the shock on, less "
@@ -199,7 +188,7 @@ def compute_table(standing: Standing) -> Table:
     relative = standing.relative_flops()
 
     def mean(metric: str, c: int, digits: int) -> str:
-        return number(_means(block.values(metric))[c], digits)
+        return number(means(block.values(metric))[c], digits)
 
     def cells(c: int) -> tuple[Cell | str, ...]:
         return (
@@ -214,7 +203,7 @@ def compute_table(standing: Standing) -> Table:
         )
 
     return Table(
-        f"Compute, means per run over all envs: {_extent(standing)}",
+        f"Compute, means per run over all envs: {extent(standing)}",
         (
             "controller",
             "restarts",
@@ -226,47 +215,8 @@ def compute_table(standing: Standing) -> Table:
             "search (s)",
             "total (s)",
         ),
-        _rows(standing, cells),
+        rows(standing, cells),
         "All that was spent is charged, search and lookahead included; flops are relative to those "
         "of one whole run. Wall-clock times depend on the machine and on what else ran on it; "
         "runs that were trained together share theirs evenly.",
     )
-
-
-def _extent(standing: Standing) -> str:
-    block = standing.block
-    return f"{count(len(block.envs), 'env')}, {seed_count(len(block.seeds))}"
-
-
-def _rows(standing: Standing, cells: Callable[[int], tuple[Cell | str, ...]]) -> tuple[Row, ...]:
-    return tuple(
-        row(
-            standing.block.controllers[c],
-            *cells(c),
-            is_reference=bool(standing.is_reference[c]),
-        )
-        for c in standing.order
-    )
-
-
-def _interval(found: Estimate, c: int | tuple[()] = ()) -> Cell:
-    return estimate(float(found.value[c]), float(found.low[c]), float(found.high[c]))
-
-
-def _means(values: FloatArray) -> FloatArray:
-    return mean_of_known(values, _PER_RUN)
-
-
-def _spread(values: FloatArray, digits: int = 3) -> Cell:
-    """Mean and standard deviation of what is known."""
-    known = values[np.isfinite(values)]
-    if not known.size:
-        return Cell(NONE)
-    detail = f"± {number(float(known.std(ddof=1)), digits)}" if known.size > 1 else ""
-    return Cell(number(float(known.mean()), digits), detail)
-
-
-def _total(values: FloatArray) -> str:
-    """How many runs of those of which it is known."""
-    known = values[np.isfinite(values)]
-    return f"{int(known.sum())} / {known.size}" if known.size else NONE
