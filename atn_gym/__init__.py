@@ -4,6 +4,10 @@ Importing the package registers every (task, regime) pair; torch is loaded when 
 first env is made.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from atn_gym.registration import (
     env_ids,
     register_all,
@@ -13,6 +17,18 @@ from atn_gym.registration import (
 )
 
 __version__ = "0.1.0"
-__all__ = ["env_ids", "register_env", "register_regime", "register_task"]
+__all__ = ["env_ids", "evaluate", "register_env", "register_regime", "register_task"]
+
+if TYPE_CHECKING:
+    from atn_gym.eval.evaluation import evaluate
 
 register_all()
+
+
+def __getattr__(name: str) -> Any:
+    # Evaluation loads torch, which importing the package does without.
+    if name == "evaluate":
+        from atn_gym.eval.evaluation import evaluate
+
+        return evaluate
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

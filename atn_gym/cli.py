@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
-from atn_gym.errors import AtnGymError
+from atn_gym.errors import AtnGymError, check_positive_integer
 from atn_gym.registration import env_ids
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,6 +32,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     run = commands.add_parser("run", help="run an experiment; what is complete is not run again")
     run.add_argument("--config", required=True, metavar="FILE", help="experiment, see configs/")
     run.add_argument("--results", metavar="FOLDER", help="in place of the one in the config")
+    where = run.add_mutually_exclusive_group()
+    where.add_argument("--workers", metavar="N", type=int, default=1, help="processes; 1 if absent")
+    where.add_argument("--dask", metavar="ADDRESS", help="scheduler of a Dask cluster")
     report = commands.add_parser("report", help="write tables and figures of stored results")
     report.add_argument("results", metavar="RESULTS", help="folder of an experiment")
     report.add_argument("--out", metavar="FOLDER", help="of the report, in place of RESULTS")
@@ -45,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         elif arguments.command == "report":
             _report(arguments.results, arguments.out)
         else:
-            return _run(arguments.config, arguments.results)
+            return _run(arguments)
     except AtnGymError as error:
         print(f"atn-gym: error: {error}", file=sys.stderr)
         return 2
@@ -58,38 +59,38 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _run(config_file: str, results: str | None) -> int:
+def _run(arguments: argparse.Namespace) -> int:
     # Imported here because they load torch, which `list` and `--help` do without.
     from atn_gym.config import load_config
-    from atn_gym.eval.runner import pending_epochs, run_experiment
+    from atn_gym.eval.progress import show_progress
+    from atn_gym.eval.runner import run_experiment
     from atn_gym.eval.store import ResultStore
     from atn_gym.eval.table import outcome_tables
 
     # Controllers and tasks of the user's own lie where the command is given.
     sys.path.insert(0, str(Path.cwd()))
-    config = load_config(config_file)
-    root = Path(results) if results else config.results
-    store = ResultStore(root / config.experiment)
+    check_positive_integer("--workers", arguments.workers)
+    config = load_config(arguments.config)
+    root = Path(arguments.results) if arguments.results else config.results
+    store = ResultStore(root.absolute() / config.experiment)
     console = Console()
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("epochs"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-    ) as progress:
-        bar = progress.add_task(config.experiment, total=pending_epochs(config, store))
-        outcomes = run_experiment(config, store, lambda n: progress.advance(bar, n))
+    began = time.monotonic()
+    with _executor(arguments) as executor, show_progress(console, config.experiment) as progress:
+        outcomes = run_experiment(config, store, progress, executor, arguments.workers)
     for table in outcome_tables(outcomes):
         console.print(table)
-    console.print(f"Results: {store.root}", highlight=False, soft_wrap=True)
     failures = [
         f"{outcome.controller.shown} on {outcome.env.id}, seed {seed}: {reason}"
         for outcome in outcomes
         for seed, reason in outcome.failures.items()
     ]
+    complete = sum(len(outcome.summaries) for outcome in outcomes)
+    console.print(
+        f"{complete} runs complete, {len(failures)} failed, {time.monotonic() - began:.0f} s. "
+        f"Results: {store.root}",
+        highlight=False,
+        soft_wrap=True,
+    )
     for failure in failures:
         print(f"atn-gym: failed: {failure}", file=sys.stderr)
     return 1 if failures else 0
@@ -102,6 +103,18 @@ def _report(results: str, out: str | None) -> None:
     for entry in written.skipped:
         print(f"atn-gym: skipped: {entry.name}: {entry.reason}", file=sys.stderr)
     print(f"{written.num_runs} runs: {', '.join(str(file) for file in written.files)}")
+
+
+def _executor(
+    arguments: argparse.Namespace,
+) -> contextlib.AbstractContextManager[Executor | None]:
+    from atn_gym.eval.executors import dask_cluster, processes
+
+    if arguments.dask:
+        return dask_cluster(arguments.dask)
+    if arguments.workers > 1:
+        return processes(arguments.workers)
+    return contextlib.nullcontext()
 
 
 if __name__ == "__main__":

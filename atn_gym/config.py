@@ -86,19 +86,29 @@ def _from_string(key: str) -> BeforeValidator:
     return BeforeValidator(lambda value: {key: value} if isinstance(value, str) else value)
 
 
-def _seeds(value: object) -> list[int]:
-    """Lists the seeds; a number n stands for 0 to n - 1."""
+def parse_seeds(value: object) -> list[int]:
+    """Lists the seeds; a number n stands for 0 to n - 1.
+
+    Raises:
+        InvalidArgument: If it is neither a number >= 1 nor a list of different seeds.
+    """
     if type(value) is int and value >= 1:
         return list(range(value))
-    seeds = value if isinstance(value, list) else []
+    seeds = list(value) if isinstance(value, (list, tuple, range)) else []
     valid = all(type(seed) is int and seed >= 0 for seed in seeds)
     if seeds and valid and len(set(seeds)) == len(seeds):
         return seeds
-    raise ValueError("must be a number >= 1, or a list of different integers >= 0")
+    raise InvalidArgument(
+        f"seeds must be a number >= 1, or a list of different integers >= 0, got {value!r}"
+    )
 
 
 class ExperimentConfig(BaseModel):
-    """An experiment: every controller on every env, with the same seeds."""
+    """An experiment: every controller on every env, with the same seeds.
+
+    With `twins`, each run that meets a shock is run a second time without it, for the metric
+    `shock_cost`.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     experiment: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
@@ -106,7 +116,8 @@ class ExperimentConfig(BaseModel):
     controllers: Annotated[
         list[Annotated[ControllerConfig, _from_string("name")]], Field(min_length=1)
     ]
-    seeds: Annotated[list[int], BeforeValidator(_seeds)]
+    seeds: Annotated[list[int], BeforeValidator(parse_seeds)]
+    twins: bool = True
     results: Path = Path("results")
 
 
@@ -178,5 +189,6 @@ def _sentence(error: ValidationError) -> str:
         return f"unknown key {location!r}; {did_you_mean(location, ExperimentConfig.model_fields)}"
     if first["type"] == "missing":
         return f"the key {location!r} is missing"
-    message = first["msg"].removeprefix("Value error, ")
-    return f"{location}: {message}, got {first['input']!r}"
+    if first["type"] == "value_error":
+        return str(first["msg"]).removeprefix("Value error, ")
+    return f"{location}: {first['msg']}, got {first['input']!r}"

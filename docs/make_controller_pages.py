@@ -14,7 +14,10 @@ from atn_gym.agents.registry import controller_arguments
 
 FOLDER = Path(__file__).parent / "controllers"
 _SECTIONS = ("Args", "Raises", "Attributes", "Example", "Source")
-_REQUIRED = {"scheduler": {"scheduler": "ExponentialLR", "gamma": 0.9}}
+_REQUIRED = {
+    "scheduler": {"scheduler": "ExponentialLR", "gamma": 0.9},
+    "rl": {"path": "ppo.zip"},
+}
 """Arguments without a default, as an example needs them."""
 
 _FRAME = """# `{name}`

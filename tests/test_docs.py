@@ -61,7 +61,6 @@ def test_every_controller_says_when_it_fails_and_what_its_arguments_mean(name):
     page = controller_pages()[f"{name}.md"]
     _, _, failure = page.partition("**When it fails:** ")
     assert len(failure.partition("\n")[0]) > 40
-    for argument in controller_arguments(
-        name, {"scheduler": "StepLR"} if name == "scheduler" else {}
-    ):
+    required = {"scheduler": {"scheduler": "StepLR"}, "rl": {"path": "ppo.zip"}}
+    for argument in controller_arguments(name, required.get(name, {})):
         assert f"| `{argument}` |" in page

@@ -28,7 +28,7 @@ def test_candidates_are_nothing_and_every_hyperparameter_alone():
 
 def test_it_takes_the_best_of_what_it_tries():
     """Against envs that are run anew, each with another first action, without snapshots."""
-    policy = LookaheadOracle(levels=[1.0]).policy(vector(), [0])
+    policy = LookaheadOracle(levels=[1.0], horizon=1).policy(vector(), [0])
     losses = []
     for candidate in policy.candidates:
         env = vector()
@@ -37,7 +37,7 @@ def test_it_takes_the_best_of_what_it_tries():
         losses.append(infos["privileged"]["val_loss"][0])
     env = vector()
     observation, _ = env.reset(seed=[0])
-    policy = LookaheadOracle(levels=[1.0]).policy(env, [0])
+    policy = LookaheadOracle(levels=[1.0], horizon=1).policy(env, [0])
     action, accounts = policy.predict(observation)
     np.testing.assert_array_equal(action[0], policy.candidates[int(np.argmin(losses))])
     *_, infos = env.step(action)
@@ -61,9 +61,32 @@ def test_it_leaves_the_run_as_it_was():
     assert [record.trace for record in looked] == [record.trace for record in fixed]
 
 
+def test_a_longer_horizon_takes_the_best_sum_of_rewards_that_follow():
+    """Against envs that are run anew: the action, then two epochs of doing nothing."""
+    env = vector(num_epochs=4)
+    policy = LookaheadOracle(levels=[1.0], horizon=3).policy(env, [0])
+    totals = []
+    for candidate in policy.candidates:
+        other = vector(num_epochs=4)
+        other.reset(seed=[0])
+        actions = [candidate, np.zeros(3), np.zeros(3)]
+        totals.append(sum(other.step(a[None].astype(np.float32))[1][0] for a in actions))
+    observation, _ = env.reset(seed=[0])
+    action, accounts = policy.predict(observation)
+    np.testing.assert_array_equal(action[0], policy.candidates[int(np.argmax(totals))])
+    assert accounts[0].gradient_steps == len(totals) * 3 * 2
+
+
+def test_near_the_end_it_looks_no_further_than_the_budget():
+    env = vector(num_epochs=2, trigger=0)
+    (record,) = run_seeds(LookaheadOracle(levels=[1.0], horizon=9).policy(env, [0]), env, [0])
+    # Two epochs ahead of the first one and one ahead of the second, for seven candidates.
+    assert record.account.gradient_steps == 7 * (2 + 1) * 2
+
+
 def test_its_cost_is_charged():
     env = vector(num_envs=2)
-    records = run_seeds(LookaheadOracle(levels=[1.0]).policy(env, [0, 1]), env, [0, 1])
+    records = run_seeds(LookaheadOracle(levels=[1.0], horizon=1).policy(env, [0, 1]), env, [0, 1])
     for record in records:
         summary = summarise(record, 3, 10)
         assert summary["restarts"] == 0
@@ -84,7 +107,7 @@ def test_it_is_above_doing_nothing():
 
 def test_single_envs_take_it_too():
     env = gym.make(ENV, **SMALL, checkpoint_rollback=True)
-    policy = LookaheadOracle(levels=[0.5]).policy(env, [0])
+    policy = LookaheadOracle(levels=[0.5], horizon=1).policy(env, [0])
     observation, _ = env.reset(seed=0)
     state, ended = None, False
     while not ended:
@@ -99,3 +122,8 @@ def test_single_envs_take_it_too():
 def test_wrong_levels_are_named(levels):
     with pytest.raises(InvalidArgument, match="level"):
         LookaheadOracle(levels=levels)
+
+
+def test_wrong_horizons_are_named():
+    with pytest.raises(InvalidArgument, match="horizon must be an integer >= 1, got 0"):
+        LookaheadOracle(horizon=0)

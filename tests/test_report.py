@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import yaml
 
+import atn_gym
 from atn_gym import cli
 from atn_gym.eval.comparison import Comparison
 from atn_gym.eval.document import NONE, Figure, Table
@@ -53,6 +54,7 @@ def trace(epochs=EPOCHS):
 def add(root, controller="fixed", seed=0, env=ENV, rows=None, arguments=None, **summary):
     """Stores a run of one gigaflop that is worth nothing, unless told otherwise."""
     config = {"env": env, "controller": {"name": controller, **(arguments or {})}, "seed": seed}
+    config = summary.pop("config", config)
     performance = summary.get("anytime_performance", 0.0)
     metrics = {
         "seed": seed,
@@ -233,6 +235,18 @@ def test_mixed_versions_are_warned_of(root, version, told):
 def test_one_version_is_not_warned_of(known):
     write_report(known)
     assert "different versions" not in (known / "report.html").read_text()
+
+
+def test_of_a_run_with_and_without_twin_the_former_is_taken(root):
+    for twins, cost in ((False, None), (True, 0.25), (False, None)):
+        config = {"env": ENV, "controller": {"name": "fixed"}, "seed": 0, "twins": twins}
+        add(root, shock_cost=cost, config=config)
+    runs = {run.config["twins"]: run for run in read_experiment(root).runs}
+    comparison = Comparison(list(runs.values()))
+    assert comparison.of_pair("fixed", "DigitsCnn-DataShift") == [runs[True]]
+    assert comparison.superseded == [f"{runs[False].key}: {runs[True].key} is the same run"]
+    write_report(root)
+    assert runs[False].key in (root / "report.html").read_text()
 
 
 def test_variants_of_a_controller_or_env_are_told_apart(root):
@@ -593,3 +607,7 @@ def test_what_the_runner_stores_can_be_reported(tmp_path):
     row = cells(tables(tmp_path / "small")["Compute, means per run over all envs"], "cosine")
     assert (row["gradient steps"], row["flops (whole runs)"]) == ("6", "1.00")
     assert NONE not in row.values()
+    row = cells(tables(tmp_path / "small")["Adaptation over all envs"], "cosine")
+    assert NONE not in row.values()
+    facts = tables(tmp_path / "small")["Seeds, versions and machine"]
+    assert cells(facts, "atn_gym of the runs")["value"] == atn_gym.__version__

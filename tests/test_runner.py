@@ -16,8 +16,10 @@ from atn_gym.agents import ControllerPolicy, Fixed
 from atn_gym.config import SHIPPED, load_config
 from atn_gym.envs.rewards import log_score
 from atn_gym.errors import InvalidArgument
-from atn_gym.eval import metrics, runner
+from atn_gym.eval import jobs, metrics
+from atn_gym.eval.rollout import run_seeds
 from atn_gym.eval.store import ResultStore, StoreError, run_key
+from atn_gym.eval.summary import summarise
 
 EXPERIMENT = {
     "experiment": "small",
@@ -84,7 +86,7 @@ def test_rerun_leaves_the_manifest_of_those_results(config_file):
     before = manifest.stat().st_mtime_ns
     cli.main(["run", "--config", str(config_file)])
     assert manifest.stat().st_mtime_ns == before
-    assert list(manifest.parent.rglob(".*")) == []
+    assert [path.name for path in manifest.parent.rglob(".*")] == [".claims"]
 
 
 MODULE = """
@@ -143,31 +145,35 @@ def test_complete_runs_are_not_made_again(config_file, monkeypatch):
     removed, kept = stored(config_file)[0], stored(config_file)[1:]
     removed.unlink()
     made = []
-    original = runner.run_seeds
+    original = jobs.evaluate_seeds
 
-    def counting(policy, env, seeds, on_epoch=None):
+    def counting(method, env, seeds, *arguments):
         made.extend(seeds)
-        return original(policy, env, seeds, on_epoch)
+        return original(method, env, seeds, *arguments)
 
-    monkeypatch.setattr(runner, "run_seeds", counting)
+    monkeypatch.setattr(jobs, "evaluate_seeds", counting)
     assert cli.main(["run", "--config", str(config_file)]) == 0
     assert len(made) == 1
     assert removed.exists()
     assert all(path.stat().st_mtime_ns == before[path] for path in kept)
 
 
-def test_damaged_summary_is_named_with_the_remedy(config_file, capsys):
+@pytest.mark.parametrize("text", ["{", "[]", "\x00"])
+def test_a_damaged_summary_is_named_and_its_run_made_anew(config_file, caplog, text):
     cli.main(["run", "--config", str(config_file)])
     damaged = stored(config_file)[0]
-    damaged.write_text("{")
-    assert cli.main(["run", "--config", str(config_file)]) == 2
-    error = capsys.readouterr().err
-    assert str(damaged) in error
-    assert "delete its folder" in error
+    before = json.loads(damaged.read_text())
+    damaged.write_text(text)
+    assert cli.main(["run", "--config", str(config_file)]) == 0
+    (record,) = {r.getMessage() for r in caplog.records}
+    assert str(damaged) in record
+    assert "its run is made anew" in record
+    after = json.loads(damaged.read_text())
+    assert {**after, "wall_clock_s": 0} == {**before, "wall_clock_s": 0}
 
 
 def test_interrupt_keeps_complete_runs(config_file, monkeypatch, capsys):
-    original, calls = runner.run_seeds, []
+    original, calls = jobs.evaluate_seeds, []
 
     def interrupted(*arguments):
         calls.append(1)
@@ -175,7 +181,7 @@ def test_interrupt_keeps_complete_runs(config_file, monkeypatch, capsys):
             raise KeyboardInterrupt
         return original(*arguments)
 
-    monkeypatch.setattr(runner, "run_seeds", interrupted)
+    monkeypatch.setattr(jobs, "evaluate_seeds", interrupted)
     assert cli.main(["run", "--config", str(config_file)]) == 130
     assert "run the same command again" in capsys.readouterr().err
     assert len(stored(config_file)) == 2
@@ -216,9 +222,9 @@ def test_ended_runs_stop_counting_while_others_train():
         return original(runs, actions)
 
     env.unwrapped.episodes.step = diverging
-    records = runner.run_seeds(ControllerPolicy.for_env(Fixed, env), env, [0, 1])
+    records = run_seeds(ControllerPolicy.for_env(Fixed, env), env, [0, 1])
     assert [len(record.trace) for record in records] == [3, 1]
-    summary = runner.summarise(records[1], num_epochs=3, num_classes=10)
+    summary = summarise(records[1], num_epochs=3, num_classes=10)
     assert summary["diverged"]
     assert summary["anytime_performance"] == -1
     assert summary["final_val_loss"] == pytest.approx(5 * math.log(10))
@@ -245,10 +251,10 @@ def test_every_shipped_config_is_valid(path):
     ("changes", "message"),
     [
         ({"controlers": []}, "unknown key 'controlers'; did you mean 'controllers'"),
-        ({"seeds": "many"}, "seeds: must be a number >= 1, or a list .* got 'many'"),
-        ({"seeds": 0}, "seeds: must be a number >= 1"),
-        ({"seeds": [1, 1]}, "seeds: must be a number >= 1, or a list of different"),
-        ({"seeds": True}, "seeds: must be a number >= 1"),
+        ({"seeds": "many"}, "seeds must be a number >= 1, or a list .* got 'many'"),
+        ({"seeds": 0}, "seeds must be a number >= 1"),
+        ({"seeds": [1, 1]}, "seeds must be a number >= 1, or a list of different"),
+        ({"seeds": True}, "seeds must be a number >= 1"),
         ({"experiment": "../up"}, "experiment: String should match"),
         ({"envs": []}, "envs: List should have at least 1 item"),
         ({"envs": ["atn_gym/DigitsCnn-DataShft-v0"]}, "did you mean 'atn_gym/DigitsCnn-DataShift"),

@@ -12,6 +12,7 @@ from atn_gym.agents.pid import Pid
 from atn_gym.agents.policy import ControllerError, ControllerPolicy, Policy, RunAccount
 from atn_gym.agents.random_online import RandomOnline
 from atn_gym.agents.registry import CONTROLLERS, controller_factory, controller_method
+from atn_gym.agents.rl import Rl
 from atn_gym.agents.schedulers import Cosine, OneCycle, ReduceLROnPlateau, Scheduler, Step
 from atn_gym.agents.spsa import Spsa
 
@@ -34,6 +35,7 @@ __all__ = [
     "Policy",
     "RandomOnline",
     "ReduceLROnPlateau",
+    "Rl",
     "RunAccount",
     "RunSetting",
     "Scheduler",

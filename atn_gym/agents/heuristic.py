@@ -37,9 +37,9 @@ class Heuristic(Controller):
     def __init__(
         self,
         setting: RunSetting,
-        increase: float = 1.05,
+        increase: float = 1.1,
         decrease: float = 0.5,
-        patience: int = 2,
+        patience: int = 1,
         tolerance: float = 0.05,
     ) -> None:
         super().__init__(setting)

@@ -27,6 +27,10 @@ class Method(ABC):
             seeds: Seed of each run.
         """
 
+    def digest(self) -> str | None:
+        """Tells apart what the arguments do not, such as the content of a file."""
+        return None
+
     def check(self, setting: RunSetting) -> None:  # noqa: B027 - there may be nothing to check
         """Checks that the method suits runs of a setting.
 
@@ -48,6 +52,10 @@ class Controlled(Method):
     def policy(self, env: Any, seeds: Sequence[int]) -> ControllerPolicy:
         """Makes the policy of the runs of an env."""
         return ControllerPolicy.for_env(self.make_controller, env, seeds, isolate=True)
+
+    def digest(self) -> str | None:
+        """Tells apart what the arguments do not, such as the content of a file."""
+        return None
 
     def check(self, setting: RunSetting) -> None:
         """Makes a controller, which checks its arguments."""

@@ -192,8 +192,8 @@ class SearchedPolicy:
         return np.zeros(shape, np.float32), state
 
     def accounts(self, state: Any) -> list[RunAccount]:
-        """What the search of each run cost."""
-        return [search.account for search in self.searches]
+        """What the search of each run cost: nothing if none was made."""
+        return [search.account for search in self.searches] or [RunAccount() for _ in self._seeds]
 
 
 def _searched_spec(spec: Any, env: str) -> Any:

@@ -28,9 +28,10 @@ class Pid(Controller):
         setting: What is known of the run.
         target: Slope to hold, decades an epoch; negative, for the loss is to fall.
         kp: Proportional gain, decades of learning rate for an error of one decade an epoch.
-        ki: Integral gain, likewise for each epoch that the error lasts.
+        ki: Integral gain, likewise for each epoch that the error lasts; 0, the default, makes it
+            a PD controller, for the sum winds up over the fast fall of the first epochs.
         kd: Derivative gain, likewise for a change of the error within an epoch.
-        smoothing: Weight of the newest slope, in (0, 1].
+        smoothing: Weight of the newest slope, in [0.001, 1]; 1 for no smoothing.
         max_step: Largest change of the learning rate in an epoch, decades, >= 0.
 
     Raises:
@@ -44,11 +45,11 @@ class Pid(Controller):
     def __init__(
         self,
         setting: RunSetting,
-        target: float = -0.02,
-        kp: float = 0.3,
-        ki: float = 0.02,
-        kd: float = 0.1,
-        smoothing: float = 0.5,
+        target: float = -0.1,
+        kp: float = 0.2,
+        ki: float = 0.0,
+        kd: float = 0.4,
+        smoothing: float = 1.0,
         max_step: float = 0.3,
     ) -> None:
         super().__init__(setting)

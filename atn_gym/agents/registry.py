@@ -19,6 +19,7 @@ from atn_gym.agents.offline_bayesian import OfflineBayesian
 from atn_gym.agents.pid import Pid
 from atn_gym.agents.policy import ControllerFactory
 from atn_gym.agents.random_online import RandomOnline
+from atn_gym.agents.rl import Rl
 from atn_gym.agents.schedulers import Cosine, OneCycle, ReduceLROnPlateau, Scheduler, Step
 from atn_gym.agents.spsa import Spsa
 from atn_gym.errors import InvalidArgument, did_you_mean, unknown_name
@@ -38,6 +39,7 @@ CONTROLLERS: dict[str, type[Controller] | type[Method]] = {
     "pid": Pid,
     "bandit": Bandit,
     "spsa": Spsa,
+    "rl": Rl,
     "lookahead_oracle": LookaheadOracle,
 }
 """Every controller, and every method that needs more than one, by name."""

@@ -20,12 +20,18 @@ from atn_gym.errors import InvalidArgument
 Flat = NDArray[np.float32]
 
 
-class _Flattening:
+class Flattening:
     """Maps Dict observations to flat ones, in [-1, 1] each.
 
     The order is `SIGNALS`, each a window, newest last, then hyperparameters, then
     progress. Losses become `log_score` (0 at chance, 1 at a hundredth of it), accuracies
     2 a - 1, hyperparameters their place between the bounds, progress 2 p - 1.
+
+    Args:
+        space: The Dict space of a single env.
+
+    Raises:
+        InvalidArgument: If it is another one.
     """
 
     def __init__(self, space: spaces.Space[Any]) -> None:
@@ -79,7 +85,7 @@ class FlatObservation(
     def __init__(self, env: gymnasium.Env[Observation, NDArray[np.float32]]) -> None:
         RecordConstructorArgs.__init__(self)
         gymnasium.ObservationWrapper.__init__(self, env)
-        self._flatten = _Flattening(env.observation_space)
+        self._flatten = Flattening(env.observation_space)
         self.observation_space = self._flatten.space
 
     def observation(self, observation: Observation) -> Flat:
@@ -101,7 +107,7 @@ class VectorFlatObservation(
 
     def __init__(self, env: VectorEnv[Observation, NDArray[np.float32], NDArray[Any]]) -> None:
         super().__init__(env)
-        self._flatten = _Flattening(env.single_observation_space)
+        self._flatten = Flattening(env.single_observation_space)
         self.single_observation_space = self._flatten.space
         self.observation_space = batch_space(self._flatten.space, self.num_envs)
 

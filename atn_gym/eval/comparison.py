@@ -81,6 +81,13 @@ class Comparison:
 
     Args:
         runs: At least one.
+
+    Attributes:
+        envs: All envs, by label.
+        controllers: All controllers, by label.
+        seeds: All seeds.
+        runs: A run for each (controller, env, seed) that there is.
+        superseded: Runs that were left out because another is in their place, in words.
     """
 
     def __init__(self, runs: Sequence[StoredRun]) -> None:
@@ -88,14 +95,16 @@ class Comparison:
         controllers = _variants([run.config["controller"] for run in runs], "name")
         self.envs = sorted(envs.values(), key=lambda v: v.label)
         self.controllers = sorted(controllers.values(), key=lambda v: v.label)
-        self.runs = {
-            (
-                controllers[_canonical(run.config["controller"])].label,
-                envs[_canonical(run.config["env"])].label,
-                run.seed,
-            ): run
-            for run in runs
-        }
+        self.runs: dict[tuple[str, str, int], StoredRun] = {}
+        self.superseded: list[str] = []
+        # A run may be there twice: with its twin, which tells the shock cost, and without.
+        for run in sorted(runs, key=lambda r: not r.config.get("twins", False)):
+            controller = controllers[_canonical(run.config["controller"])].label
+            place = controller, envs[_canonical(run.config["env"])].label, run.seed
+            if place in self.runs:
+                self.superseded.append(f"{run.key}: {self.runs[place].key} is the same run")
+            else:
+                self.runs[place] = run
         self.seeds = sorted({run.seed for run in runs})
 
     @cached_property

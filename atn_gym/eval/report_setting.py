@@ -28,7 +28,7 @@ _FACTS = {
 def setting_section(stored: StoredExperiment, comparison: Comparison) -> Section:
     """Tasks, regimes, controllers, compute budget, seeds and versions."""
     section = Section("Setting")
-    section.parts += _version_warnings(stored.runs)
+    section.parts += _version_warnings(list(comparison.runs.values()))
     section.parts += [_env_table(comparison), _controller_table(comparison)]
     section.parts.append(_fact_table(stored, comparison))
     return section
@@ -37,7 +37,7 @@ def setting_section(stored: StoredExperiment, comparison: Comparison) -> Section
 def gaps_section(stored: StoredExperiment, comparison: Comparison) -> Section | None:
     """What is missing from the results, and what was not read; None if there is nothing."""
     missing, left_out = comparison.missing(), comparison.left_out(comparison.block())
-    skipped = [f"{entry.name}: {entry.reason}" for entry in stored.skipped]
+    skipped = [f"{entry.name}: {entry.reason}" for entry in stored.skipped] + comparison.superseded
     section = Section("What is missing")
     if left_out:
         section.parts.append(
@@ -131,10 +131,10 @@ def _controller_table(comparison: Comparison) -> Table:
 
 def _fact_table(stored: StoredExperiment, comparison: Comparison) -> Table:
     seeds = ", ".join(str(seed) for seed in comparison.seeds)
-    versions = ", ".join(sorted({_version(run) for run in stored.runs}))
+    versions = ", ".join(sorted({_version(run) for run in comparison.runs.values()}))
     rows = [
         row("seeds", f"{len(comparison.seeds)}: {seeds}"),
-        row("runs", number(len(stored.runs), 0)),
+        row("runs", number(len(comparison.runs), 0)),
         row("atn_gym of the runs", versions),
     ]
     for name, value in (stored.manifest or {}).items():

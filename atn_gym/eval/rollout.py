@@ -31,6 +31,8 @@ class RunRecord:
         initial: Controlled hyperparameters before the first epoch, by name.
         shock: Epochs trained before the shock; None if none comes.
         trace: A row for each epoch.
+        twin_val_loss: Clean validation loss of the twin in each epoch it trained; None if no
+            twin was run.
         training_s: Wall-clock spent in the env; runs trained together share it evenly.
         controller_s: Wall-clock spent in the policy, shared likewise.
         test: Loss and accuracy on the test split.
@@ -42,6 +44,7 @@ class RunRecord:
     initial: Params
     shock: int | None
     trace: list[Row] = field(default_factory=list)
+    twin_val_loss: list[float] | None = None
     training_s: float = 0.0
     controller_s: float = 0.0
     test: dict[str, float] = field(default_factory=dict)
@@ -49,7 +52,11 @@ class RunRecord:
 
 
 def run_seeds(
-    policy: Policy, env: Any, seeds: Sequence[int], on_epoch: OnEpoch | None = None
+    policy: Policy,
+    env: Any,
+    seeds: Sequence[int],
+    on_epoch: OnEpoch | None = None,
+    initial: Sequence[Params] | None = None,
 ) -> list[RunRecord]:
     """Runs a policy once on each seed, without a single restart.
 
@@ -61,6 +68,8 @@ def run_seeds(
         env: A vector env in DISABLED autoreset mode with one slot a seed, wrapped or not.
         seeds: Seeds of the runs.
         on_epoch: Called with the number of runs that trained an epoch.
+        initial: Initial hyperparameters of each run; those of the task, or what the policy
+            searches, if None.
 
     Returns:
         A record for each seed.
@@ -68,7 +77,9 @@ def run_seeds(
     Raises:
         PolicyError: If the policy raises, or resets or advances a run itself.
     """
-    observation, infos = env.reset(seed=list(seeds), options=_initial(policy))
+    if initial is None and isinstance(policy, SearchingPolicy):
+        initial = policy.search()
+    observation, infos = env.reset(seed=list(seeds), options=_options(initial))
     records = [_record(infos, i, seed) for i, seed in enumerate(seeds)]
     running = np.ones(len(records), dtype=np.bool_)
     start, state = np.ones(len(records), dtype=np.bool_), None
@@ -95,12 +106,11 @@ def run_seeds(
     return records
 
 
-def _initial(policy: Policy) -> dict[str, Any] | None:
-    """Reset options: the hyperparameters that a search found, an array for each name."""
-    if not isinstance(policy, SearchingPolicy):
+def _options(initial: Sequence[Params] | None) -> dict[str, Any] | None:
+    """Reset options that set initial hyperparameters: an array for each name."""
+    if initial is None:
         return None
-    found: list[Params] = policy.search()
-    return {"hyperparameters": {name: np.array([f[name] for f in found]) for name in found[0]}}
+    return {"hyperparameters": {name: np.array([i[name] for i in initial]) for name in initial[0]}}
 
 
 def _record(infos: dict[str, Any], i: int, seed: int) -> RunRecord:

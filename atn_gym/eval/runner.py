@@ -1,38 +1,49 @@
-"""Runs experiments: the seeds of a (env, controller) pair together in one vector env."""
+"""Runs experiments: every controller on every env, here or by an executor."""
 
 from __future__ import annotations
 
 import itertools
-from dataclasses import asdict, dataclass, field
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-import gymnasium
-from gymnasium.vector import AutoresetMode
-
-from atn_gym.agents.registry import source_digest
 from atn_gym.config import ControllerConfig, EnvConfig, ExperimentConfig
+from atn_gym.errors import AtnGymError
+from atn_gym.eval.evaluation import MOST_TOGETHER, has_twin
+from atn_gym.eval.jobs import Job, JobResult, run_config, run_job
 from atn_gym.eval.manifest import make_manifest
-from atn_gym.eval.rollout import OnEpoch, PolicyError, run_seeds
 from atn_gym.eval.store import ResultStore
-from atn_gym.eval.summary import summarise
 
-_MOST_TOGETHER = 32
-"""Runs in one vector env: bounds the memory, and what an interruption loses."""
+_POLL_SECONDS = 2.0
 
 
-def run_config(env: EnvConfig, controller: ControllerConfig, seed: int) -> dict[str, Any]:
-    """The resolved config of one run: all that its results depend on."""
-    params = asdict(env.params().resolved())
-    params.pop("data_dir")
-    return {
-        "env": {"id": env.id, **params},
-        "controller": {
-            "name": controller.name,
-            "source": source_digest(controller.name),
-            **controller.arguments,
-        },
-        "seed": seed,
-    }
+class WorkerLost(AtnGymError, RuntimeError):
+    """A worker process died, and with it the runs that it was making."""
+
+
+@dataclass
+class Progress:
+    """How far an experiment is; runs that were stored before are not counted.
+
+    Args:
+        runs: Runs to be made.
+        epochs: Epochs to be trained for them, at most: a run that diverges ends early.
+        runs_done: Runs made and stored.
+        runs_failed: Runs that failed.
+        epochs_done: Epochs trained, those that an early end saved included.
+    """
+
+    runs: int
+    epochs: int
+    runs_done: int = 0
+    runs_failed: int = 0
+    epochs_done: int = 0
+
+
+OnProgress = Callable[[Progress], None]
 
 
 @dataclass(frozen=True)
@@ -52,76 +63,108 @@ class Outcome:
     failures: dict[int, str] = field(default_factory=dict)
 
 
-def missing_seeds(
-    env: EnvConfig, controller: ControllerConfig, config: ExperimentConfig, store: ResultStore
-) -> list[int]:
-    """Seeds of a pair whose runs the store does not hold."""
-    return [seed for seed in config.seeds if store.read(run_config(env, controller, seed)) is None]
-
-
-def pending_epochs(config: ExperimentConfig, store: ResultStore) -> int:
-    """Epochs that remain to be trained, at most: a run that diverges ends early."""
-    return sum(
-        len(missing_seeds(env, controller, config, store)) * env.params().get_task().num_epochs
-        for env in config.envs
-        for controller in config.controllers
-    )
-
-
 def run_experiment(
-    config: ExperimentConfig, store: ResultStore, on_epoch: OnEpoch | None = None
+    config: ExperimentConfig,
+    store: ResultStore,
+    on_progress: OnProgress = lambda progress: None,
+    executor: Executor | None = None,
+    workers: int = 1,
 ) -> list[Outcome]:
     """Makes every run of an experiment that the store does not hold yet.
 
     Args:
         config: The experiment.
         store: Where results are read and written.
-        on_epoch: Called with the number of runs that trained an epoch.
+        on_progress: Called whenever there is progress.
+        executor: Runs the jobs; None runs them here, one after the other. Its workers must
+            reach the folder of the store.
+        workers: Number of processes of the executor that share one machine.
 
     Returns:
         An outcome for each (env, controller) pair. A controller that fails loses its own
         runs alone.
+
+    Raises:
+        WorkerLost: If a worker process died. What is complete is kept.
     """
-    pairs = list(itertools.product(config.envs, config.controllers))
-    missing = [missing_seeds(env, controller, config, store) for env, controller in pairs]
-    if any(missing):
+    jobs = list(_jobs(config, store, workers))
+    if jobs:
         store.write_manifest(make_manifest(config.seeds))
-    outcomes = []
-    for (env, controller), seeds in zip(pairs, missing, strict=True):
-        failures: dict[int, str] = {}
-        for first in range(0, len(seeds), _MOST_TOGETHER):
-            batch = seeds[first : first + _MOST_TOGETHER]
-            failures |= _run_pair(env, controller, batch, store, on_epoch)
-        stored = [store.read(run_config(env, controller, s)) for s in config.seeds]
-        complete = [summary for summary in stored if summary is not None]
-        outcomes.append(Outcome(env, controller, complete, failures))
-    return outcomes
-
-
-def _run_pair(
-    env: EnvConfig,
-    controller: ControllerConfig,
-    seeds: list[int],
-    store: ResultStore,
-    on_epoch: OnEpoch | None,
-) -> dict[int, str]:
-    """Makes and stores runs; returns why one failed, by seed."""
-    vector: Any = gymnasium.make_vec(
-        env.id, num_envs=len(seeds), autoreset_mode=AutoresetMode.DISABLED, **env.kwargs
+    progress = Progress(
+        runs=sum(len(job.seeds) for job in jobs), epochs=sum(_epochs(job) for job in jobs)
     )
-    try:
-        policy = controller.method().policy(vector, seeds)
-        records = run_seeds(policy, vector, seeds, on_epoch)
-    except PolicyError as error:
-        return dict.fromkeys(seeds, str(error))
-    finally:
-        vector.close()
-    episodes = vector.unwrapped.episodes
-    for record in records:
-        if record.account.error is None:
-            store.write(
-                run_config(env, controller, record.seed),
-                record.trace,
-                summarise(record, episodes.num_epochs, episodes.num_classes),
-            )
-    return {r.seed: str(r.account.error) for r in records if r.account.error is not None}
+    on_progress(progress)
+    failures: dict[tuple[EnvConfig, ControllerConfig], dict[int, str]] = {}
+    while jobs:
+        elsewhere = []
+        for job, result in _run_all(jobs, executor, progress, on_progress):
+            progress.runs_done += len(result.done)
+            progress.runs_failed += len(result.failures)
+            on_progress(progress)
+            failures.setdefault((job.env, job.controller), {}).update(result.failures)
+            if result.elsewhere:
+                elsewhere.append(replace(job, seeds=result.elsewhere))
+        jobs = elsewhere
+        if jobs:
+            # Another process makes these runs, or dies: then they fall to this one.
+            time.sleep(_POLL_SECONDS)
+    return [
+        Outcome(env, controller, _stored(env, controller, config, store), failures.get(pair, {}))
+        for pair in itertools.product(config.envs, config.controllers)
+        for env, controller in [pair]
+    ]
+
+
+def _jobs(config: ExperimentConfig, store: ResultStore, workers: int) -> Iterator[Job]:
+    for env, controller in itertools.product(config.envs, config.controllers):
+        missing = [
+            seed
+            for seed in config.seeds
+            if store.read(run_config(env, controller, seed, config.twins)) is None
+        ]
+        together = min(MOST_TOGETHER, -(-len(missing) // workers))
+        for first in range(0, len(missing), max(together, 1)):
+            seeds = tuple(missing[first : first + together])
+            yield Job(env, controller, seeds, config.twins, store.root, workers)
+
+
+def _epochs(job: Job) -> int:
+    twins = job.twins and has_twin(job.env)
+    return len(job.seeds) * job.env.params().get_task().num_epochs * (2 if twins else 1)
+
+
+def _run_all(
+    jobs: list[Job], executor: Executor | None, progress: Progress, on_progress: OnProgress
+) -> Iterator[tuple[Job, JobResult]]:
+    """Runs jobs and yields each as it is done."""
+    if executor is None:
+        for job in jobs:
+            before = progress.epochs_done
+
+            def on_epoch(runs: int) -> None:
+                progress.epochs_done += runs
+                on_progress(progress)
+
+            result = run_job(job, on_epoch)
+            progress.epochs_done = before + _epochs(job)
+            yield job, result
+        return
+    futures: dict[Future[JobResult], Job] = {executor.submit(run_job, job): job for job in jobs}
+    for future in as_completed(futures):
+        job = futures[future]
+        try:
+            result = future.result()
+        except BrokenProcessPool as error:
+            raise WorkerLost(
+                "a worker process died, perhaps for want of memory: complete runs are kept; run "
+                "the same command again to resume, with fewer workers if it recurs"
+            ) from error
+        progress.epochs_done += _epochs(job)
+        yield job, result
+
+
+def _stored(
+    env: EnvConfig, controller: ControllerConfig, config: ExperimentConfig, store: ResultStore
+) -> list[dict[str, Any]]:
+    read = (store.read(run_config(env, controller, s, config.twins)) for s in config.seeds)
+    return [summary for summary in read if summary is not None]

@@ -1,26 +1,30 @@
 """Results on disk: one folder a run, complete or absent.
 
 `<root>/<run key>/` holds `config.yaml`, `trace.csv` and, written last, `summary.json`;
-`<root>/manifest.json` says what made them. The run key is a hash of the resolved config.
-Every file is written under a temporary name, synced and renamed, so that nothing
-half-written is ever read.
+`<root>/manifest.json` says what made them; files in `<root>/.claims/` are locked while a run
+is being made. The run key is a hash of the resolved config. Every file is written under a
+temporary name, synced and renamed, so that nothing half-written is ever read.
 """
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import io
 import json
+import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
+from filelock import FileLock, Timeout
 
 from atn_gym.errors import AtnGymError
 
+_log = logging.getLogger(__name__)
 _SUMMARY = "summary.json"
 
 
@@ -56,18 +60,18 @@ class ResultStore:
     def read(self, config: Mapping[str, Any]) -> dict[str, Any] | None:
         """The summary of a run, or None if the run is not complete.
 
-        Raises:
-            StoreError: If the summary is damaged.
+        A damaged summary is named in the log and taken for none, so that its run is made anew.
         """
         path = self.root / run_key(config) / _SUMMARY
         try:
-            summary: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            summary = json.loads(path.read_text(encoding="utf-8"))
+            if not isinstance(summary, dict):
+                raise ValueError(f"it holds {type(summary).__name__}, not an object")
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
-            raise StoreError(
-                f"{path} cannot be read ({error}): delete its folder to have the run made anew"
-            ) from error
+            _log.warning("%s cannot be read (%s): its run is made anew", path, error)
+            return None
         return summary
 
     def write(
@@ -97,10 +101,31 @@ class ResultStore:
             write_atomically(folder / "trace.csv", table.getvalue())
             write_atomically(folder / _SUMMARY, json.dumps(summary, indent=2) + "\n")
         except OSError as error:
-            raise StoreError(
-                f"results cannot be written to {folder} ({error.strerror}): earlier results are "
-                "intact; make room or choose another folder, and run the same command again"
-            ) from error
+            raise _not_written(folder, error) from error
+
+    @contextlib.contextmanager
+    def claims(self, configs: Sequence[Mapping[str, Any]]) -> Iterator[list[bool]]:
+        """Claims runs for this process, so that no other on this machine makes them too.
+
+        A claim ends with the context, or with the process, however it ends.
+
+        Args:
+            configs: Resolved configs of the runs.
+
+        Yields:
+            Whether each run was free, and is now claimed.
+
+        Raises:
+            StoreError: If the folder of the claims cannot be written.
+        """
+        folder = self.root / ".claims"
+        with contextlib.ExitStack() as stack:
+            try:
+                folder.mkdir(exist_ok=True)
+                claimed = [_claim(stack, folder / run_key(config)) for config in configs]
+            except OSError as error:
+                raise _not_written(folder, error) from error
+            yield claimed
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
         """Stores what made the results.
@@ -112,9 +137,22 @@ class ResultStore:
             text = json.dumps(manifest, indent=2) + "\n"
             write_atomically(self.root / "manifest.json", text)
         except OSError as error:
-            raise StoreError(
-                f"results cannot be written to {self.root} ({error.strerror}): choose another one"
-            ) from error
+            raise _not_written(self.root, error) from error
+
+
+def _not_written(folder: Path, error: OSError) -> StoreError:
+    return StoreError(
+        f"results cannot be written to {folder} ({error.strerror}): earlier results are intact; "
+        "make room or choose another folder, and run the same command again"
+    )
+
+
+def _claim(stack: contextlib.ExitStack, path: Path) -> bool:
+    try:
+        stack.enter_context(FileLock(path, blocking=False))
+    except Timeout:
+        return False
+    return True
 
 
 def write_atomically(path: Path, text: str) -> None:

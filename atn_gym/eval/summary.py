@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+import atn_gym
 from atn_gym.envs.hyperparameters import HyperparameterSpace
 from atn_gym.envs.rewards import DIVERGED
 from atn_gym.eval import adaptation, metrics
 from atn_gym.eval.rollout import RunRecord
+
+FloatArray = NDArray[np.float64]
 
 
 def summarise(record: RunRecord, num_epochs: int, num_classes: int) -> dict[str, Any]:
@@ -44,6 +48,7 @@ def summarise(record: RunRecord, num_epochs: int, num_classes: int) -> dict[str,
     run_flops = sum(row["flops"] for row in record.trace)
     charged_flops = run_flops + record.account.flops
     return {
+        "version": atn_gym.__version__,
         "seed": record.seed,
         "initial_hyperparameters": record.initial,
         "shock_epoch": record.shock,
@@ -62,6 +67,7 @@ def summarise(record: RunRecord, num_epochs: int, num_classes: int) -> dict[str,
         "false_alarm_rate": adaptation.false_alarm_rate(logs, record.shock),
         "recovery_time": None if recovery is None else recovery.epochs,
         "recovered": None if recovery is None else recovery.recovered,
+        "shock_cost": _shock_cost(record, loss, fills["val_loss"]),
         "restarts": record.account.restarts,
         "optimizer_evaluations": record.account.optimizer_evaluations,
         "gradient_steps": sum(row["gradient_steps"] for row in record.trace)
@@ -80,9 +86,15 @@ def summarise(record: RunRecord, num_epochs: int, num_classes: int) -> dict[str,
     }
 
 
-def _log10_values(record: RunRecord) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+def _shock_cost(record: RunRecord, loss: FloatArray, worst: float) -> float | None:
+    if record.twin_val_loss is None:
+        return None
+    twin = metrics.pad_diverged(np.array(record.twin_val_loss), len(loss), worst)
+    return adaptation.shock_cost(loss, np.minimum(twin, worst), record.shock)
+
+
+def _log10_values(record: RunRecord) -> FloatArray:
     """Hyperparameters before the run and in each epoch, decades, shape (epochs + 1, K)."""
     space = HyperparameterSpace(tuple(record.initial))
     values = [[row[name] for name in space.names] for row in [record.initial, *record.trace]]
-    logs: np.ndarray[tuple[int, int], np.dtype[np.float64]] = space.log10(np.array(values))
-    return logs
+    return space.log10(np.array(values))

@@ -1,0 +1,129 @@
+"""Models trained by Stable-Baselines3, as methods."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from atn_gym.agents.method import Method
+from atn_gym.agents.policy import Actions, Observation
+from atn_gym.envs.wrappers import Flattening
+from atn_gym.errors import DependencyUnavailable, InvalidArgument, unknown_name
+
+ALGORITHMS = ("PPO", "A2C", "SAC", "TD3", "DDPG")
+"""Algorithms of Stable-Baselines3 for continuous actions."""
+
+
+@dataclass(frozen=True)
+class Rl(Method):
+    """Lets a model that Stable-Baselines3 trained and saved decide.
+
+    The model observes either what the env gives, a Dict, or the flat vector of
+    `FlatObservation`; which of the two, its own observation space says. It acts
+    deterministically.
+
+    A model file is a pickle: whoever made it can run code on the machine that loads it. Load
+    none that you do not trust.
+
+    When it fails: on regimes, tasks and budgets unlike those that it was trained on. Its
+    observation window and its hyperparameters must be those of the env.
+
+    Args:
+        path: The file, as the model's `save` wrote it.
+        algorithm: Its class: "PPO", "A2C", "SAC", "TD3" or "DDPG".
+
+    Raises:
+        InvalidArgument: If there is no such file or algorithm.
+
+    Source:
+        A. Raffin et al., Stable-Baselines3: Reliable Reinforcement Learning Implementations,
+        JMLR 22, 2021.
+    """
+
+    path: str
+    algorithm: str = "PPO"
+
+    def __post_init__(self) -> None:
+        if self.algorithm not in ALGORITHMS:
+            raise unknown_name("algorithm", self.algorithm, ALGORITHMS)
+        if not Path(self.path).is_file():
+            raise InvalidArgument(f"path must be a model file, got {self.path!r}: no such file")
+
+    def policy(self, env: Any, seeds: Sequence[int]) -> ModelPolicy:
+        """Loads the model, and checks that it suits the env.
+
+        Raises:
+            InvalidArgument: If the file holds no such model, or one of other spaces.
+            DependencyUnavailable: If Stable-Baselines3 is not installed.
+        """
+        return ModelPolicy(self._load(), env, self.path)
+
+    def _load(self) -> Any:
+        try:
+            import stable_baselines3
+        except ImportError as error:
+            raise DependencyUnavailable(
+                f"the controller 'rl' needs Stable-Baselines3 ({error}): pip install 'atn_gym[rl]'"
+            ) from error
+        try:
+            return getattr(stable_baselines3, self.algorithm).load(self.path, device="cpu")
+        except Exception as error:
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise InvalidArgument(
+                f"{self.path} must be a {self.algorithm} model that Stable-Baselines3 saved, but "
+                f"it does not load ({reason})"
+            ) from error
+
+    def digest(self) -> str:
+        """A hash of the file: another model under the same path makes other runs."""
+        return hashlib.sha256(Path(self.path).read_bytes()).hexdigest()[:16]
+
+
+class ModelPolicy:
+    """A model as a policy of one env.
+
+    Args:
+        model: Anything with `predict`, `observation_space` and `action_space`.
+        env: The single or vector env.
+        name: What errors call the model.
+
+    Raises:
+        InvalidArgument: If its spaces are not those of the env.
+    """
+
+    def __init__(self, model: Any, env: Any, name: str) -> None:
+        episodes = env.unwrapped.episodes
+        self._model = model
+        self._flatten: Flattening | None = None
+        offered: spaces.Space[Any] = episodes.observation_space
+        if isinstance(model.observation_space, spaces.Box):
+            self._flatten = Flattening(offered)
+            offered = self._flatten.space
+        for what, trained, given in (
+            ("observe", model.observation_space, offered),
+            ("act", model.action_space, episodes.action_space),
+        ):
+            if trained != given:
+                raise InvalidArgument(
+                    f"model {name} was trained to {what} in {trained}, but this env has {given}: "
+                    "make the env with the window and hyperparameters that it was trained with"
+                )
+
+    def predict(
+        self,
+        observation: Observation,
+        state: Any = None,
+        episode_start: NDArray[np.bool_] | None = None,
+        deterministic: bool = True,
+    ) -> tuple[Actions, Any]:
+        """Asks the model."""
+        seen = observation if self._flatten is None else self._flatten(observation)
+        actions, state = self._model.predict(seen, state, episode_start, deterministic)
+        return actions, state

@@ -1,0 +1,109 @@
+"""Jobs: some seeds of one (env, controller) pair, run and stored wherever there is room."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from atn_gym.agents.registry import source_digest
+from atn_gym.config import ControllerConfig, EnvConfig
+from atn_gym.eval.evaluation import evaluate_seeds
+from atn_gym.eval.rollout import OnEpoch, PolicyError
+from atn_gym.eval.store import ResultStore
+
+
+def run_config(
+    env: EnvConfig, controller: ControllerConfig, seed: int, twins: bool
+) -> dict[str, Any]:
+    """The resolved config of one run: all that its results depend on."""
+    params = asdict(env.params().resolved())
+    params.pop("data_dir")
+    return {
+        "env": {"id": env.id, **params},
+        "controller": {
+            "name": controller.name,
+            "source": source_digest(controller.name) or controller.method().digest(),
+            **controller.arguments,
+        },
+        "seed": seed,
+        "twins": twins,
+    }
+
+
+@dataclass(frozen=True)
+class Job:
+    """Seeds of one pair, to be run together; it can be pickled.
+
+    Args:
+        env: The env.
+        controller: The controller.
+        seeds: Its seeds.
+        twins: Whether twins are run too.
+        root: Folder of the results.
+        workers: Number of processes that share the cores of the machine.
+    """
+
+    env: EnvConfig
+    controller: ControllerConfig
+    seeds: tuple[int, ...]
+    twins: bool
+    root: Path
+    workers: int = 1
+
+    def config(self, seed: int) -> dict[str, Any]:
+        """The resolved config of the run with a seed."""
+        return run_config(self.env, self.controller, seed, self.twins)
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """What became of a job.
+
+    Args:
+        done: Seeds whose runs are stored now.
+        failures: Why a run failed, by seed.
+        elsewhere: Seeds that another process is running at this moment.
+    """
+
+    done: tuple[int, ...] = ()
+    failures: dict[int, str] = field(default_factory=dict)
+    elsewhere: tuple[int, ...] = ()
+
+
+def run_job(job: Job, on_epoch: OnEpoch | None = None) -> JobResult:
+    """Runs what the store does not hold and no other process is running.
+
+    Args:
+        job: What to run.
+        on_epoch: Called with the number of runs that trained an epoch.
+    """
+    store = ResultStore(job.root)
+    with store.claims([job.config(seed) for seed in job.seeds]) as claimed:
+        mine = [s for s, free in zip(job.seeds, claimed, strict=True) if free]
+        # Another process may have completed a run since the job was made.
+        missing = [seed for seed in mine if store.read(job.config(seed)) is None]
+        elsewhere = tuple(seed for seed in job.seeds if seed not in mine)
+        failures: dict[int, str] = {}
+        if missing:
+            failures = _run_missing(job, missing, store, on_epoch)
+        done = tuple(seed for seed in mine if seed not in failures)
+        return JobResult(done, failures, elsewhere)
+
+
+def _run_missing(
+    job: Job, seeds: list[int], store: ResultStore, on_epoch: OnEpoch | None
+) -> dict[int, str]:
+    try:
+        runs = evaluate_seeds(
+            job.controller.method(), job.env, seeds, job.twins, job.workers, on_epoch
+        )
+    except PolicyError as error:
+        return dict.fromkeys(seeds, str(error))
+    failures: dict[int, str] = {}
+    for run in runs:
+        if run.summary is None:
+            failures[run.seed] = str(run.error)
+        else:
+            store.write(job.config(run.seed), run.trace, run.summary)
+    return failures

@@ -1,0 +1,163 @@
+"""`atn_gym.evaluate`: policies of every form, here or by any executor."""
+
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+
+import atn_gym
+from atn_gym.agents import Controller, Fixed, controller_method
+from atn_gym.config import EnvConfig
+from atn_gym.errors import InvalidArgument
+from atn_gym.eval.evaluation import evaluate_seeds, has_twin
+from atn_gym.eval.rollout import PolicyError
+
+ENV = "atn_gym/DigitsCnn-OptimizerSensitivityShift-v0"
+SMALL = {"num_epochs": 4, "train_size": 128, "trigger": 2}
+
+
+class Halving(Controller):
+    def observe(self, metric, step):
+        pass
+
+    def propose(self, current_params):
+        return {**current_params, "learning_rate": current_params["learning_rate"] / 2}
+
+
+class AlwaysDown:
+    """A policy in a few lines, with nothing but `predict`."""
+
+    def predict(self, observation, state=None, episode_start=None, deterministic=True):
+        actions = np.zeros((len(observation["progress"]), 3), np.float32)
+        actions[:, 0] = -0.3
+        return actions, state
+
+
+def evaluate(policy, **kwargs):
+    return atn_gym.evaluate(policy, ENV, **{"seeds": 2, **SMALL, **kwargs})
+
+
+def comparable(evaluation):
+    return [
+        (run.seed, run.trace, {k: v for k, v in run.summary.items() if k != "wall_clock_s"})
+        for run in evaluation.runs
+    ]
+
+
+@pytest.mark.parametrize(
+    "policy", ["cosine", Halving, AlwaysDown(), controller_method("step", gamma=0.5)]
+)
+def test_policies_of_every_form(policy):
+    evaluation = evaluate(policy)
+    assert [summary["seed"] for summary in evaluation.summaries] == [0, 1]
+    assert evaluation.failures == {}
+    assert evaluation.runs[0].trace[-1]["learning_rate"] < 0.05
+    expected = np.mean([s["anytime_performance"] for s in evaluation.summaries])
+    assert evaluation.mean("anytime_performance") == pytest.approx(expected)
+
+
+def test_traces_are_those_of_a_plain_loop():
+    env = gym.make(ENV, **SMALL)
+    env.reset(seed=1)
+    losses = []
+    for _ in range(4):
+        *_, info = env.step(np.array([-0.3, 0, 0], np.float32))
+        losses.append(info["privileged"]["val_loss"])
+    run = evaluate(AlwaysDown(), seeds=[1]).runs[0]
+    assert [row["val_loss"] for row in run.trace] == losses
+
+
+def test_shock_cost_is_the_mean_difference_to_the_twin():
+    summary = evaluate("fixed", seeds=[3]).summaries[0]
+    shifted = evaluate("fixed", seeds=[3]).runs[0].trace
+    twin = evaluate("fixed", seeds=[3], twin=True).runs[0].trace
+    losses = [[row["val_loss"] for row in trace] for trace in (shifted, twin)]
+    assert losses[0][:2] == losses[1][:2]
+    expected = np.mean(np.array(losses[0])[2:] - np.array(losses[1])[2:])
+    assert summary["shock_cost"] == pytest.approx(expected)
+    assert summary["shock_cost"] != 0
+    assert evaluate("fixed", twins=False).summaries[0]["shock_cost"] is None
+
+
+def test_the_twin_of_a_search_runs_what_was_found_and_searches_no_more():
+    method = controller_method("offline_bayesian", num_trials=2, together=2)
+    with_twin, without = (
+        evaluate_seeds(method, EnvConfig(id=ENV, **SMALL), [0], twins) for twins in (True, False)
+    )
+    assert with_twin[0].summary["shock_cost"] is not None
+    assert with_twin[0].summary["flops"] == without[0].summary["flops"]
+    assert with_twin[0].trace == without[0].trace
+
+
+def test_envs_without_a_shock_have_no_twin():
+    assert has_twin(EnvConfig(id=ENV))
+    assert has_twin(EnvConfig(id="atn_gym/DigitsCnn-Mixture-v0"))
+    assert not has_twin(EnvConfig(id=ENV, twin=True))
+    assert not has_twin(EnvConfig(id="atn_gym/DigitsCnn-Stationary-v0"))
+    assert not has_twin(EnvConfig(id=ENV, severity=0.0))
+
+
+def test_any_executor_gives_the_same_results():
+    here = evaluate("autotunenet", seeds=[0, 1, 2])
+    with ThreadPoolExecutor(3) as executor:
+        threads = evaluate("autotunenet", seeds=[0, 1, 2], executor=executor)
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as executor:
+        processes = evaluate("autotunenet", seeds=[0, 1, 2], executor=executor)
+    assert comparable(here) == comparable(threads) == comparable(processes)
+
+
+def test_threads_of_torch_are_as_before():
+    before = torch.get_num_threads()
+    evaluate("fixed", seeds=1)
+    assert torch.get_num_threads() == before
+
+
+class Dropping(Fixed):
+    def observe(self, metric, step):
+        if self.setting.seed == 1:
+            raise RuntimeError("dropped")
+
+
+def test_failures_are_kept_apart():
+    evaluation = evaluate(Dropping, seeds=3)
+    assert list(evaluation.failures) == [1]
+    assert "RuntimeError at epoch 1 of the run with seed 1: dropped" in evaluation.failures[1]
+    assert len(evaluation.summaries) == 2
+
+
+class Broken:
+    def predict(self, observation, state=None, episode_start=None, deterministic=True):
+        raise KeyError("weights")
+
+
+@pytest.mark.parametrize(
+    ("policy", "kwargs", "error", "message"),
+    [
+        (Broken(), {}, PolicyError, "policy Broken raised KeyError at epoch 0"),
+        ("cosin", {}, InvalidArgument, "did you mean 'cosine'"),
+        (3, {}, InvalidArgument, "a policy must have predict"),
+        ("fixed", {"seeds": 0}, InvalidArgument, "seeds must be a number >= 1"),
+        ("fixed", {"seeds": [1, 1]}, InvalidArgument, "different integers"),
+        ("fixed", {"sevrity": 1}, InvalidArgument, "did you mean 'severity'"),
+    ],
+)
+def test_what_users_get_wrong(policy, kwargs, error, message):
+    with pytest.raises(error, match=message):
+        evaluate(policy, **kwargs)
+
+
+def test_unknown_metrics_are_named():
+    evaluation = evaluate("fixed", seeds=1)
+    with pytest.raises(InvalidArgument, match="did you mean 'anytime_performance'"):
+        evaluation.mean("anytime_perfomance")
+    with pytest.raises(InvalidArgument, match="must have a number in every run"):
+        evaluate("fixed", seeds=1, severity=0.0).mean("recovery_time")
+
+
+def test_evaluate_is_where_the_package_says():
+    assert "evaluate" in atn_gym.__all__
+    with pytest.raises(AttributeError, match="no attribute 'evalute'"):
+        atn_gym.evalute  # noqa: B018

@@ -1,0 +1,281 @@
+"""Sweeps by several processes, killed and resumed: the results are always the same."""
+
+import contextlib
+import json
+import multiprocessing
+import os
+import random
+import re
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from atn_gym import cli
+from atn_gym.config import load_config
+from atn_gym.eval.executors import processes
+from atn_gym.eval.runner import Progress, WorkerLost, run_experiment
+from atn_gym.eval.store import ResultStore
+
+SWEEP = {
+    "experiment": "sweep",
+    "envs": [
+        {"id": f"atn_gym/DigitsCnn-{regime}-v0", "num_epochs": 4, "train_size": 256}
+        for regime in ("DataShift", "Stationary")
+    ],
+    "controllers": ["fixed", "autotunenet", {"name": "step", "gamma": 0.5}],
+    "seeds": 4,
+}
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory):
+    path = tmp_path_factory.mktemp("sweep") / "sweep.yaml"
+    path.write_text(yaml.safe_dump(SWEEP))
+    return path
+
+
+def run(config, results, *arguments):
+    return cli.main(["run", "--config", str(config), "--results", str(results), *arguments])
+
+
+def contents(results):
+    """Every stored file by its path, without wall-clock."""
+    files = {}
+    for path in sorted((results / "sweep").rglob("*")):
+        if path.is_dir() or path.name.startswith(".") or ".claims" in path.parts:
+            continue
+        text = path.read_text()
+        if path.name == "summary.json":
+            text = json.dumps({**json.loads(text), "wall_clock_s": None})
+        files[str(path.relative_to(results))] = text
+    return files
+
+
+@pytest.fixture(scope="module")
+def undisturbed(sweep, tmp_path_factory):
+    results = tmp_path_factory.mktemp("undisturbed")
+    assert run(sweep, results) == 0
+    return contents(results)
+
+
+def start(config, results, *arguments):
+    command = [sys.executable, "-m", "atn_gym.cli", "run", "--config", str(config)]
+    return subprocess.Popen(
+        [*command, "--results", str(results), *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+
+def test_results_do_not_depend_on_workers(sweep, undisturbed, tmp_path, capsys):
+    assert run(sweep, tmp_path, "--workers", "2") == 0
+    assert contents(tmp_path) == undisturbed
+    assert "24 runs complete, 0 failed" in capsys.readouterr().out
+
+
+def test_killed_at_twenty_random_moments_it_ends_as_if_undisturbed(sweep, undisturbed, tmp_path):
+    # The server has imported what takes long, so that a kill strikes runs, not imports.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["atn_gym.cli", "atn_gym.eval.runner", "sklearn.datasets"])
+    draws = random.Random(0)
+    arguments = ["run", "--config", str(sweep), "--results", str(tmp_path)]
+    strikes = []
+    while len(strikes) < 20 and len(contents(tmp_path)) < len(undisturbed):
+        process = context.Process(target=cli.main, args=(arguments,))
+        process.start()
+        # Ever later on a machine so slow that the first kills strike before the first run.
+        process.join(draws.uniform(0.1, 0.4 * 1.25 ** len(strikes)))
+        process.kill()
+        process.join()
+        stored = {p: text for p, text in contents(tmp_path).items() if "summary.json" in p}
+        assert stored.items() <= undisturbed.items()
+        strikes.append(len(stored))
+    assert len(strikes) >= 5
+    assert len(set(strikes)) >= 3, "they struck at different stages"
+    assert run(sweep, tmp_path) == 0
+    assert without_manifest(contents(tmp_path)) == without_manifest(undisturbed)
+
+
+def without_manifest(files):
+    """Without what a kill left behind under a temporary name, too."""
+    return {
+        p: t
+        for p, t in files.items()
+        if Path(p).name in ("config.yaml", "trace.csv", "summary.json")
+    }
+
+
+def test_two_processes_on_one_folder_share_the_work(sweep, undisturbed, tmp_path):
+    both = [start(sweep, tmp_path) for _ in range(2)]
+    outputs = [process.communicate(timeout=240)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], outputs
+    found = contents(tmp_path)
+    assert without_manifest(found) == without_manifest(undisturbed)
+    assert all("24 runs complete" in output for output in outputs)
+
+
+def test_runs_claimed_elsewhere_are_waited_for_and_made_if_the_claim_ends(sweep, tmp_path):
+    config = load_config(sweep).model_copy(update={"seeds": [0]})
+    store = ResultStore(tmp_path)
+    other = ResultStore(tmp_path)
+    seen: list[int] = []
+    with contextlib.ExitStack() as stack:
+        from atn_gym.eval.jobs import run_config
+
+        claimed = run_config(config.envs[0], config.controllers[0], 0, True)
+        assert stack.enter_context(other.claims([claimed])) == [True]
+
+        def on_progress(progress: Progress) -> None:
+            seen.append(progress.runs_done)
+            if progress.runs_done == 5:
+                assert store.read(claimed) is None
+                stack.close()
+
+        outcomes = run_experiment(config, store, on_progress)
+    assert seen[-1] == 6
+    assert all(len(outcome.summaries) == 1 for outcome in outcomes)
+
+
+def die(job):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_dead_worker_is_named_with_the_remedy(sweep, tmp_path, monkeypatch):
+    monkeypatch.setattr("atn_gym.eval.runner.run_job", die)
+    store = ResultStore(tmp_path)
+    with (
+        processes(2) as executor,
+        pytest.raises(WorkerLost, match=r"worker process died.*run the same command again"),
+    ):
+        run_experiment(load_config(sweep), store, executor=executor, workers=2)
+
+
+def test_workers_end_with_the_process_that_began_them(sweep, tmp_path):
+    process = start(sweep, tmp_path, "--workers", "2")
+    try:
+        deadline = time.monotonic() + 60
+        while len(children(process.pid)) < 3 and time.monotonic() < deadline:
+            time.sleep(0.2)
+        workers = children(process.pid)
+        assert workers
+    finally:
+        process.kill()
+        process.communicate()
+    deadline = time.monotonic() + 20
+    while any(map(alive, workers)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not any(map(alive, workers))
+
+
+def children(pid):
+    found = []
+    for status in Path("/proc").glob("[0-9]*/status"):
+        with contextlib.suppress(OSError):
+            if re.search(rf"^PPid:\s+{pid}$", status.read_text(), re.MULTILINE):
+                found.append(int(status.parent.name))
+    return found
+
+
+def alive(pid):
+    with contextlib.suppress(OSError):
+        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    return False
+
+
+def test_an_interrupt_ends_workers_at_once_and_says_how_to_resume(sweep, tmp_path):
+    process = start(sweep, tmp_path, "--workers", "2")
+    time.sleep(6)
+    os.killpg(process.pid, signal.SIGINT)
+    output, _ = process.communicate(timeout=30)
+    if process.returncode != 0:
+        assert process.returncode == 130
+        assert "interrupted; run the same command again to resume" in output
+        assert "Traceback" not in output
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_read_only_folder_is_named(sweep, tmp_path, capsys):
+    tmp_path.chmod(stat.S_IRUSR | stat.S_IXUSR)
+    assert run(sweep, tmp_path) == 2
+    assert "cannot be made" in capsys.readouterr().err
+
+
+def test_wrong_numbers_of_workers_are_named(sweep, tmp_path, capsys):
+    assert run(sweep, tmp_path, "--workers", "0") == 2
+    assert "--workers must be an integer >= 1, got 0" in capsys.readouterr().err
+
+
+def test_a_dask_address_without_a_scheduler_is_named(sweep, tmp_path, capsys, monkeypatch):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    monkeypatch.setattr("atn_gym.eval.executors._CONNECT_SECONDS", 1)
+    assert run(sweep, tmp_path, "--dask", f"tcp://127.0.0.1:{port}") == 2
+    assert "no Dask scheduler answers at" in capsys.readouterr().err
+
+
+@pytest.fixture
+def dask_scheduler():
+    """A scheduler with two worker processes of one thread each, on loopback."""
+    environment = {
+        **os.environ,
+        "OMP_NUM_THREADS": "1",
+        "DASK_DISTRIBUTED__LOGGING__DISTRIBUTED": "error",
+    }
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address = f"tcp://127.0.0.1:{port}"
+    dask = [sys.executable, "-m", "distributed.cli.dask_scheduler"]
+    worker = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--no-dashboard"]
+    options = {"env": environment, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    started = [
+        subprocess.Popen(
+            [*dask, "--host", "127.0.0.1", "--port", str(port), "--no-dashboard"], **options
+        )
+    ]
+    try:
+        for _ in range(2):
+            started.append(
+                subprocess.Popen([*worker, "--nthreads", "1", "--nworkers", "1"], **options)
+            )
+        yield address, started
+    finally:
+        for process in started:
+            process.terminate()
+        for process in started:
+            process.wait(20)
+
+
+def test_results_do_not_depend_on_dask_nor_on_a_worker_killed(
+    sweep, undisturbed, tmp_path, dask_scheduler
+):
+    address, (_, first, _) = dask_scheduler
+    process = start(sweep, tmp_path, "--dask", address)
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.rglob("summary.json")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    for pid in [first.pid, *children(first.pid)]:
+        with contextlib.suppress(OSError):
+            os.kill(pid, signal.SIGKILL)
+    output, _ = process.communicate(timeout=180)
+    assert process.returncode == 0, output
+    found = contents(tmp_path)
+    assert without_manifest(found) == without_manifest(undisturbed)
+
+
+def test_multiprocessing_is_left_as_it_was():
+    before = multiprocessing.get_start_method(allow_none=True)
+    with processes(1) as executor:
+        assert executor.submit(os.getpid).result() != os.getpid()
+    assert multiprocessing.get_start_method(allow_none=True) == before
