@@ -1,4 +1,4 @@
-"""The command line: `atn-gym run` and `atn-gym list`."""
+"""The command line: `atn-gym run`, `atn-gym report` and `atn-gym list`."""
 
 from __future__ import annotations
 
@@ -35,11 +35,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     where = run.add_mutually_exclusive_group()
     where.add_argument("--workers", metavar="N", type=int, default=1, help="processes; 1 if absent")
     where.add_argument("--dask", metavar="ADDRESS", help="scheduler of a Dask cluster")
+    report = commands.add_parser("report", help="write tables and figures of stored results")
+    report.add_argument("results", metavar="RESULTS", help="folder of an experiment")
+    report.add_argument("--out", metavar="FOLDER", help="of the report, in place of RESULTS")
     commands.add_parser("list", help="print the ids of all envs")
     arguments = parser.parse_args(argv)
     try:
         if arguments.command == "list":
             print("\n".join(env_ids()))
+        elif arguments.command == "report":
+            _report(arguments.results, arguments.out)
         else:
             return _run(arguments)
     except AtnGymError as error:
@@ -89,6 +94,15 @@ def _run(arguments: argparse.Namespace) -> int:
     for failure in failures:
         print(f"atn-gym: failed: {failure}", file=sys.stderr)
     return 1 if failures else 0
+
+
+def _report(results: str, out: str | None) -> None:
+    from atn_gym.eval.report import write_report
+
+    written = write_report(Path(results), None if out is None else Path(out))
+    for entry in written.skipped:
+        print(f"atn-gym: skipped: {entry.name}: {entry.reason}", file=sys.stderr)
+    print(f"{written.num_runs} runs: {', '.join(str(file) for file in written.files)}")
 
 
 def _executor(

@@ -97,9 +97,9 @@ class ResultStore:
         writer.writerows(trace)
         try:
             folder.mkdir(exist_ok=True)
-            _write_atomically(folder / "config.yaml", yaml.safe_dump(dict(config)))
-            _write_atomically(folder / "trace.csv", table.getvalue())
-            _write_atomically(folder / _SUMMARY, json.dumps(summary, indent=2) + "\n")
+            write_atomically(folder / "config.yaml", yaml.safe_dump(dict(config)))
+            write_atomically(folder / "trace.csv", table.getvalue())
+            write_atomically(folder / _SUMMARY, json.dumps(summary, indent=2) + "\n")
         except OSError as error:
             raise _not_written(folder, error) from error
 
@@ -135,7 +135,7 @@ class ResultStore:
         """
         try:
             text = json.dumps(manifest, indent=2) + "\n"
-            _write_atomically(self.root / "manifest.json", text)
+            write_atomically(self.root / "manifest.json", text)
         except OSError as error:
             raise _not_written(self.root, error) from error
 
@@ -155,7 +155,8 @@ def _claim(stack: contextlib.ExitStack, path: Path) -> bool:
     return True
 
 
-def _write_atomically(path: Path, text: str) -> None:
+def write_atomically(path: Path, text: str) -> None:
+    """Writes a file that is there in full or not at all, whatever happens on the way."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with temporary.open("w", encoding="utf-8") as file:

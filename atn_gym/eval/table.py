@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from rich.table import Table
 
+from atn_gym.eval.document import seed_count
 from atn_gym.eval.runner import Outcome
 
 _MEANS = {
@@ -29,9 +30,8 @@ def outcome_tables(outcomes: Sequence[Outcome]) -> list[Table]:
 
 def _table(env_id: str, kwargs: dict[str, object], outcomes: Sequence[Outcome]) -> Table:
     seeds = max(len(outcome.summaries) for outcome in outcomes)
-    count = "a SINGLE seed: no evidence" if seeds == 1 else f"{seeds} seeds"
     arguments = "".join(f", {name}={value}" for name, value in kwargs.items())
-    title = f"{env_id}{arguments}, {count}"
+    title = f"{env_id}{arguments}, {seed_count(seeds)}"
     table = Table(
         title=title,
         title_justify="left",

@@ -1,0 +1,234 @@
+"""Arranges stored runs for comparison: what they are called, and which can be pooled.
+
+Statistics over several envs or controllers need every controller on every env with the
+same seeds. `Comparison.block` finds the runs for which this holds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atn_gym.eval.stored_runs import StoredRun
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+BASELINE = "fixed"
+"""The controller that does nothing, with which others are compared."""
+REFERENCE = "lookahead_oracle"
+"""The controller that sees what others must not: shown, but not ranked among them."""
+_SHOWN_VALUE = 80
+
+
+@dataclass(frozen=True)
+class Variant:
+    """An env or a controller of an experiment.
+
+    Args:
+        label: What tables call it, unlike any other of the experiment.
+        name: Full env id, or name of the controller.
+        arguments: Everything else that its config says.
+    """
+
+    label: str
+    name: str
+    arguments: dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Runs of every controller on every env with every seed.
+
+    Args:
+        controllers: Labels, axis 0 of all arrays.
+        envs: Labels, axis 1.
+        seeds: Seeds, axis 2.
+        runs: Run of each (controller, env, seed).
+    """
+
+    controllers: tuple[str, ...]
+    envs: tuple[str, ...]
+    seeds: tuple[int, ...]
+    runs: dict[tuple[str, str, int], StoredRun]
+
+    def values(self, metric: str) -> FloatArray:
+        """A metric of every run, NaN where there is none: (controllers, envs, seeds)."""
+        return np.array(
+            [
+                [[self.runs[c, e, s].metric(metric) for s in self.seeds] for e in self.envs]
+                for c in self.controllers
+            ]
+        )
+
+    def runs_of(self, env: str) -> list[StoredRun]:
+        """The runs of the block on an env."""
+        return [self.runs[c, env, s] for c in self.controllers for s in self.seeds]
+
+    def selected(self) -> list[StoredRun]:
+        """All runs of the block."""
+        return [run for env in self.envs for run in self.runs_of(env)]
+
+
+class Comparison:
+    """The runs of an experiment by env, controller and seed.
+
+    Args:
+        runs: At least one.
+
+    Attributes:
+        envs: All envs, by label.
+        controllers: All controllers, by label.
+        seeds: All seeds.
+        runs: A run for each (controller, env, seed) that there is.
+        superseded: Runs that were left out because another is in their place, in words.
+    """
+
+    def __init__(self, runs: Sequence[StoredRun]) -> None:
+        envs = _variants([run.config["env"] for run in runs], "id")
+        controllers = _variants([run.config["controller"] for run in runs], "name")
+        self.envs = sorted(envs.values(), key=lambda v: v.label)
+        self.controllers = sorted(controllers.values(), key=lambda v: v.label)
+        self.runs: dict[tuple[str, str, int], StoredRun] = {}
+        self.superseded: list[str] = []
+        # A run may be there twice: with its twin, which tells the shock cost, and without.
+        for run in sorted(runs, key=lambda r: not r.config.get("twins", False)):
+            controller = controllers[_canonical(run.config["controller"])].label
+            place = controller, envs[_canonical(run.config["env"])].label, run.seed
+            if place in self.runs:
+                self.superseded.append(f"{run.key}: {self.runs[place].key} is the same run")
+            else:
+                self.runs[place] = run
+        self.seeds = sorted({run.seed for run in runs})
+
+    @cached_property
+    def baseline(self) -> str | None:
+        """Label of the controller that does nothing, if it is there."""
+        return next((c.label for c in self.controllers if c.name == BASELINE), None)
+
+    @cached_property
+    def references(self) -> list[str]:
+        """Labels of the controllers that are no contenders."""
+        return [c.label for c in self.controllers if c.name == REFERENCE]
+
+    def of_pair(self, controller: str, env: str) -> list[StoredRun]:
+        """Runs of a controller on an env, in the order of their seeds."""
+        found = (self.runs.get((controller, env, seed)) for seed in self.seeds)
+        return [run for run in found if run is not None]
+
+    def of_env(self, env: str) -> list[StoredRun]:
+        """Runs of all controllers on an env."""
+        return [run for (_, of, _), run in self.runs.items() if of == env]
+
+    def block(self, env: str | None = None) -> Block:
+        """The largest set of runs that are complete in controllers, envs and seeds.
+
+        Found by leaving out, time and again, the controller, env or seed that lacks the
+        most runs for its weight. One of n envs or seeds weighs 1 / n of all there is, one
+        of n controllers 2 / n, because a comparison without a controller loses more.
+
+        Args:
+            env: Label of an env to be confined to.
+        """
+        axes: list[list[Any]] = [
+            [c.label for c in self.controllers],
+            [e.label for e in self.envs] if env is None else [env],
+            list(self.seeds),
+        ]
+        there = np.array(
+            [[[(c, e, s) in self.runs for s in axes[2]] for e in axes[1]] for c in axes[0]]
+        )
+        while not there.all():
+            # A seed goes before an env, and an env before a controller, where they are equal.
+            gains = [
+                (np.max(lacking) * len(lacking) / weight, axis, int(np.argmax(lacking)))
+                for axis, weight in ((2, 1), (1, 1), (0, 2))
+                if len(lacking := _lacking(there, axis)) > 1
+            ]
+            _, axis, index = max(gains, key=lambda gain: gain[0])
+            there = np.delete(there, index, axis)
+            del axes[axis][index]
+        controllers, envs, seeds = (tuple(axis) for axis in axes)
+        return Block(controllers, envs, seeds, self.runs)
+
+    def left_out(self, block: Block) -> list[str]:
+        """Names what an experiment-wide block lacks."""
+        lost = {
+            "controllers": [c.label for c in self.controllers if c.label not in block.controllers],
+            "envs": [e.label for e in self.envs if e.label not in block.envs],
+            "seeds": [str(seed) for seed in self.seeds if seed not in block.seeds],
+        }
+        return [f"{kind} {', '.join(names)}" for kind, names in lost.items() if names]
+
+    def missing(self) -> list[str]:
+        """Names the runs that would be there if all controllers had all envs and seeds."""
+        lacking: dict[str, list[str]] = {}
+        for env in self.envs:
+            for controller in self.controllers:
+                have = {run.seed for run in self.of_pair(controller.label, env.label)}
+                lost = [str(seed) for seed in self.seeds if seed not in have]
+                if lost:
+                    which = f"seed {', '.join(lost)}" if have else "all seeds"
+                    lacking.setdefault(f"{env.label}, {which}", []).append(controller.label)
+        return [f"{what}: {', '.join(controllers)}" for what, controllers in lacking.items()]
+
+
+def _lacking(there: BoolArray, axis: int) -> NDArray[np.intp]:
+    """Number of runs that each entry of an axis lacks."""
+    counts: NDArray[np.intp] = np.sum(~there, axis=tuple({0, 1, 2} - {axis}))
+    return counts
+
+
+def show(value: Any) -> str:
+    """Writes an argument as short text on one line."""
+    text = value if isinstance(value, str) else json.dumps(value)
+    text = " ".join(text.split())
+    return text if len(text) <= _SHOWN_VALUE else text[: _SHOWN_VALUE - 1] + "…"
+
+
+def _canonical(config: dict[str, Any]) -> str:
+    return json.dumps(config, sort_keys=True)
+
+
+def _variants(configs: Sequence[dict[str, Any]], key: str) -> dict[str, Variant]:
+    """Labels all different configs: by name, and by what differs where a name is shared."""
+    different = {_canonical(config): config for config in configs}
+    names = sorted({config[key] for config in different.values()})
+    short = {name: _short(name) if key == "id" else name for name in names}
+    if len(set(short.values())) < len(short):
+        short = {name: name for name in names}
+    variants = {}
+    for name in names:
+        group = {c: config for c, config in different.items() if config[key] == name}
+        fields = sorted({field for config in group.values() for field in config})
+        differing = [
+            field
+            for field in fields
+            if len({_canonical({"": config.get(field)}) for config in group.values()}) > 1
+        ]
+        for canonical, config in group.items():
+            told = ", ".join(f"{field}={_full(config.get(field))}" for field in differing)
+            label = f"{short[name]} ({told})" if told else short[name]
+            arguments = {field: value for field, value in config.items() if field != key}
+            variants[canonical] = Variant(label, name, arguments)
+    return variants
+
+
+def _full(value: Any) -> str:
+    """Writes a value so that no other is written the same, and a plain word as it is."""
+    text = json.dumps(value)
+    word = value if isinstance(value, str) else ""
+    return word if word.isidentifier() and word not in ("null", "true", "false") else text
+
+
+def _short(env_id: str) -> str:
+    """An env id without namespace, version and the module that registers it."""
+    name = env_id.rpartition(":")[2].rpartition("/")[2]
+    stem, separator, version = name.rpartition("-v")
+    return stem if separator and version.isdigit() else name

@@ -1,0 +1,158 @@
+"""The report of an experiment: tables with intervals and figures, in one folder."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from atn_gym.eval.comparison import Comparison
+from atn_gym.eval.document import Document, Paragraph, Section, count, seed_count
+from atn_gym.eval.html import to_html
+from atn_gym.eval.markdown import to_markdown
+from atn_gym.eval.report_figures import (
+    headline_figure,
+    profile_figure,
+    recovery_figure,
+    run_figure,
+    trade_off_figure,
+)
+from atn_gym.eval.report_setting import gaps_section, setting_section
+from atn_gym.eval.report_tables import (
+    adaptation_table,
+    compute_table,
+    env_table,
+    headline_table,
+    stability_table,
+)
+from atn_gym.eval.standing import Standing
+from atn_gym.eval.store import StoreError, write_atomically
+from atn_gym.eval.stored_runs import (
+    REPORT_FILES,
+    Skipped,
+    StoredExperiment,
+    read_experiment,
+)
+
+
+@dataclass(frozen=True)
+class Written:
+    """A report that was written.
+
+    Args:
+        files: Its files.
+        num_runs: Number of runs that it is about.
+        skipped: What lay among them and was not read.
+    """
+
+    files: list[Path]
+    num_runs: int
+    skipped: list[Skipped]
+
+
+def write_report(results: Path, out: Path | None = None) -> Written:
+    """Reports all complete runs of an experiment.
+
+    Args:
+        results: Folder of the experiment, such as `results/digits_data_shift`.
+        out: Folder of the report, made if absent; that of the experiment if None.
+
+    Returns:
+        What was written: `report.html`, which needs no other file, `report.md` and
+        `summary.csv`, which has a row for every run.
+
+    Raises:
+        StoreError: If there is no experiment, or the report cannot be written.
+    """
+    stored = read_experiment(results)
+    document = make_document(stored)
+    folder = results if out is None else out
+    texts = (to_html(document), to_markdown(document), summary_csv(Comparison(stored.runs)))
+    files = [folder / name for name in REPORT_FILES]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for file, text in zip(files, texts, strict=True):
+            write_atomically(file, text)
+    except OSError as error:
+        raise StoreError(
+            f"a report cannot be written to {folder} ({error.strerror}): choose another folder "
+            "with --out"
+        ) from error
+    return Written(files, len(stored.runs), stored.skipped)
+
+
+def make_document(stored: StoredExperiment) -> Document:
+    """Says everything that a report says."""
+    comparison = Comparison(stored.runs)
+    standing = Standing(comparison, comparison.block())
+    title = ", ".join(
+        [
+            f"{stored.name}: {count(len(comparison.envs), 'env')}",
+            count(len(comparison.controllers), "controller"),
+            seed_count(len(comparison.seeds)),
+        ]
+    )
+    gaps = gaps_section(stored, comparison)
+    sections = [
+        setting_section(stored, comparison),
+        *([] if gaps is None else [gaps]),
+        Section("Headline", [headline_table(standing), headline_figure(standing)]),
+        _env_section(comparison),
+        Section("Stability", [stability_table(standing), profile_figure(standing)]),
+        Section("Adaptation", [adaptation_table(standing)]),
+        Section("Compute", [compute_table(standing), trade_off_figure(standing)]),
+        _run_section(comparison, standing),
+    ]
+    recovery = recovery_figure(standing)
+    if recovery is not None:
+        sections[-3].parts.append(recovery)
+    return Document(title, tuple(sections))
+
+
+def summary_csv(comparison: Comparison) -> str:
+    """A row for every run: what it is called, its summary, and its config."""
+    rows: list[dict[str, Any]] = []
+    for (controller, env, seed), run in sorted(comparison.runs.items()):
+        named = {"env": env, "controller": controller, "seed": seed, "run": run.key}
+        config = {name: run.config[name] for name in ("env", "controller")}
+        rows.append(named | _flat("", run.summary) | _flat("config.", config))
+    columns = dict.fromkeys(name for row in rows for name in row)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(columns), restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _flat(prefix: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Nested values by names with dots."""
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        flat |= (
+            _flat(f"{prefix}{name}.", value)
+            if isinstance(value, dict)
+            else {f"{prefix}{name}": value}
+        )
+    return flat
+
+
+def _env_section(comparison: Comparison) -> Section:
+    section = Section("Each env")
+    for env in comparison.envs:
+        block = comparison.block(env.label)
+        section.parts.append(env_table(Standing(comparison, block), env.label))
+        absent = [c.label for c in comparison.controllers if c.label not in block.controllers]
+        if absent:
+            text = f"Left out, because runs with these seeds are missing: {', '.join(absent)}."
+            section.parts.append(Paragraph(text, is_warning=True))
+    return section
+
+
+def _run_section(comparison: Comparison, standing: Standing) -> Section:
+    ranked = [standing.block.controllers[c] for c in standing.order]
+    others = [c.label for c in comparison.controllers if c.label not in ranked]
+    section = Section("Runs over epochs")
+    section.parts += [run_figure(comparison, env.label, ranked + others) for env in comparison.envs]
+    return section

@@ -1,0 +1,66 @@
+"""Cells of a report: how values of many runs are brought into one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atn_gym.eval.document import NONE, Cell, Row, count, estimate, number, row, seed_count
+from atn_gym.eval.intervals import Estimate
+from atn_gym.eval.standing import Standing, mean_of_known
+
+FloatArray = NDArray[np.float64]
+
+_PER_RUN = (-2, -1)
+
+
+def interval_note(standing: Standing) -> str:
+    """Says what the intervals of a pooled table or figure are."""
+    if len(standing.block.seeds) == 1:
+        return "Interquartile means; a single seed has no interval."
+    return "Interquartile means with 95 % stratified bootstrap intervals over seeds."
+
+
+def extent(standing: Standing) -> str:
+    """How many envs and seeds a table is about."""
+    block = standing.block
+    return f"{count(len(block.envs), 'env')}, {seed_count(len(block.seeds))}"
+
+
+def rows(standing: Standing, cells: Callable[[int], tuple[Cell | str, ...]]) -> tuple[Row, ...]:
+    """A row for each controller, in their order, with the cells made for its index."""
+    return tuple(
+        row(
+            standing.block.controllers[c],
+            *cells(c),
+            is_reference=bool(standing.is_reference[c]),
+        )
+        for c in standing.order
+    )
+
+
+def interval(found: Estimate, c: int | tuple[()] = ()) -> Cell:
+    """The entry of a controller of an estimate, or a single estimate, with its interval."""
+    return estimate(float(found.value[c]), float(found.low[c]), float(found.high[c]))
+
+
+def means(values: FloatArray) -> FloatArray:
+    """Mean over all runs of each controller of what is known."""
+    return mean_of_known(values, _PER_RUN)
+
+
+def spread(values: FloatArray, digits: int = 3) -> Cell:
+    """Mean and standard deviation of what is known."""
+    known = values[np.isfinite(values)]
+    if not known.size:
+        return Cell(NONE)
+    detail = f"± {number(float(known.std(ddof=1)), digits)}" if known.size > 1 else ""
+    return Cell(number(float(known.mean()), digits), detail)
+
+
+def total(values: FloatArray) -> str:
+    """How many runs of those of which it is known."""
+    known = values[np.isfinite(values)]
+    return f"{int(known.sum())} / {known.size}" if known.size else NONE

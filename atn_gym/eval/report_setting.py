@@ -1,0 +1,162 @@
+"""What a report says of how its results were made."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from atn_gym.eval.comparison import REFERENCE, Comparison, Variant, show
+from atn_gym.eval.document import NONE, Listing, Paragraph, Row, Section, Table, count, number, row
+from atn_gym.eval.standing import num_epochs, one_run_flops
+from atn_gym.eval.stored_runs import StoredExperiment, StoredRun
+
+_COLUMNS = ("task", "regime", "kind", "severity", "profile", "trigger")
+"""Arguments of an env that have a column of their own."""
+_FACTS = {
+    "atn_gym": "atn_gym",
+    "python": "Python",
+    "packages": "packages",
+    "threads": "threads",
+    "processor": "processor",
+    "git_commit": "commit",
+}
+
+
+def setting_section(stored: StoredExperiment, comparison: Comparison) -> Section:
+    """Tasks, regimes, controllers, compute budget, seeds and versions."""
+    section = Section("Setting")
+    section.parts += _version_warnings(list(comparison.runs.values()))
+    section.parts += [_env_table(comparison), _controller_table(comparison)]
+    section.parts.append(_fact_table(stored, comparison))
+    return section
+
+
+def gaps_section(stored: StoredExperiment, comparison: Comparison) -> Section | None:
+    """What is missing from the results, and what was not read; None if there is nothing."""
+    missing, left_out = comparison.missing(), comparison.left_out(comparison.block())
+    skipped = [f"{entry.name}: {entry.reason}" for entry in stored.skipped] + comparison.superseded
+    section = Section("What is missing")
+    if left_out:
+        section.parts.append(
+            Paragraph(
+                "Tables and figures over all envs need every controller on every env with the "
+                f"same seeds. They leave out {'; '.join(left_out)}.",
+                is_warning=True,
+            )
+        )
+    if missing:
+        section.parts.append(Listing("Runs that are not there", tuple(missing)))
+    if skipped:
+        section.parts.append(Listing("Not read", tuple(skipped)))
+    return section if section.parts else None
+
+
+def _version_warnings(runs: Sequence[StoredRun]) -> list[Paragraph]:
+    versions = Counter(_version(run) for run in runs)
+    if len(versions) < 2:
+        return []
+    told = ", ".join(f"{v} ({count(n, 'run')})" for v, n in sorted(versions.items()))
+    text = f"These are runs of different versions of atn_gym: {told}. Do not compare across them."
+    return [Paragraph(text, is_warning=True)]
+
+
+def _version(run: StoredRun) -> str:
+    return str(run.summary.get("version") or "unknown")
+
+
+def _env_table(comparison: Comparison) -> Table:
+    arguments = [env.arguments for env in comparison.envs]
+    shared = _shared(arguments)
+    told = {name: value for name, value in shared.items() if name not in _COLUMNS}
+    rows = [_env_row(env, comparison.of_env(env.label), shared) for env in comparison.envs]
+    has_others = any(r.cells[-1].text for r in rows)
+    headings = ("env", *_COLUMNS, "shock after epoch", "epochs", "gradient steps", "GFLOP")
+    return Table(
+        "Tasks, regimes and compute budget of one run",
+        (*headings, "other") if has_others else headings,
+        tuple(rows if has_others else [Row(r.cells[:-1]) for r in rows]),
+        "The same in all: " + ", ".join(f"{k} {show(v)}" for k, v in sorted(told.items())) + "."
+        if told
+        else "",
+        is_text=True,
+    )
+
+
+def _env_row(env: Variant, runs: list[StoredRun], shared: dict[str, Any]) -> Row:
+    shocks = sorted({run.metric("shock_epoch") for run in runs if _is_shocked(run)})
+    shown = f"{shocks[0]:g}" if shocks else "none"
+    if len(shocks) > 1:
+        shown = f"{shocks[0]:g} to {shocks[-1]:g}"
+    others = {k: v for k, v in env.arguments.items() if k not in shared and k not in _COLUMNS}
+    own = [f"{k} {show(v)}" for k, v in sorted(others.items()) if k != "num_epochs"]
+    steps = max(run.trace["gradient_steps"].sum() for run in runs)
+    return row(
+        env.name,
+        *(_argument(env.arguments.get(name)) for name in _COLUMNS),
+        shown,
+        str(max(num_epochs(run) for run in runs)),
+        number(float(steps), 0),
+        number(one_run_flops(runs) / 1e9, 2),
+        ", ".join(own),
+    )
+
+
+def _is_shocked(run: StoredRun) -> bool:
+    return bool(np.isfinite(run.metric("shock_epoch")))
+
+
+def _argument(value: Any) -> str:
+    return NONE if value is None else show(value)
+
+
+def _controller_table(comparison: Comparison) -> Table:
+    rows = []
+    for controller in comparison.controllers:
+        given = {k: v for k, v in sorted(controller.arguments.items()) if v is not None}
+        text = ", ".join(f"{k} {show(v)}" for k, v in given.items())
+        is_reference = controller.name == REFERENCE
+        role = "privileged reference" if is_reference else "contender"
+        rows.append(row(controller.label, role, text or NONE, is_reference=is_reference))
+    return Table(
+        "Controllers",
+        ("controller", "role", "arguments"),
+        tuple(rows),
+        "A privileged reference sees what contenders do not, and is not ranked among them.",
+        is_text=True,
+    )
+
+
+def _fact_table(stored: StoredExperiment, comparison: Comparison) -> Table:
+    seeds = ", ".join(str(seed) for seed in comparison.seeds)
+    versions = ", ".join(sorted({_version(run) for run in comparison.runs.values()}))
+    rows = [
+        row("seeds", f"{len(comparison.seeds)}: {seeds}"),
+        row("runs", number(len(comparison.runs), 0)),
+        row("atn_gym of the runs", versions),
+    ]
+    for name, value in (stored.manifest or {}).items():
+        if name != "seeds":
+            rows.append(row(_FACTS.get(name, name), _fact(value)))
+    note = "The latter from manifest.json, which the last command that made runs has written."
+    if stored.manifest is None:
+        note = "There is no manifest.json that can be read: versions and machine are unknown."
+    return Table("Seeds, versions and machine", ("what", "value"), tuple(rows), note, is_text=True)
+
+
+def _fact(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_argument(of_one)}" for name, of_one in value.items())
+    return "unknown" if value is None else show(value)
+
+
+def _shared(arguments: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Arguments that are given, and the same, in all envs."""
+    first, *others = arguments
+    return {
+        name: value
+        for name, value in first.items()
+        if all(name in other and other[name] == value for other in others)
+    }
