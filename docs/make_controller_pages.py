@@ -6,6 +6,7 @@ python docs/make_controller_pages.py
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from pathlib import Path
 
@@ -100,7 +101,7 @@ def _page(name: str) -> str:
     sections = _sections(name)
     required = _REQUIRED.get(name, {})
     lines = [f"  - name: {name}", *(f"    {k}: {v}" for k, v in required.items())]
-    call = ", ".join([f'"{name}"', *(f"{k}={v!r}" for k, v in required.items())])
+    call = ", ".join([f'"{name}"', *(f"{k}={json.dumps(v)}" for k, v in required.items())])
     is_method = "Method" in [base.__name__ for base in found.__mro__]
     use = _METHOD_USE if is_method else _CONTROLLER_USE
     search = _SEARCH if hasattr(found, "num_trials") else ""
