@@ -20,6 +20,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import gymnasium
 import torch
@@ -75,20 +76,21 @@ class Field:
     notes: Sequence[str]
 
 
-def mnist_field(budget: int, quick: bool) -> Field:
+def mnist_field(budget: int, quick: bool, mnist_size: int) -> Field:
     """One MNIST env against its baselines."""
-    train_size = 3_200 if quick else 54_000
+    train_size = 3_200 if quick else mnist_size
     env_id = "atn_gym/MnistCnn-Stationary-v0"
-    kwargs = {"num_epochs": budget, "train_size": train_size}
-    workers = AsyncEnvs(env_id, 2, **kwargs)
+    kwargs: dict[str, Any] = {"num_epochs": budget, "train_size": train_size}
+    workers = AsyncEnvs(env_id, 2, engine="torch", **kwargs)
     torch.manual_seed(0)
     contestants: dict[str, Contestant] = {
         "atn_gym, one env": OurEnv(env_id, **kwargs),
         "atn_gym, vector env of 2 runs": OurEnv(env_id, 2, **kwargs),
+        "atn_gym, one env, torch engine": OurEnv(env_id, engine="torch", **kwargs),
         "DataLoader loop, one run": DataLoaderLoop(
             mnist_samples(train_size), [make_mnist_model(MNIST_CNN)], dict(MNIST_CNN.initial[0])
         ),
-        f"AsyncVectorEnv, 2 workers of {threads(workers.threads)}": workers,
+        f"AsyncVectorEnv of torch envs, 2 workers of {threads(workers.threads)}": workers,
     }
     notes = [
         "The DataLoader loop decodes every image anew by ToTensor and Normalize, with no workers; "
@@ -109,20 +111,23 @@ def mnist_field(budget: int, quick: bool) -> Field:
     return Field(f"MNIST, {train_size:,} / {VALIDATION_IMAGES:,} images", contestants, {}, notes)
 
 
-def digits_field(budget: int, quick: bool) -> Field:
+def digits_field(budget: int, quick: bool, _mnist_size: int) -> Field:
     """Digits in the vector env against its baselines."""
     train_size, num_runs, num_workers = (256, 8, 2) if quick else (1_150, 64, 8)
     rounds = num_runs // num_workers
     env_id = "atn_gym/DigitsCnn-Stationary-v0"
-    workers = AsyncEnvs(env_id, num_workers, num_epochs=budget * rounds, train_size=train_size)
+    kwargs: dict[str, Any] = {"num_epochs": budget, "train_size": train_size}
+    worker_kwargs = {**kwargs, "num_epochs": budget * rounds}
+    workers = AsyncEnvs(env_id, num_workers, engine="torch", **worker_kwargs)
     torch.manual_seed(0)
     task = DIGITS_CNN
     models = [task.network((1, 8, 8), 10, **task.network_kwargs) for _ in range(num_runs)]
     samples = digits_samples(train_size)
-    name = f"AsyncVectorEnv, {num_workers} workers of {threads(workers.threads)}"
+    name = f"AsyncVectorEnv of torch envs, {num_workers} workers of {threads(workers.threads)}"
     contestants: dict[str, Contestant] = {
-        f"atn_gym, vector env of {num_runs} runs": OurEnv(
-            env_id, num_runs, num_epochs=budget, train_size=train_size
+        f"atn_gym, vector env of {num_runs} runs": OurEnv(env_id, num_runs, **kwargs),
+        f"atn_gym, vector env of {num_runs} runs, torch engine": OurEnv(
+            env_id, num_runs, engine="torch", **kwargs
         ),
         f"DataLoader loop, {num_runs} runs in turn": DataLoaderLoop(
             samples, models, dict(task.initial[0])
@@ -215,13 +220,13 @@ def report_efficiency(
             )
 
 
-def report_machine(repeats: int) -> None:
-    """Prints what was run on what."""
+def report_machine(method: str) -> None:
+    """Prints what was run on what, and how it was timed."""
     print(
         f"atn_gym {atn_gym.__version__}, torch {torch.__version__}, gymnasium "
         f"{gymnasium.__version__}, Python {platform.python_version()}; {processor_name()}, "
         f"{os.cpu_count()} cores, {threads(torch.get_num_threads())}; load average "
-        f"{os.getloadavg()[0]:.2f}; medians of {repeats} alternating repetitions.\n"
+        f"{os.getloadavg()[0]:.2f}; {method}.\n"
     )
 
 
@@ -230,9 +235,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="small sizes, to see that it runs")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--mnist-size", type=int, default=54_000, help="training images of MNIST")
     parser.add_argument("--only", choices=["mnist", "digits"])
     arguments = parser.parse_args()
-    report_machine(arguments.repeats)
+    report_machine(f"medians of {arguments.repeats} alternating repetitions")
     # First of all, for a process inherits the peak memory of the one that starts it.
     script = _MEMORY_SCRIPT.format(train_size=3_200 if arguments.quick else None)
     peak_kilobytes = None if arguments.only == "digits" else run_script(script)
@@ -244,7 +250,7 @@ def main() -> None:
     for name, make in makers.items():
         if arguments.only in (None, name):
             # A warm-up, the repetitions, and an epoch to spare: a run that ends is not timed.
-            field = make(arguments.repeats + 2, arguments.quick)
+            field = make(arguments.repeats + 2, arguments.quick, arguments.mnist_size)
             seconds, product_rate = measure(field, arguments.repeats)
             report_timings(field, seconds)
             results.append((field, seconds, product_rate))

@@ -61,6 +61,6 @@ def _obstacle(task: Task, device: str) -> str | None:
 def _import_failure() -> str | None:
     try:
         from atn_gym.envs.engines.kernels import vectors  # noqa: F401
-    except ImportError as error:
+    except (ImportError, OSError) as error:
         return f"needs numba, which does not import ({error})"
     return None

@@ -87,6 +87,7 @@ class FlatRun:
             and "forward" not in vars(model)
             and _all_are(parameters, self._parameters)
             and all(p.requires_grad for p in parameters)
+            and all(p.shape == v.shape for p, v in zip(parameters, self._views, strict=True))
             and len(groups) == 1
             and _all_are(groups[0]["params"], self._parameters)
             and not any(groups[0].get(name) for name in _SWITCHES)

@@ -17,6 +17,7 @@ from atn_gym.envs.engines.kernels.vectors import (
     Floats,
     Lanes,
     SmallIntegers,
+    add,
     choose,
     fill,
     gate,
@@ -123,7 +124,7 @@ def convolve(
                 _pool(right, s, second, block, conv, out, winners, lanes)
 
 
-@njit
+@njit(forceinline=True)
 def _two_windows(
     source: Floats,
     first: int,
@@ -149,7 +150,7 @@ def _two_windows(
     return left, right
 
 
-@njit
+@njit(forceinline=True)
 def _pool(
     pixels: Tile,
     sample: int,
@@ -162,13 +163,14 @@ def _pool(
 ) -> None:
     """Writes the largest of four pixels, rectified, and which it is: the first of equals."""
     a, b, c, d = pixels
-    origin = item(conv.origins, window)
-    winner = choose(b, a, fill(origin + conv.channels, lanes), fill(origin, lanes))
+    right, below = conv.channels, conv.row
+    winner = choose(b, a, fill(right, lanes), fill(0, lanes))
     largest = choose(b, a, b, a)
-    winner = choose(c, largest, fill(origin + conv.row, lanes), winner)
+    winner = choose(c, largest, fill(below, lanes), winner)
     largest = choose(c, largest, c, largest)
-    winner = choose(d, largest, fill(origin + conv.row + conv.channels, lanes), winner)
+    winner = choose(d, largest, fill(below + right, lanes), winner)
     largest = choose(d, largest, d, largest)
+    winner = add(winner, fill(item(conv.origins, window), lanes))
     place = sample * conv.out_size + item(conv.places, window) + block
     store(out, place, gate(largest, largest))
     store_integers(winners, (sample * conv.windows + window) * conv.stored + block, winner)

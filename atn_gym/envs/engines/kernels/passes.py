@@ -193,17 +193,18 @@ def backward(
         net.hidden_bias,
         SIXTEEN,
     )
-    _second_backward(count, net, space, second_lanes)
-    _first_backward(count, net, space, first_lanes)
+    second_backward(count, net, space, second_lanes)
+    first_backward(count, net, space, first_lanes)
 
 
 @njit
-def _second_backward(
+def second_backward(
     count: int,
     net: Network,
     space: Workspace,
     lanes: Lanes,
 ) -> None:
+    """From the gradient of the features to that of the pooled pixels and the second filters."""
     conv = net.second
     pass_rectifier(
         space.features_gradient,
@@ -237,12 +238,13 @@ def _second_backward(
 
 
 @njit
-def _first_backward(
+def first_backward(
     count: int,
     net: Network,
     space: Workspace,
     lanes: Lanes,
 ) -> None:
+    """From the gradient of the pooled pixels to that of the first filters."""
     conv = net.first
     pass_rectifier(
         space.pooled_gradient,
