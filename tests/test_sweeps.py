@@ -20,6 +20,7 @@ import yaml
 from atn_gym import cli
 from atn_gym.config import load_config
 from atn_gym.eval.executors import processes
+from atn_gym.eval.jobs import run_configs
 from atn_gym.eval.runner import Progress, WorkerLost, run_experiment
 from atn_gym.eval.store import ResultStore
 
@@ -130,9 +131,7 @@ def test_runs_claimed_elsewhere_are_waited_for_and_made_if_the_claim_ends(sweep,
     other = ResultStore(tmp_path)
     seen: list[int] = []
     with contextlib.ExitStack() as stack:
-        from atn_gym.eval.jobs import run_config
-
-        claimed = run_config(config.envs[0], config.controllers[0], 0, True)
+        (claimed,) = run_configs(config.envs[0], config.controllers[0], [0], twins=True)
         assert stack.enter_context(other.claims([claimed])) == [True]
 
         def on_progress(progress: Progress) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,22 +14,22 @@ from atn_gym.eval.rollout import OnEpoch, PolicyError
 from atn_gym.eval.store import ResultStore
 
 
-def run_config(
-    env: EnvConfig, controller: ControllerConfig, seed: int, twins: bool
-) -> dict[str, Any]:
-    """The resolved config of one run: all that its results depend on."""
+def run_configs(
+    env: EnvConfig, controller: ControllerConfig, seeds: Sequence[int], twins: bool
+) -> list[dict[str, Any]]:
+    """The resolved config of the run with each seed: all that its results depend on."""
     params = asdict(env.params().resolved())
     params.pop("data_dir")
-    return {
+    shared = {
         "env": {"id": env.id, **params},
         "controller": {
             "name": controller.name,
             "source": source_digest(controller.name) or controller.method().digest(),
             **controller.arguments,
         },
-        "seed": seed,
         "twins": twins,
     }
+    return [{**shared, "seed": seed} for seed in seeds]
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,10 @@ class Job:
     root: Path
     workers: int = 1
 
-    def config(self, seed: int) -> dict[str, Any]:
-        """The resolved config of the run with a seed."""
-        return run_config(self.env, self.controller, seed, self.twins)
+    def configs(self) -> dict[int, dict[str, Any]]:
+        """The resolved config of the run with each seed."""
+        found = run_configs(self.env, self.controller, self.seeds, self.twins)
+        return dict(zip(self.seeds, found, strict=True))
 
 
 @dataclass(frozen=True)
@@ -79,21 +81,23 @@ def run_job(job: Job, on_epoch: OnEpoch | None = None) -> JobResult:
         on_epoch: Called with the number of runs that trained an epoch.
     """
     store = ResultStore(job.root)
-    with store.claims([job.config(seed) for seed in job.seeds]) as claimed:
+    configs = job.configs()
+    with store.claims(list(configs.values())) as claimed:
         mine = [s for s, free in zip(job.seeds, claimed, strict=True) if free]
         # Another process may have completed a run since the job was made.
-        missing = [seed for seed in mine if store.read(job.config(seed)) is None]
+        missing = [seed for seed in mine if store.read(configs[seed]) is None]
         elsewhere = tuple(seed for seed in job.seeds if seed not in mine)
         failures: dict[int, str] = {}
         if missing:
-            failures = _run_missing(job, missing, store, on_epoch)
+            failures = _run_missing(job, {s: configs[s] for s in missing}, store, on_epoch)
         done = tuple(seed for seed in mine if seed not in failures)
         return JobResult(done, failures, elsewhere)
 
 
 def _run_missing(
-    job: Job, seeds: list[int], store: ResultStore, on_epoch: OnEpoch | None
+    job: Job, configs: dict[int, dict[str, Any]], store: ResultStore, on_epoch: OnEpoch | None
 ) -> dict[int, str]:
+    seeds = list(configs)
     try:
         runs = evaluate_seeds(
             job.controller.method(), job.env, seeds, job.twins, job.workers, on_epoch
@@ -105,5 +109,5 @@ def _run_missing(
         if run.summary is None:
             failures[run.seed] = str(run.error)
         else:
-            store.write(job.config(run.seed), run.trace, run.summary)
+            store.write(configs[run.seed], run.trace, run.summary)
     return failures

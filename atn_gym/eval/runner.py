@@ -13,7 +13,7 @@ from typing import Any
 from atn_gym.config import ControllerConfig, EnvConfig, ExperimentConfig
 from atn_gym.errors import AtnGymError
 from atn_gym.eval.evaluation import MOST_TOGETHER, has_twin
-from atn_gym.eval.jobs import Job, JobResult, run_config, run_job
+from atn_gym.eval.jobs import Job, JobResult, run_configs, run_job
 from atn_gym.eval.manifest import make_manifest
 from atn_gym.eval.store import ResultStore
 
@@ -117,10 +117,9 @@ def run_experiment(
 
 def _jobs(config: ExperimentConfig, store: ResultStore, workers: int) -> Iterator[Job]:
     for env, controller in itertools.product(config.envs, config.controllers):
+        configs = run_configs(env, controller, config.seeds, config.twins)
         missing = [
-            seed
-            for seed in config.seeds
-            if store.read(run_config(env, controller, seed, config.twins)) is None
+            seed for seed, run in zip(config.seeds, configs, strict=True) if store.read(run) is None
         ]
         together = min(MOST_TOGETHER, -(-len(missing) // workers))
         for first in range(0, len(missing), max(together, 1)):
@@ -166,5 +165,6 @@ def _run_all(
 def _stored(
     env: EnvConfig, controller: ControllerConfig, config: ExperimentConfig, store: ResultStore
 ) -> list[dict[str, Any]]:
-    read = (store.read(run_config(env, controller, s, config.twins)) for s in config.seeds)
+    configs = run_configs(env, controller, config.seeds, config.twins)
+    read = (store.read(run) for run in configs)
     return [summary for summary in read if summary is not None]

@@ -26,6 +26,8 @@ from atn_gym.errors import AtnGymError
 
 _log = logging.getLogger(__name__)
 _SUMMARY = "summary.json"
+# The dumper in C, where there is one: the other takes longer than half an epoch of Digits.
+_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
 class StoreError(AtnGymError, OSError):
@@ -97,7 +99,7 @@ class ResultStore:
         writer.writerows(trace)
         try:
             folder.mkdir(exist_ok=True)
-            write_atomically(folder / "config.yaml", yaml.safe_dump(dict(config)))
+            write_atomically(folder / "config.yaml", yaml.dump(dict(config), Dumper=_DUMPER))
             write_atomically(folder / "trace.csv", table.getvalue())
             write_atomically(folder / _SUMMARY, json.dumps(summary, indent=2) + "\n")
         except OSError as error:
