@@ -67,19 +67,12 @@ class Rl(Method):
 
     def _load(self) -> Any:
         try:
-            import stable_baselines3
+            from atn_gym.agents.sb3 import load_model
         except ImportError as error:
             raise DependencyUnavailable(
                 f"the controller 'rl' needs Stable-Baselines3 ({error}): pip install 'atn_gym[rl]'"
             ) from error
-        try:
-            return getattr(stable_baselines3, self.algorithm).load(self.path, device="cpu")
-        except Exception as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
-            raise InvalidArgument(
-                f"{self.path} must be a {self.algorithm} model that Stable-Baselines3 saved, but "
-                f"it does not load ({reason})"
-            ) from error
+        return load_model(self.algorithm, self.path)
 
     def digest(self) -> str:
         """A hash of the file: another model under the same path makes other runs."""

@@ -1,0 +1,155 @@
+"""Stable-Baselines3: the vector env as its `VecEnv`, and its saved models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium
+import numpy as np
+import stable_baselines3
+from gymnasium.vector import AutoresetMode
+from numpy.typing import NDArray
+from stable_baselines3.common.vec_env import VecEnv
+
+from atn_gym.envs.wrappers import VectorFlatObservation
+from atn_gym.errors import InvalidArgument
+
+
+class TuningVecEnv(VecEnv):
+    """A native vector env for the algorithms and wrappers of Stable-Baselines3.
+
+    One process trains all networks. An episode that ends is reset in the same step: its last
+    observation and info come as `terminal_observation` and the info of that step. Seeds are
+    those of `DummyVecEnv`: env i is seeded with seed + i at the next reset.
+
+    Args:
+        env_id: Id of the env.
+        num_envs: Number of runs.
+        flat: Whether observations are the normalised vector of `FlatObservation`; the Dict of
+            the env otherwise, for "MultiInputPolicy".
+        **kwargs: Further arguments of the env.
+
+    Example:
+        >>> from stable_baselines3 import PPO
+        >>> env = TuningVecEnv("atn_gym/DigitsCnn-Mixture-v0", num_envs=8, split="train")
+        >>> model = PPO("MlpPolicy", env, n_steps=30)
+    """
+
+    def __init__(self, env_id: str, num_envs: int, flat: bool = True, **kwargs: Any) -> None:
+        vector: Any = gymnasium.make_vec(
+            env_id, num_envs=num_envs, autoreset_mode=AutoresetMode.SAME_STEP, **kwargs
+        )
+        self.venv: Any = VectorFlatObservation(vector) if flat else vector
+        self._actions: NDArray[np.float32] | None = None
+        super().__init__(
+            num_envs, self.venv.single_observation_space, self.venv.single_action_space
+        )
+
+    def reset(self) -> Any:
+        """Begins all episodes, with the seeds and options set before.
+
+        Returns:
+            Observations with a leading axis of num_envs; infos stand in `reset_infos`.
+        """
+        if any(options != self._options[0] for options in self._options):
+            raise InvalidArgument(
+                f"options must be the same for all envs, got {self._options}: initial "
+                "hyperparameters may be arrays with a value for each env"
+            )
+        observation, _ = self.venv.reset(seed=list(self._seeds), options=self._options[0] or None)
+        self.reset_infos = [self._info(i) for i in range(self.num_envs)]
+        self._reset_seeds()
+        self._reset_options()
+        return observation
+
+    def _info(self, env: int) -> dict[str, Any]:
+        info: dict[str, Any] = self.venv.unwrapped.episodes.info(env)
+        return info
+
+    def step_async(self, actions: NDArray[np.float32]) -> None:
+        """Takes the actions of the next step."""
+        self._actions = actions
+
+    def step_wait(self) -> Any:
+        """Trains an epoch of every run.
+
+        Returns:
+            Observations, rewards (num_envs,), dones (num_envs,) and a list of infos.
+        """
+        observation, rewards, terminations, truncations, infos = self.venv.step(self._actions)
+        dones = terminations | truncations
+        listed = [
+            {
+                **_of_env(infos["final_info"], i),
+                "terminal_observation": infos["final_obs"][i],
+                "TimeLimit.truncated": bool(truncations[i] and not terminations[i]),
+            }
+            if dones[i]
+            else {**self._info(i), "TimeLimit.truncated": False}
+            for i in range(self.num_envs)
+        ]
+        return observation, rewards.astype(np.float32), dones, listed
+
+    def close(self) -> None:
+        """Closes the vector env."""
+        self.venv.close()
+
+    def get_images(self) -> Sequence[NDArray[np.uint8] | None]:
+        """A picture of every run, if `render_mode="rgb_array"` was asked for."""
+        images: Sequence[NDArray[np.uint8] | None] = self.venv.render() or [None] * self.num_envs
+        return images
+
+    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
+        """An attribute of the vector env, which all envs share, once for each."""
+        value = getattr(self.venv, attr_name)
+        return [value for _ in self._get_indices(indices)]
+
+    def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
+        """Refused: the runs of a native vector env have no attributes of their own."""
+        raise InvalidArgument(
+            f"{attr_name!r} must be an argument of the env: its runs share all attributes"
+        )
+
+    def env_method(
+        self, method_name: str, *method_args: Any, indices: Any = None, **method_kwargs: Any
+    ) -> list[Any]:
+        """Calls a method of the vector env that returns a value for each env.
+
+        Example: `env_method("test_metrics")`.
+        """
+        values = getattr(self.venv.unwrapped, method_name)(*method_args, **method_kwargs)
+        return [values[i] for i in self._get_indices(indices)]
+
+    def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
+        """No run of a native vector env has a wrapper of its own."""
+        return [False for _ in self._get_indices(indices)]
+
+
+def _of_env(infos: dict[str, Any], env: int) -> dict[str, Any]:
+    """The plain info of one env out of the arrays and masks of all."""
+    return {
+        name: _of_env(values, env) if isinstance(values, dict) else np.asarray(values[env]).item()
+        for name, values in infos.items()
+        if not name.startswith("_")
+    }
+
+
+def load_model(algorithm: str, path: str) -> Any:
+    """Loads a model.
+
+    Args:
+        algorithm: Name of its class.
+        path: The file.
+
+    Raises:
+        InvalidArgument: If the file does not hold such a model.
+    """
+    try:
+        return getattr(stable_baselines3, algorithm).load(path, device="cpu")
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InvalidArgument(
+            f"{path} must be a {algorithm} model that Stable-Baselines3 saved, but it does not "
+            f"load ({reason})"
+        ) from error
