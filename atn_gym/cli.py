@@ -1,4 +1,4 @@
-"""The command line: `atn-gym run`, `atn-gym report` and `atn-gym list`."""
+"""The command line: `atn-gym run`, `report`, `train` and `list`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from atn_gym.errors import AtnGymError, check_positive_integer
+from atn_gym.errors import AtnGymError, DependencyUnavailable, check_positive_integer
 from atn_gym.registration import env_ids
 
 if TYPE_CHECKING:
@@ -38,6 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     report = commands.add_parser("report", help="write tables and figures of stored results")
     report.add_argument("results", metavar="RESULTS", help="folder of an experiment")
     report.add_argument("--out", metavar="FOLDER", help="of the report, in place of RESULTS")
+    train = commands.add_parser("train", help="train a controller; goes on where it stopped")
+    train.add_argument("--config", required=True, metavar="FILE", help="training, see configs/")
+    train.add_argument("--results", metavar="FOLDER", help="in place of the one in the config")
     commands.add_parser("list", help="print the ids of all envs")
     arguments = parser.parse_args(argv)
     try:
@@ -45,6 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             print("\n".join(env_ids()))
         elif arguments.command == "report":
             _report(arguments.results, arguments.out)
+        elif arguments.command == "train":
+            _train(arguments.config, arguments.results)
         else:
             return _run(arguments)
     except AtnGymError as error:
@@ -52,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         print(
-            "\natn-gym: interrupted; run the same command again to resume: complete runs are kept",
+            "\natn-gym: interrupted; run the same command again to resume: complete parts are kept",
             file=sys.stderr,
         )
         return 130
@@ -103,6 +108,36 @@ def _report(results: str, out: str | None) -> None:
     for entry in written.skipped:
         print(f"atn-gym: skipped: {entry.name}: {entry.reason}", file=sys.stderr)
     print(f"{written.num_runs} runs: {', '.join(str(file) for file in written.files)}")
+
+
+def _train(file: str, results: str | None) -> None:
+    try:
+        from atn_gym.training.config import load_training_config
+        from atn_gym.training.log import final_evaluations
+        from atn_gym.training.progress import show_steps
+        from atn_gym.training.train import train
+    except ImportError as error:
+        raise DependencyUnavailable(
+            f"atn-gym train needs Stable-Baselines3 ({error}): pip install 'atn_gym[rl]'"
+        ) from error
+
+    # Tasks of the user's own lie where the command is given.
+    sys.path.insert(0, str(Path.cwd()))
+    config = load_training_config(file)
+    root = Path(results) if results else config.results
+    folder = root.absolute() / config.experiment
+    console = Console()
+    began = time.monotonic()
+    with show_steps(console, config.experiment, config.n_timesteps) as on_steps:
+        model = train(config, folder, on_steps)
+    for name, value in final_evaluations(folder).items():
+        console.print(f"{name}: {value:.4f}", highlight=False)
+    console.print(
+        f"{config.algorithm}, {config.n_timesteps:,} steps, {time.monotonic() - began:.0f} s. "
+        f"Model: {model}",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def _executor(

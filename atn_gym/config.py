@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import gymnasium
 import yaml
@@ -81,7 +82,7 @@ class ControllerConfig(BaseModel):
         return self.label or self.name
 
 
-def _from_string(key: str) -> BeforeValidator:
+def string_as(key: str) -> BeforeValidator:
     """Lets a plain string stand for a mapping with one key."""
     return BeforeValidator(lambda value: {key: value} if isinstance(value, str) else value)
 
@@ -112,9 +113,9 @@ class ExperimentConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     experiment: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
-    envs: Annotated[list[Annotated[EnvConfig, _from_string("id")]], Field(min_length=1)]
+    envs: Annotated[list[Annotated[EnvConfig, string_as("id")]], Field(min_length=1)]
     controllers: Annotated[
-        list[Annotated[ControllerConfig, _from_string("name")]], Field(min_length=1)
+        list[Annotated[ControllerConfig, string_as("name")]], Field(min_length=1)
     ]
     seeds: Annotated[list[int], BeforeValidator(parse_seeds)]
     twins: bool = True
@@ -135,15 +136,17 @@ SHIPPED = Path(__file__).parent / "configs"
 """The folder of the experiment files that come with the package."""
 
 
-def load_config(file: str | Path) -> ExperimentConfig:
-    """Reads an experiment file.
+def read_yaml(file: str | Path) -> tuple[Path, dict[str, Any]]:
+    """Reads a YAML file, safely.
 
     Args:
         file: A YAML file, or the name of a shipped one, such as "digits_data_shift".
 
+    Returns:
+        Its path and what it holds.
+
     Raises:
-        InvalidArgument: If the file is missing, empty or no YAML, a key is unknown, or a
-            value breaks its requirement.
+        InvalidArgument: If the file is missing, empty, no YAML or no mapping.
     """
     shipped = SHIPPED / f"{file}.yaml"
     path = shipped if shipped.is_file() else Path(file)
@@ -166,27 +169,63 @@ def load_config(file: str | Path) -> ExperimentConfig:
         raise InvalidArgument(
             f"config file {path} must hold a mapping of keys to values, got {values!r}"
         )
+    return path, values
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def validate_config(model: type[Model], file: str | Path, check: Callable[[Model], None]) -> Model:
+    """Reads a YAML file into a model.
+
+    Args:
+        model: The model.
+        file: A YAML file, or the name of a shipped one.
+        check: What the fields alone do not show; raises `InvalidArgument`.
+
+    Raises:
+        InvalidArgument: If the file cannot be read, a key is unknown, or a value breaks its
+            requirement.
+    """
+    path, values = read_yaml(file)
     try:
-        config = ExperimentConfig.model_validate(values)
-        for env in config.envs:
-            params = env.params().resolved()
-            setting = RunSetting(params.make_space(), params.get_task().num_epochs)
-            for controller in config.controllers:
-                controller.method().check(setting)
+        config = model.model_validate(values)
+        check(config)
     except ValidationError as error:
-        raise InvalidArgument(f"config file {path}: {_sentence(error)}") from error
+        raise InvalidArgument(f"config file {path}: {_sentence(error, model)}") from error
     except InvalidArgument as error:
         raise InvalidArgument(f"config file {path}: {error}") from error
     return config
 
 
-def _sentence(error: ValidationError) -> str:
+def load_config(file: str | Path) -> ExperimentConfig:
+    """Reads an experiment file.
+
+    Args:
+        file: A YAML file, or the name of a shipped one, such as "digits_data_shift".
+
+    Raises:
+        InvalidArgument: If the file is missing, empty or no YAML, a key is unknown, or a
+            value breaks its requirement.
+    """
+    return validate_config(ExperimentConfig, file, _check_experiment)
+
+
+def _check_experiment(config: ExperimentConfig) -> None:
+    for env in config.envs:
+        params = env.params().resolved()
+        setting = RunSetting(params.make_space(), params.get_task().num_epochs)
+        for controller in config.controllers:
+            controller.method().check(setting)
+
+
+def _sentence(error: ValidationError, model: type[BaseModel]) -> str:
     # An unknown key is often the misspelling of one that is then missing too.
     errors = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
     first = errors[0]
     location = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        return f"unknown key {location!r}; {did_you_mean(location, ExperimentConfig.model_fields)}"
+        return f"unknown key {location!r}; {did_you_mean(location, model.model_fields)}"
     if first["type"] == "missing":
         return f"the key {location!r} is missing"
     if first["type"] == "value_error":

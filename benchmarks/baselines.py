@@ -203,7 +203,10 @@ class AsyncEnvs:
         self.num_runs = num_runs
         self.threads = max(1, (os.cpu_count() or 1) // num_runs)
         make = functools.partial(_make_worker, env_id, self.threads, kwargs)
+        ours = torch.get_num_threads()
         self._envs = AsyncVectorEnv([make] * num_runs, context="spawn")
+        # To learn the spaces, Gymnasium makes a worker's env in this process too.
+        torch.set_num_threads(ours)
         self._envs.reset(seed=0)
         self._idle = np.zeros_like(self._envs.action_space.sample())
 

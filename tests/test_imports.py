@@ -32,7 +32,7 @@ LAYERS = (
     ("atn_gym.envs",),
     ("atn_gym.envs.wrappers",),
     ("atn_gym.agents",),
-    ("atn_gym.eval", "atn_gym.config"),
+    ("atn_gym.eval", "atn_gym.config", "atn_gym.training"),
     ("atn_gym.cli", "atn_gym.__main__"),
 )
 TASKS = ("Mnist", "Fashion", "Digits")
@@ -100,7 +100,7 @@ def test_no_modules_import_each_other_in_a_circle():
 
 @pytest.mark.parametrize(
     "library",
-    ["torchvision", "sklearn", "matplotlib", "optuna", "stable_baselines3", "distributed"],
+    ["torchvision", "sklearn", "matplotlib", "optuna", "sb3_contrib", "distributed"],
 )
 def test_a_heavy_library_is_imported_in_one_module_only(library):
     users = [m for m in MODULES if library in {name.split(".")[0] for name in IMPORTS[m]}]
@@ -110,6 +110,11 @@ def test_a_heavy_library_is_imported_in_one_module_only(library):
 def test_numba_is_imported_in_the_kernels_alone():
     users = [m for m in MODULES if {"numba", "llvmlite"} & {n.split(".")[0] for n in IMPORTS[m]}]
     assert all(m.startswith("atn_gym.envs.engines.kernels.") for m in users)
+
+
+def test_stable_baselines_is_imported_in_its_adapters_and_the_training_alone():
+    users = [m for m in MODULES if "stable_baselines3" in {n.split(".")[0] for n in IMPORTS[m]}]
+    assert all(m.startswith(("atn_gym.agents.sb3.", "atn_gym.training.")) for m in users)
 
 
 @pytest.mark.parametrize("name", ["metrics", "statistics"])

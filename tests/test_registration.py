@@ -125,6 +125,7 @@ def test_spec_round_trips_with_kwargs_and_wrapper(copied: Callable[[EnvSpec], En
         "num_epochs": 4,
         "train_size": 128,
         "batch_size": 32,
+        "initial": {"learning_rate": 0.02},
         "window": 3,
         "hyperparameters": ["weight_decay", "learning_rate"],
         "reward": "linear",

@@ -116,7 +116,7 @@ def test_what_users_get_wrong(models, tmp_path):
         Rl(models["flat"], algorithm="PP0")
     broken = tmp_path / "broken.zip"
     broken.write_bytes(Path(models["flat"]).read_bytes()[:500])
-    with pytest.raises(InvalidArgument, match="must be a PPO model that Stable-Baselines3 saved"):
+    with pytest.raises(InvalidArgument, match="must be a model file that Stable-Baselines3"):
         atn_gym.evaluate(Rl(str(broken)), ENV, seeds=1, **SMALL)
     with pytest.raises(InvalidArgument, match=r"trained to observe in .* window"):
         atn_gym.evaluate(Rl(models["flat"]), ENV, seeds=1, window=5, **SMALL)

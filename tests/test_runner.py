@@ -240,8 +240,11 @@ def test_metrics_of_a_run_that_ended_early():
     assert metrics.final(np.array([1.0, 2.0])) == 2.0
 
 
-@pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.yaml")), ids=lambda path: path.stem)
-def test_every_shipped_config_is_valid(path):
+EXPERIMENTS = [path for path in SHIPPED.glob("*.yaml") if not path.stem.startswith("train_")]
+
+
+@pytest.mark.parametrize("path", sorted(EXPERIMENTS), ids=lambda path: path.stem)
+def test_every_shipped_experiment_is_valid(path):
     config = load_config(path)
     assert config.experiment == path.stem
     assert load_config(path.stem) == config

@@ -21,7 +21,7 @@ from atn_gym.envs.datasets import Dataset, Split, load_digits
 from atn_gym.envs.engines.compiled_engine import CompiledEngine
 from atn_gym.envs.tasks import DIGITS_CNN
 from atn_gym.envs.tuning_env import TuningEnv
-from atn_gym.errors import EpisodeStateError
+from atn_gym.errors import EpisodeStateError, InvalidArgument
 
 LN_10 = math.log(10)
 IDLE = np.zeros(3, np.float32)
@@ -161,6 +161,27 @@ def test_poor_beginnings_stay_behind_and_can_be_saved(
     left_alone, saved = anytime
     assert saved > left_alone + 0.1
     assert info["val_accuracy"] > 0.95
+
+
+def test_initial_hyperparameters_come_in_place_of_those_of_the_task() -> None:
+    env = make("DigitsCnnPoorInit-Stationary", initial={"momentum": 0.5})
+    for seed, rate in ((0, 1e-4), (1, 0.1)):
+        _, info = env.reset(seed=seed)
+        assert info["hyperparameters"]["learning_rate"] == rate
+        assert info["hyperparameters"]["momentum"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("initial", "message"),
+    [
+        ({"momentun": 0.5}, "unknown hyperparameter 'momentun'; did you mean 'momentum'"),
+        ({"learning_rate": 2.0}, "learning_rate must be"),
+        (0.02, "initial must be a mapping of hyperparameters to values, got 0.02"),
+    ],
+)
+def test_wrong_initial_hyperparameters_are_named(initial: Any, message: str) -> None:
+    with pytest.raises(InvalidArgument, match=message):
+        make(initial=initial)
 
 
 def test_reset_never_trains(monkeypatch: pytest.MonkeyPatch) -> None:

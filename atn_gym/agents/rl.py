@@ -13,12 +13,10 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from atn_gym.agents.method import Method
+from atn_gym.agents.model_card import ALGORITHMS, ModelCard, Normalisation, read_card
 from atn_gym.agents.policy import Actions, Observation
 from atn_gym.envs.wrappers import Flattening
 from atn_gym.errors import DependencyUnavailable, InvalidArgument, unknown_name
-
-ALGORITHMS = ("PPO", "A2C", "SAC", "TD3", "DDPG")
-"""Algorithms of Stable-Baselines3 for continuous actions."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +27,9 @@ class Rl(Method):
     `FlatObservation`; which of the two, its own observation space says. It acts
     deterministically.
 
+    A file that `atn-gym train` wrote says by itself which algorithm made it, how its
+    observations are normalised, and which window and hyperparameters it needs.
+
     A model file is a pickle: whoever made it can run code on the machine that loads it. Load
     none that you do not trust.
 
@@ -36,8 +37,9 @@ class Rl(Method):
     observation window and its hyperparameters must be those of the env.
 
     Args:
-        path: The file, as the model's `save` wrote it.
-        algorithm: Its class: "PPO", "A2C", "SAC", "TD3" or "DDPG".
+        path: The file, as `atn-gym train` or the model's `save` wrote it.
+        algorithm: Its class: "PPO", "A2C", "SAC", "TD3", "DDPG" or "RecurrentPPO". If None,
+            the one that the file names, else "PPO".
 
     Raises:
         InvalidArgument: If there is no such file or algorithm.
@@ -48,10 +50,10 @@ class Rl(Method):
     """
 
     path: str
-    algorithm: str = "PPO"
+    algorithm: str | None = None
 
     def __post_init__(self) -> None:
-        if self.algorithm not in ALGORITHMS:
+        if self.algorithm is not None and self.algorithm not in ALGORITHMS:
             raise unknown_name("algorithm", self.algorithm, ALGORITHMS)
         if not Path(self.path).is_file():
             raise InvalidArgument(f"path must be a model file, got {self.path!r}: no such file")
@@ -63,20 +65,40 @@ class Rl(Method):
             InvalidArgument: If the file holds no such model, or one of other spaces.
             DependencyUnavailable: If Stable-Baselines3 is not installed.
         """
-        return ModelPolicy(self._load(), env, self.path)
-
-    def _load(self) -> Any:
-        try:
-            from atn_gym.agents.sb3 import load_model
-        except ImportError as error:
-            raise DependencyUnavailable(
-                f"the controller 'rl' needs Stable-Baselines3 ({error}): pip install 'atn_gym[rl]'"
-            ) from error
-        return load_model(self.algorithm, self.path)
+        card = read_card(self.path)
+        if card is not None:
+            _check_setting(card, env, self.path)
+        named = None if card is None else card.algorithm
+        model = _load(self.algorithm or named or "PPO", self.path)
+        return ModelPolicy(model, env, self.path, None if card is None else card.normalisation)
 
     def digest(self) -> str:
         """A hash of the file: another model under the same path makes other runs."""
         return hashlib.sha256(Path(self.path).read_bytes()).hexdigest()[:16]
+
+
+def _load(algorithm: str, path: str) -> Any:
+    try:
+        from atn_gym.agents.sb3.algorithms import load_model
+    except ImportError as error:
+        raise DependencyUnavailable(
+            f"the controller 'rl' needs Stable-Baselines3 ({error}): pip install 'atn_gym[rl]'"
+        ) from error
+    return load_model(algorithm, path)
+
+
+def _check_setting(card: ModelCard, env: Any, path: str) -> None:
+    """Checks that an env shows and takes what an agent was trained with."""
+    episodes = env.unwrapped.episodes
+    for name, trained, given in (
+        ("window", card.window, episodes.params.window),
+        ("hyperparameters", list(card.hyperparameters), list(episodes.hyperparameters.names)),
+    ):
+        if trained != given:
+            raise InvalidArgument(
+                f"model {path} was trained with {name}={trained}, but this env has {given}: make "
+                f"the env with {name}={trained}"
+            )
 
 
 class ModelPolicy:
@@ -86,14 +108,18 @@ class ModelPolicy:
         model: Anything with `predict`, `observation_space` and `action_space`.
         env: The single or vector env.
         name: What errors call the model.
+        normalisation: What its observations go through.
 
     Raises:
         InvalidArgument: If its spaces are not those of the env.
     """
 
-    def __init__(self, model: Any, env: Any, name: str) -> None:
+    def __init__(
+        self, model: Any, env: Any, name: str, normalisation: Normalisation | None = None
+    ) -> None:
         episodes = env.unwrapped.episodes
         self._model = model
+        self._normalisation = normalisation
         self._flatten: Flattening | None = None
         offered: spaces.Space[Any] = episodes.observation_space
         if isinstance(model.observation_space, spaces.Box):
@@ -117,6 +143,8 @@ class ModelPolicy:
         deterministic: bool = True,
     ) -> tuple[Actions, Any]:
         """Asks the model."""
-        seen = observation if self._flatten is None else self._flatten(observation)
+        seen: Any = observation if self._flatten is None else self._flatten(observation)
+        if self._normalisation is not None:
+            seen = self._normalisation(seen)
         actions, state = self._model.predict(seen, state, episode_start, deterministic)
         return actions, state

@@ -43,6 +43,7 @@ class TuningParams:
         num_epochs: Epoch budget T; that of the task if None.
         train_size: Number of training samples; all if None.
         batch_size: Samples in a mini-batch; that of the task if None.
+        initial: Initial hyperparameters by name in place of the task's; those left out stay.
         window: Number of past epochs in an observation.
         hyperparameters: Names of the K hyperparameters to control, in the order of the
             action; all if None. The others keep their initial values.
@@ -72,6 +73,7 @@ class TuningParams:
     num_epochs: int | None = None
     train_size: int | None = None
     batch_size: int | None = None
+    initial: Mapping[str, float] | None = None
     window: int = 10
     hyperparameters: Sequence[str] | None = None
     reward: str = "log_loss"
@@ -114,11 +116,20 @@ class TuningParams:
     def get_task(self) -> Task:
         """The task, with the overrides of these parameters."""
         task = registration.get_task(self.task)
-        overrides = {
+        overrides: dict[str, Any] = {
             name: getattr(self, name)
             for name in ("num_epochs", "batch_size")
             if getattr(self, name) is not None
         }
+        if self.initial is not None:
+            if not isinstance(self.initial, Mapping):
+                raise InvalidArgument(
+                    f"initial must be a mapping of hyperparameters to values, got {self.initial!r}"
+                )
+            for name in self.initial:
+                if name not in HYPERPARAMETERS:
+                    raise unknown_name("hyperparameter", name, HYPERPARAMETERS)
+            overrides["initial"] = tuple({**values, **self.initial} for values in task.initial)
         return dataclasses.replace(task, **overrides)
 
     def resolved(self) -> TuningParams:

@@ -1,4 +1,4 @@
-"""Stable-Baselines3: the vector env as its `VecEnv`, and its saved models."""
+"""The vector env as a `VecEnv` of Stable-Baselines3."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-import stable_baselines3
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
@@ -121,6 +120,15 @@ class TuningVecEnv(VecEnv):
         values = getattr(self.venv.unwrapped, method_name)(*method_args, **method_kwargs)
         return [values[i] for i in self._get_indices(indices)]
 
+    def get_state(self) -> list[dict[str, Any]]:
+        """Captures every run bit-exactly."""
+        states: list[dict[str, Any]] = self.venv.unwrapped.get_state()
+        return states
+
+    def set_state(self, states: Sequence[dict[str, Any]]) -> None:
+        """Puts env i into the i-th of the states that `get_state` returned."""
+        self.venv.unwrapped.set_state(states)
+
     def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
         """No run of a native vector env has a wrapper of its own."""
         return [False for _ in self._get_indices(indices)]
@@ -133,23 +141,3 @@ def _of_env(infos: dict[str, Any], env: int) -> dict[str, Any]:
         for name, values in infos.items()
         if not name.startswith("_")
     }
-
-
-def load_model(algorithm: str, path: str) -> Any:
-    """Loads a model.
-
-    Args:
-        algorithm: Name of its class.
-        path: The file.
-
-    Raises:
-        InvalidArgument: If the file does not hold such a model.
-    """
-    try:
-        return getattr(stable_baselines3, algorithm).load(path, device="cpu")
-    except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise InvalidArgument(
-            f"{path} must be a {algorithm} model that Stable-Baselines3 saved, but it does not "
-            f"load ({reason})"
-        ) from error

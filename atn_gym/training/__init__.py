@@ -1,0 +1,1 @@
+"""Training of controllers by Stable-Baselines3: `atn-gym train`."""

@@ -1,0 +1,97 @@
+"""What happens while an agent trains: checkpoints, evaluations and progress."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stable_baselines3.common.callbacks import BaseCallback
+
+from atn_gym.agents.method import Method
+from atn_gym.agents.model_card import Normalisation
+from atn_gym.agents.policy import Policy
+from atn_gym.agents.rl import ModelPolicy
+from atn_gym.config import EnvConfig
+from atn_gym.eval.evaluation import evaluate
+from atn_gym.training.checkpoint import save_checkpoint
+from atn_gym.training.config import TrainingConfig
+from atn_gym.training.model_file import normalisation_of
+
+OnSteps = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class _Trained(Method):
+    """The model as it is at this moment.
+
+    Args:
+        model: The algorithm.
+        normalisation: Of its observations.
+    """
+
+    model: Any
+    normalisation: Normalisation | None
+
+    def policy(self, env: Any, seeds: Sequence[int]) -> Policy:
+        return ModelPolicy(self.model, env, "in training", self.normalisation)
+
+
+class TrainingCallback(BaseCallback):
+    """Saves checkpoints, evaluates, and tells how far training is, always between rollouts.
+
+    Args:
+        config: The training.
+        checkpoints: Folder of the checkpoints.
+        on_steps: Called with the number of steps taken.
+    """
+
+    def __init__(self, config: TrainingConfig, checkpoints: Path, on_steps: OnSteps) -> None:
+        super().__init__()
+        self._config = config
+        self._checkpoints = checkpoints
+        self._on_steps = on_steps
+        self._next_checkpoint = 0
+        self._next_evaluation = 0
+
+    def _on_training_start(self) -> None:
+        config = self._config
+        self._next_checkpoint = _following(self.num_timesteps, config.checkpoint_freq)
+        self._next_evaluation = _following(self.num_timesteps, config.eval_freq)
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_start(self) -> None:
+        self._on_steps(self.num_timesteps)
+        if self.num_timesteps >= self._next_evaluation:
+            self._next_evaluation = _following(self.num_timesteps, self._config.eval_freq)
+            self._evaluate()
+        if self.num_timesteps >= self._next_checkpoint:
+            self._next_checkpoint = _following(self.num_timesteps, self._config.checkpoint_freq)
+            save_checkpoint(self.model, self._checkpoints)
+
+    def _on_training_end(self) -> None:
+        self._on_steps(self.num_timesteps)
+        self._evaluate()
+        save_checkpoint(self.model, self._checkpoints)
+
+    def _evaluate(self) -> None:
+        method = _Trained(self.model, normalisation_of(self.model))
+        for env in self._config.eval_envs:
+            found = evaluate(method, env.id, self._config.eval_seeds, twins=False, **env.kwargs)
+            name = f"eval/{_short(env)}"
+            self.logger.record(f"{name}/anytime_performance", found.mean("anytime_performance"))
+            self.logger.record(f"{name}/collapsed", found.mean("collapsed"))
+        self.logger.dump(self.num_timesteps)
+
+
+def _following(steps: int, interval: int) -> int:
+    """The next multiple of an interval."""
+    return (steps // interval + 1) * interval
+
+
+def _short(env: EnvConfig) -> str:
+    """An id without its namespace, as the name of a log entry."""
+    return env.id.rpartition("/")[2]

@@ -1,0 +1,62 @@
+"""What an agent trains on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecMonitor, VecNormalize
+
+from atn_gym.agents.sb3 import MixedVecEnv, TuningVecEnv
+from atn_gym.envs.episode_state import SIGNALS
+from atn_gym.training.config import TrainingConfig, has_flat_observations
+
+
+def make_training_env(config: TrainingConfig) -> VecEnv:
+    """All envs of a training side by side, monitored, and normalised if the config says so."""
+    each = config.n_envs // len(config.envs)
+    flat = has_flat_observations(config)
+    env: VecEnv = MixedVecEnv(
+        [TuningVecEnv(part.id, each, flat=flat, **part.kwargs) for part in config.envs]
+    )
+    env.seed(config.seed)
+    if config.shuffle_signals:
+        env = ShuffledSignals(env, config.envs[0].params().window, config.seed)
+    env = VecMonitor(env)
+    if config.normalize:
+        env = VecNormalize(env, gamma=config.hyperparameters.get("gamma", 0.99))
+    return env
+
+
+class ShuffledSignals(VecEnvWrapper):
+    """Shows every network the traces of another, drawn anew in every step.
+
+    Hyperparameters and progress stay those of the network itself. An agent that learns no less
+    under it makes no use of what it observes of the training.
+
+    Args:
+        venv: A vec env with flat observations.
+        window: Its window.
+        seed: Seed of the draws.
+    """
+
+    def __init__(self, venv: VecEnv, window: int, seed: int) -> None:
+        super().__init__(venv)
+        self.generator = np.random.default_rng(seed)
+        self._size = len(SIGNALS) * window
+
+    def reset(self) -> NDArray[np.float32]:
+        """Begins all episodes."""
+        return self._shuffled(self.venv.reset())
+
+    def step_wait(self) -> Any:
+        """Trains an epoch of every run."""
+        observation, rewards, dones, infos = self.venv.step_wait()
+        return self._shuffled(observation), rewards, dones, infos
+
+    def _shuffled(self, observation: Any) -> NDArray[np.float32]:
+        shuffled: NDArray[np.float32] = observation.copy()
+        order = self.generator.permutation(len(shuffled))
+        shuffled[:, : self._size] = observation[order, : self._size]
+        return shuffled

@@ -1,0 +1,274 @@
+"""`atn-gym train`: what it writes, what it goes on from, and what it refuses."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+import atn_gym
+from atn_gym import cli
+from atn_gym.agents import Rl
+from atn_gym.agents.model_card import read_card
+from atn_gym.agents.sb3 import TuningVecEnv
+from atn_gym.agents.sb3.algorithms import load_model
+from atn_gym.config import SHIPPED
+from atn_gym.errors import InvalidArgument
+from atn_gym.training.checkpoint import checkpoints
+from atn_gym.training.config import TrainingConfig, check_training, load_training_config
+from atn_gym.training.envs import make_training_env
+from atn_gym.training.log import STEPS, read_log
+from atn_gym.training.train import train
+
+SMALL = {"num_epochs": 3, "train_size": 128}
+ENV = {"id": "atn_gym/DigitsCnn-Mixture-v0", **SMALL}
+POOR = {"id": "atn_gym/DigitsCnnPoorInit-Mixture-v0", **SMALL}
+VALUES = {
+    "experiment": "small",
+    "algorithm": "PPO",
+    "envs": [{**ENV, "split": "train"}, {**POOR, "split": "train"}],
+    "n_envs": 4,
+    "n_timesteps": 192,
+    "hyperparameters": {"n_steps": 8, "batch_size": 16, "learning_rate": "lin_1e-3"},
+    "eval_envs": [{**ENV, "split": "test"}],
+    "eval_seeds": 2,
+    "eval_freq": 64,
+    "checkpoint_freq": 32,
+}
+OFF_POLICY = {"learning_starts": 40, "buffer_size": 1000, "batch_size": 16}
+VARIANTS = {
+    "PPO": {"normalize": True},
+    "PPO, shuffled": {"shuffle_signals": True},
+    "RecurrentPPO": {
+        "policy": "MlpLstmPolicy",
+        "hyperparameters": {"n_steps": 8, "batch_size": 16, "policy_kwargs": {"net_arch": [8]}},
+    },
+    "SAC": {"hyperparameters": OFF_POLICY},
+    "TD3": {"normalize": True, "hyperparameters": {**OFF_POLICY, "noise_std": 0.1}},
+    "A2C": {"hyperparameters": {}},
+}
+
+
+def training(**changes):
+    config = TrainingConfig.model_validate({**VALUES, **changes})
+    check_training(config)
+    return config
+
+
+def weights(algorithm, path):
+    return load_model(algorithm, str(path)).policy.state_dict()
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_an_interrupted_training_ends_with_the_agent_of_an_undisturbed_one(name, tmp_path):
+    algorithm = name.partition(",")[0]
+    config = training(algorithm=algorithm, **VARIANTS[name])
+
+    class Interruption(Exception):
+        pass
+
+    def interrupt(steps):
+        if steps >= 100:
+            raise Interruption
+
+    with pytest.raises(Interruption):
+        train(config, tmp_path / "interrupted", interrupt)
+    assert 64 <= int(checkpoints(tmp_path / "interrupted/checkpoints")[-1].name) <= 100
+    first = weights(algorithm, train(config, tmp_path / "interrupted"))
+    second = weights(algorithm, train(config, tmp_path / "undisturbed"))
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_a_killed_training_goes_on_from_its_last_checkpoint_without_a_gap_in_the_log(tmp_path):
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump({**VALUES, "n_timesteps": 1024}))
+    command = [sys.executable, "-m", "atn_gym.cli", "train", "--config", "small.yaml"]
+    folder = tmp_path / "results/small"
+    environment = {**os.environ, "PYTHONPATH": str(Path(atn_gym.__file__).parents[1])}
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE)
+    while len(checkpoints(folder / "checkpoints")) < 2:
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert not (folder / "model.zip").exists()
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "PPO, 1,024 steps" in done.stdout
+    steps = [row[STEPS] for row in read_log(folder / "log.jsonl")]
+    assert steps == sorted(steps)
+    assert steps[-1] == 1024
+    gaps = [after - before for before, after in zip([0, *steps], steps, strict=False)]
+    assert max(gaps) <= VALUES["checkpoint_freq"]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained")
+    return train(training(normalize=True), folder)
+
+
+def test_the_log_holds_returns_losses_and_evaluations(trained):
+    rows = read_log(trained.parent / "log.jsonl")
+    assert any("rollout/ep_rew_mean" in row for row in rows)
+    assert any("train/value_loss" in row for row in rows)
+    name = "eval/DigitsCnn-Mixture-v0/anytime_performance"
+    assert [row[STEPS] for row in rows if name in row] == [64, 128, 192]
+    assert list((trained.parent / "tensorboard").glob("events.*"))
+
+
+def test_the_last_evaluation_is_that_of_the_saved_model(trained):
+    rows = read_log(trained.parent / "log.jsonl")
+    logged = rows[-1]["eval/DigitsCnn-Mixture-v0/anytime_performance"]
+    env = dict(VALUES["eval_envs"][0])
+    found = atn_gym.evaluate(Rl(str(trained)), env.pop("id"), seeds=2, twins=False, **env)
+    assert found.mean("anytime_performance") == logged
+
+
+def test_a_model_carries_its_config_and_normalisation(trained):
+    card = read_card(trained)
+    assert card is not None
+    assert card.algorithm == "PPO"
+    assert card.num_timesteps == 192
+    assert card.window == 10
+    assert card.hyperparameters == ["learning_rate", "momentum", "weight_decay"]
+    assert card.config["seed"] == 0
+    assert card.normalisation is not None
+    assert len(card.normalisation.mean) == 44
+
+
+def test_the_algorithm_of_a_trained_model_need_not_be_named(tmp_path):
+    config = training(algorithm="SAC", hyperparameters=OFF_POLICY, n_timesteps=48)
+    path = train(config, tmp_path)
+    found = atn_gym.evaluate(Rl(str(path)), ENV["id"], seeds=1, twins=False, **SMALL)
+    assert len(found.summaries) == 1
+
+
+def test_a_recurrent_agent_keeps_its_state_from_step_to_step(tmp_path):
+    variant = VARIANTS["RecurrentPPO"]
+    path = train(training(algorithm="RecurrentPPO", **variant), tmp_path)
+    found = atn_gym.evaluate(Rl(str(path)), ENV["id"], seeds=2, twins=False, **SMALL)
+    model = load_model("RecurrentPPO", str(path))
+    env = TuningVecEnv(ENV["id"], 1, **SMALL)
+    env.seed(0)
+    observation, state, start = env.reset(), None, [True]
+    for row in found.runs[0].trace:
+        action, state = model.predict(observation, state, start, deterministic=True)
+        observation, _, start, infos = env.step(action)
+        if not start[0]:
+            rate = infos[0]["hyperparameters"]["learning_rate"]
+            assert rate == pytest.approx(row["learning_rate"], rel=1e-5)
+
+
+def test_a_complete_training_is_not_trained_again(trained):
+    before = trained.stat().st_mtime_ns
+    assert train(training(normalize=True), trained.parent) == trained
+    assert trained.stat().st_mtime_ns == before
+
+
+def test_shuffled_signals_are_those_of_other_networks():
+    env = make_training_env(training(shuffle_signals=True))
+    plain = make_training_env(training())
+    observations = []
+    for one in (env, plain):
+        one.reset()
+        observations.append(one.step(np.linspace(-1, 1, 12).reshape(4, 3).astype(np.float32))[0])
+    shuffled, own = observations
+    np.testing.assert_array_equal(shuffled[:, 40:], own[:, 40:])
+    assert not np.array_equal(shuffled[:, :40], own[:, :40])
+    assert {row.tobytes() for row in shuffled[:, :40]} == {row.tobytes() for row in own[:, :40]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"algorithm": "PP0"}, "unknown algorithm 'PP0'; did you mean 'PPO'"),
+        ({"policy": "MlpPolice"}, "unknown policy of PPO 'MlpPolice'; did you mean 'MlpPolicy'"),
+        (
+            {"hyperparameters": {"gama": 0.9}},
+            "PPO has no hyperparameter 'gama'; did you mean 'gamma'",
+        ),
+        (
+            {"hyperparameters": {"learning_rate": "lin_fast"}},
+            "learning_rate must be a number or a schedule such as 'lin_3e-4', got 'lin_fast'",
+        ),
+        (
+            {"hyperparameters": {"policy_kwargs": {"activation_fn": "tan"}}},
+            "unknown activation_fn 'tan'; did you mean 'tanh'",
+        ),
+        (
+            {"envs": ["atn_gym/DigitsCnn-Mixtur-v0"]},
+            "did you mean 'atn_gym/DigitsCnn-Mixture-v0'",
+        ),
+        (
+            {"policy": "MultiInputPolicy", "normalize": True},
+            "normalize and shuffle_signals need flat observations",
+        ),
+        ({"n_envs": 3}, "n_envs must be a multiple of the 2 envs, got 3"),
+        (
+            {"eval_envs": [{**ENV, "window": 5}]},
+            "all envs must have the same window and hyperparameters",
+        ),
+        ({"n_timestep": 100}, "unknown key 'n_timestep'; did you mean 'n_timesteps'"),
+    ],
+)
+def test_what_users_get_wrong_in_a_config(changes, message, tmp_path, capsys):
+    path = tmp_path / "wrong.yaml"
+    path.write_text(yaml.safe_dump({**VALUES, **changes}))
+    assert cli.main(["train", "--config", str(path)]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_what_an_algorithm_refuses_is_said_in_one_sentence(tmp_path):
+    config = training(hyperparameters={"n_steps": 8, "batch_size": "many"})
+    with pytest.raises(InvalidArgument, match="PPO does not accept its hyperparameters"):
+        train(config, tmp_path)
+
+
+def test_a_folder_belongs_to_one_training(trained):
+    with pytest.raises(InvalidArgument, match="a training with other values of seed: choose"):
+        train(training(normalize=True, seed=1), trained.parent)
+
+
+def test_models_that_do_not_suit(trained, tmp_path):
+    with pytest.raises(InvalidArgument, match=r"trained with window=10, but this env has 5"):
+        atn_gym.evaluate(Rl(str(trained)), ENV["id"], seeds=1, window=5, **SMALL)
+    with pytest.raises(InvalidArgument, match=r"trained with hyperparameters=\['learning_rate'"):
+        atn_gym.evaluate(
+            Rl(str(trained)), ENV["id"], seeds=1, hyperparameters=["momentum"], **SMALL
+        )
+    truncated = tmp_path / "model.zip"
+    truncated.write_bytes(trained.read_bytes()[:-100])
+    with pytest.raises(InvalidArgument, match=r"must be a .* that Stable-Baselines3 .*saved"):
+        atn_gym.evaluate(Rl(str(truncated)), ENV["id"], seeds=1, **SMALL)
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path):
+    config = training()
+
+    class Interruption(Exception):
+        pass
+
+    def interrupt(steps):
+        if steps >= 100:
+            raise Interruption
+
+    with pytest.raises(Interruption):
+        train(config, tmp_path, interrupt)
+    newest = checkpoints(tmp_path / "checkpoints")[-1]
+    (newest / "state.pickle").write_bytes(b"")
+    with pytest.raises(InvalidArgument, match=f"checkpoint .*{newest.name} is damaged .*delete it"):
+        train(config, tmp_path)
+
+
+@pytest.mark.parametrize("path", sorted(SHIPPED.glob("train_*.yaml")), ids=lambda path: path.stem)
+def test_every_shipped_training_is_valid(path):
+    config = load_training_config(path)
+    assert config.experiment == path.stem
+    assert load_training_config(path.stem) == config
