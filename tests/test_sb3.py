@@ -9,7 +9,7 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor, VecNormalize
 
-from atn_gym.agents.sb3 import TuningVecEnv
+from atn_gym.agents.sb3 import MixedVecEnv, TuningVecEnv
 from atn_gym.envs.wrappers import FlatObservation
 from atn_gym.errors import InvalidArgument
 
@@ -113,3 +113,54 @@ def test_attributes_methods_and_pictures():
     with pytest.raises(InvalidArgument, match="must be an argument of the env"):
         env.set_attr("severity", 0.5)
     env.close()
+
+
+POOR = "atn_gym/DigitsCnnPoorInit-Mixture-v0"
+
+
+@pytest.mark.parametrize("flat", [True, False])
+def test_a_mixed_env_is_its_parts_side_by_side(flat):
+    def parts():
+        return [adapter(2, flat=flat), TuningVecEnv(POOR, 1, flat, **SMALL | {"num_epochs": 2})]
+
+    mixed, alone = MixedVecEnv(parts()), parts()
+    mixed.seed(5)
+    alone[0].seed(5)
+    alone[1].seed(7)
+    draws = np.random.default_rng(0)
+    observations = [part.reset() for part in alone]
+    whole = mixed.reset()
+    for _ in range(6):
+        for part, where in zip(observations, (slice(0, 2), slice(2, 3)), strict=True):
+            for key in whole if isinstance(whole, dict) else [slice(None)]:
+                np.testing.assert_array_equal(whole[key][where], part[key])
+        actions = draws.uniform(-1, 1, (3, 3)).astype(np.float32)
+        whole, rewards, dones, infos = mixed.step(actions)
+        steps = [alone[0].step(actions[:2]), alone[1].step(actions[2:])]
+        observations = [step[0] for step in steps]
+        np.testing.assert_array_equal(rewards, np.concatenate([step[1] for step in steps]))
+        np.testing.assert_array_equal(dones, np.concatenate([step[2] for step in steps]))
+        epochs = [info["epoch"] for info in infos]
+        assert epochs == [info["epoch"] for step in steps for info in step[3]]
+    assert mixed.get_attr("num_envs") == [2, 2, 1]
+    assert mixed.get_attr("num_envs", [2]) == [1]
+    assert len(mixed.env_method("get_state", indices=[0, 2])) == 2
+    assert mixed.env_is_wrapped(Monitor) == [False] * 3
+
+
+def test_a_mixed_env_goes_back_to_a_state():
+    mixed = MixedVecEnv([adapter(1), TuningVecEnv(POOR, 1, **SMALL)])
+    mixed.seed(0)
+    mixed.reset()
+    state = mixed.get_state()
+    actions = np.full((2, 3), 0.2, np.float32)
+    first = [mixed.step(actions)[1] for _ in range(4)]
+    mixed.set_state(state)
+    assert_same(np.array(first), np.array([mixed.step(actions)[1] for _ in range(4)]))
+
+
+def test_envs_of_different_spaces_do_not_mix():
+    with pytest.raises(InvalidArgument, match="mixed envs must have the same observation_space"):
+        MixedVecEnv([adapter(1), adapter(1, window=5)])
+    with pytest.raises(InvalidArgument, match="at least one vec env"):
+        MixedVecEnv([])

@@ -175,8 +175,8 @@ def test_initial_hyperparameters_come_in_place_of_those_of_the_task() -> None:
     ("initial", "message"),
     [
         ({"momentun": 0.5}, "unknown hyperparameter 'momentun'; did you mean 'momentum'"),
-        ({"learning_rate": 2.0}, "learning_rate must be"),
-        (0.02, "initial must be a mapping of hyperparameters to values, got 0.02"),
+        ({"learning_rate": 2.0}, "hyperparameter 'learning_rate' must be a number in"),
+        (0.02, "initial hyperparameters must be a dict of values by name, got 0.02"),
     ],
 )
 def test_wrong_initial_hyperparameters_are_named(initial: Any, message: str) -> None:

@@ -14,6 +14,7 @@ from atn_gym.agents.random_online import RandomOnline
 from atn_gym.agents.registry import CONTROLLERS, controller_factory, controller_method
 from atn_gym.agents.rl import Rl
 from atn_gym.agents.schedulers import Cosine, OneCycle, ReduceLROnPlateau, Scheduler, Step
+from atn_gym.agents.shipped_agents import pretrained
 from atn_gym.agents.spsa import Spsa
 
 __all__ = [
@@ -43,4 +44,5 @@ __all__ = [
     "Step",
     "controller_factory",
     "controller_method",
+    "pretrained",
 ]

@@ -18,6 +18,9 @@ from atn_gym.agents.policy import Actions, Observation
 from atn_gym.envs.wrappers import Flattening
 from atn_gym.errors import DependencyUnavailable, InvalidArgument, unknown_name
 
+SHIPPED = Path(__file__).parent / "shipped"
+"""The folder of the agents that come with the package."""
+
 
 @dataclass(frozen=True)
 class Rl(Method):
@@ -37,7 +40,8 @@ class Rl(Method):
     observation window and its hyperparameters must be those of the env.
 
     Args:
-        path: The file, as `atn-gym train` or the model's `save` wrote it.
+        path: The file, as `atn-gym train` or the model's `save` wrote it; or the name of an
+            agent that comes with the package: "ppo_digits".
         algorithm: Its class: "PPO", "A2C", "SAC", "TD3", "DDPG" or "RecurrentPPO". If None,
             the one that the file names, else "PPO".
 
@@ -55,8 +59,17 @@ class Rl(Method):
     def __post_init__(self) -> None:
         if self.algorithm is not None and self.algorithm not in ALGORITHMS:
             raise unknown_name("algorithm", self.algorithm, ALGORITHMS)
-        if not Path(self.path).is_file():
-            raise InvalidArgument(f"path must be a model file, got {self.path!r}: no such file")
+        if not self._file.is_file():
+            names = ", ".join(sorted(path.stem for path in SHIPPED.glob("*.zip")))
+            raise InvalidArgument(
+                f"path must be a model file or the name of a shipped agent ({names}), got "
+                f"{self.path!r}: no such file"
+            )
+
+    @property
+    def _file(self) -> Path:
+        shipped = SHIPPED / f"{self.path}.zip"
+        return shipped if shipped.is_file() else Path(self.path)
 
     def policy(self, env: Any, seeds: Sequence[int]) -> ModelPolicy:
         """Loads the model, and checks that it suits the env.
@@ -65,16 +78,16 @@ class Rl(Method):
             InvalidArgument: If the file holds no such model, or one of other spaces.
             DependencyUnavailable: If Stable-Baselines3 is not installed.
         """
-        card = read_card(self.path)
+        card = read_card(self._file)
         if card is not None:
             _check_setting(card, env, self.path)
         named = None if card is None else card.algorithm
-        model = _load(self.algorithm or named or "PPO", self.path)
+        model = _load(self.algorithm or named or "PPO", str(self._file))
         return ModelPolicy(model, env, self.path, None if card is None else card.normalisation)
 
     def digest(self) -> str:
         """A hash of the file: another model under the same path makes other runs."""
-        return hashlib.sha256(Path(self.path).read_bytes()).hexdigest()[:16]
+        return hashlib.sha256(self._file.read_bytes()).hexdigest()[:16]
 
 
 def _load(algorithm: str, path: str) -> Any:

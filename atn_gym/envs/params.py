@@ -122,13 +122,7 @@ class TuningParams:
             if getattr(self, name) is not None
         }
         if self.initial is not None:
-            if not isinstance(self.initial, Mapping):
-                raise InvalidArgument(
-                    f"initial must be a mapping of hyperparameters to values, got {self.initial!r}"
-                )
-            for name in self.initial:
-                if name not in HYPERPARAMETERS:
-                    raise unknown_name("hyperparameter", name, HYPERPARAMETERS)
+            HyperparameterSpace().check(self.initial)
             overrides["initial"] = tuple({**values, **self.initial} for values in task.initial)
         return dataclasses.replace(task, **overrides)
 

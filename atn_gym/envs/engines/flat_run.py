@@ -81,10 +81,14 @@ class FlatRun:
 
     def _as_made(self) -> bool:
         model, optimizer, groups = self._model, self._optimizer, self._optimizer.param_groups
-        parameters = tuple(model.parameters())
+        if tuple(model.modules()) != self._modules:
+            return False
+        # As model.parameters(), which looks at every module once more, and slowly.
+        parameters = tuple(
+            p for m in self._modules for p in m._parameters.values() if p is not None
+        )
         return (
-            tuple(model.modules()) == self._modules
-            and "forward" not in vars(model)
+            "forward" not in vars(model)
             and _all_are(parameters, self._parameters)
             and all(p.requires_grad for p in parameters)
             and all(p.shape == v.shape for p, v in zip(parameters, self._views, strict=True))
