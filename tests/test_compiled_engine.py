@@ -150,6 +150,15 @@ def test_loss_and_accuracy_equal_those_of_torch(
     np.testing.assert_array_equal(compiled[1], expected[1])
 
 
+@pytest.mark.parametrize(("shape", "channels", "hidden", "classes", "batch"), GRADIENT_CASES)
+def test_operations_are_those_that_torch_counts(
+    shape: Shape, channels: tuple[int, int], hidden: int, classes: int, batch: int
+) -> None:
+    twins = Twins(shape, channels, hidden, classes)
+    compiled, expected = (engine.count_flops(twins.inputs[:batch]) for engine in twins.both)
+    assert compiled == expected
+
+
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
 def test_updates_equal_those_of_torch_whatever_the_hyperparameters(optimizer: str) -> None:
     twins = Twins(optimizer=optimizer)

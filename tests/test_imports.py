@@ -143,3 +143,17 @@ def test_importing_the_package_registers_the_whole_grid_without_torch():
         for init in ("", "PoorInit")
         for regime in REGIMES
     }
+
+
+def test_training_does_not_load_the_compiler_of_torch():
+    code = (
+        "import gymnasium, atn_gym, sys\n"
+        "env = gymnasium.make('atn_gym/DigitsCnn-DataShift-v0', trigger=0)\n"
+        "env.reset(seed=0)\n"
+        "env.step(env.action_space.sample())\n"
+        "print(env.unwrapped.episodes.params.resolved().engine, 'torch._dynamo' in sys.modules)"
+    )
+    output = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    ).stdout
+    assert output.split() == ["compiled", "False"]

@@ -244,9 +244,12 @@ def _installed_version(package: str) -> str:
 def _standardised(train: Tensor, *others: Tensor) -> list[Tensor]:
     """Shifts and scales all splits so that the training pixels have mean 0 and deviation 1."""
     inputs = [split.to(torch.float32, copy=True) for split in (train, *others)]
-    count = inputs[0].numel()
-    mean = inputs[0].sum(dtype=torch.float64) / count
-    square = torch.linalg.vector_norm(inputs[0], dtype=torch.float64) ** 2 / count
+    sums = torch.zeros(2, dtype=torch.float64)
+    # In parts, for arithmetic in float64 copies what it reads.
+    for part in inputs[0].split(1024):
+        pixels = part.double()
+        sums += torch.stack([pixels.sum(), (pixels * pixels).sum()])
+    mean, square = sums / inputs[0].numel()
     std = (square - mean**2).sqrt()
     return [split.sub_(mean.float()).div_(std.float()) for split in inputs]
 

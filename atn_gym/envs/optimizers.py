@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -11,6 +12,24 @@ from atn_gym.errors import InvalidArgument
 
 _NOMINAL = "nominal_hyperparameters"
 _MAX_MOMENTUM = 0.999
+
+
+class _WithoutCompiler(optim.Optimizer):
+    """Takes its parameters without loading torch's compiler, which nothing here uses.
+
+    Torch wraps the method so that the compiler leaves it alone, and loads the compiler for
+    that: a second and a half, and 70 MB.
+    """
+
+    add_param_group = inspect.unwrap(optim.Optimizer.add_param_group)
+
+
+class _SGD(_WithoutCompiler, optim.SGD):
+    pass
+
+
+class _AdamW(_WithoutCompiler, optim.AdamW):
+    pass
 
 
 def make_optimizer(
@@ -29,9 +48,9 @@ def make_optimizer(
         InvalidArgument: If its groups lack lr, weight_decay, or both momentum and betas.
     """
     if optimizer == "sgd":
-        made: optim.Optimizer = optim.SGD(parameters, lr=0.1, momentum=0.9, fused=True)
+        made: optim.Optimizer = _SGD(parameters, lr=0.1, momentum=0.9, fused=True)
     elif optimizer == "adamw":
-        made = optim.AdamW(parameters, fused=True)
+        made = _AdamW(parameters, fused=True)
     else:
         assert callable(optimizer)
         made = optimizer(parameters)

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from atn_gym.envs.datasets import Dataset
 from atn_gym.envs.engines import Engine, EpochPlan, EvaluationPlan, TorchEngine, choose_engine
-from atn_gym.envs.flops import count_flops
 from atn_gym.envs.optimizers import set_nominal_hyperparameters
 from atn_gym.envs.randomness import Stream, generator, integer_seed
 from atn_gym.envs.regimes import Regime
@@ -214,8 +213,7 @@ class Trainer:
     @functools.cached_property
     def _flop_counts(self) -> tuple[int, int]:
         """Operations to train one mini-batch and to evaluate one sample."""
-        inputs = self.dataset.train.inputs[: self.task.batch_size].cpu()
-        return count_flops(self._make_model, inputs)
+        return self._engine.count_flops(self.dataset.train.inputs[: self.task.batch_size])
 
     def evaluate_test(self, run: int) -> tuple[float, float]:
         """Loss and accuracy of a run on the test split, under the data of its last epoch."""

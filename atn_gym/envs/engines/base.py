@@ -91,6 +91,16 @@ class Engine(Protocol):
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Mean loss (n,) and accuracy (n,) of n runs, each on its own samples."""
 
+    def count_flops(self, inputs: Tensor) -> tuple[int, int]:
+        """Operations in matrix products and convolutions: see `flops.count_flops`.
+
+        Args:
+            inputs: A mini-batch, float32 (N, C, H, W).
+
+        Returns:
+            Those to train on the mini-batch, and to evaluate one sample.
+        """
+
     def get_state(self, run: int) -> dict[str, Any]:
         """Copies weights, buffers and optimizer state of a run."""
 

@@ -62,6 +62,9 @@ class CompiledEngine(TorchEngine):
         self._input_shape = input_shape
         self._classes = classes
         self._network = make_network(input_shape, channels, hidden, classes)
+        weights = [p.numel() for p in shapes.values() if len(p) > 1]
+        pixels = input_shape[1] * input_shape[2], (input_shape[1] // 2) * (input_shape[2] // 2)
+        self._layers = [2 * n * m for n, m in zip(weights, (*pixels, 1, 1), strict=True)]
         lanes = lanes_of(self._network.first), lanes_of(self._network.second)
         self._train_steps, self._evaluate_samples = entry_points(*lanes)
         places = [torch.from_numpy(part) for part in packed_places(self._network, hidden)]
@@ -197,6 +200,11 @@ class CompiledEngine(TorchEngine):
             space.weights[self._places] = flat.weights.numpy()
             loss, right = self._evaluate_samples(inputs, labels, self._network, space)
         return loss / len(labels), right / len(labels)
+
+    def count_flops(self, inputs: Tensor) -> tuple[int, int]:
+        """Counts by the sizes of the network, for torch loads its compiler to count."""
+        # Each layer is gone through three times, but none needs the gradient of the inputs.
+        return len(inputs) * (3 * sum(self._layers) - self._layers[0]), sum(self._layers)
 
     def get_state(self, run: int) -> dict[str, Any]:
         """Copies weights, buffers and optimizer state of a run."""

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn, optim
 
-_BUFFERS = {optim.SGD: ("momentum_buffer",), optim.AdamW: ("exp_avg", "exp_avg_sq")}
+_BUFFERS = (("momentum_buffer",), ("exp_avg", "exp_avg_sq"))
+"""Tensors in the optimizer's state: of SGD, of AdamW."""
 _MODULE_HOOKS = (
     "_forward_hooks",
     "_forward_pre_hooks",
@@ -42,7 +43,7 @@ class FlatRun:
         self._optimizer = optimizer
         self._modules = tuple(model.modules())
         self._parameters = tuple(model.parameters())
-        self._names = _BUFFERS[type(optimizer)]
+        self._names = _BUFFERS[isinstance(optimizer, optim.AdamW)]
         size = sum(p.numel() for p in self._parameters)
         self.weights = torch.zeros(size)
         """Weights, float32 (P,)."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn, optim
 
 from atn_gym.envs.engines.base import EpochPlan, EvaluationPlan, TrainResult
+from atn_gym.envs.flops import count_flops
 from atn_gym.envs.optimizers import make_optimizer
 
 _EVALUATION_BATCH = 500
@@ -127,6 +128,10 @@ class TorchEngine:
             correct += (logits.argmax(1) == labels).sum()
         count = len(plan.labels)
         return loss.item() / count, correct.item() / count
+
+    def count_flops(self, inputs: Tensor) -> tuple[int, int]:
+        """Lets torch count, on the CPU."""
+        return count_flops(self._make_model, inputs.cpu())
 
     def get_state(self, run: int) -> dict[str, Any]:
         """Copies weights, buffers and optimizer state of a run."""
