@@ -92,7 +92,9 @@ def test_bad_argument_is_refused_before_data_is_loaded(
     ("kwargs", "parts"),
     [
         ({"severity": 0.5}, ("Mixture draws severity anew", "env of one regime")),
-        ({"kind": "rotation", "trigger": 1}, ("Mixture draws trigger, kind anew",)),
+        ({"kind": "rotation", "trigger": 1}, ("Mixture draws trigger anew",)),
+        ({"kind": "momentum"}, ("kind of Mixture's train split 'momentum'",)),
+        ({"kind": "rotatoin", "split": "test"}, ("'rotatoin'", "did you mean 'rotation'?")),
         ({"split": "tset"}, ("split", "'tset'", "did you mean 'test'?")),
         ({"duration": 0}, ("duration", ">= 1", "got 0")),
         ({"period": 0}, ("period", ">= 1", "got 0")),

@@ -339,6 +339,15 @@ def test_mixture_draws_by_the_seed_and_its_twin_draws_the_same():
     assert twin.shock_epoch is None
 
 
+def test_mixture_of_one_kind_draws_the_rest():
+    drawn = [Mixture(kind="weight_decay").sample(s) for s in range(100)]
+    assert {type(r) for r in drawn} == {OptimizerSensitivityShift}
+    assert {r.kind for r in drawn} == {"weight_decay"}
+    assert {r.profile for r in drawn} == set(regimes.PROFILES)
+    assert len({(r.trigger, r.severity) for r in drawn}) == 100
+    assert Mixture(split="test", kind="momentum").sample(0).kind == "momentum"
+
+
 def test_mixture_names_the_nearest_split():
     with pytest.raises(InvalidArgument, match="did you mean 'train'"):
         Mixture(split="trian")

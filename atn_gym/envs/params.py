@@ -35,7 +35,8 @@ class TuningParams:
         trigger: Epochs trained before the regime sets in (int), or their share of the budget
             (float in (0, 1)); 0.5 if None.
         severity: Full strength of the regime in [0, 1]; the default of task and kind if None.
-        kind: Kind of the regime; its first if None.
+        kind: Kind of the regime; its first if None. For `Mixture` the only one that is drawn;
+            any if None.
         profile: "abrupt", "gradual" or "recurring"; "abrupt" if None.
         duration: Length of a gradual ramp in epochs.
         period: Length of a recurring phase in epochs.
@@ -130,7 +131,7 @@ class TuningParams:
         """The same parameters with all defaults filled in."""
         task, regime = self.get_task(), self.make_regime()
         drawn = isinstance(regime, Mixture)
-        chosen = ("split",) if drawn else ("trigger", "severity", "kind", "profile")
+        chosen = ("split", "kind") if drawn else ("trigger", "severity", "kind", "profile")
         return dataclasses.replace(
             self,
             num_epochs=task.num_epochs,
@@ -161,13 +162,14 @@ class TuningParams:
             "active": not self.twin,
         }
         if issubclass(regime, Mixture):
+            kind = chosen.pop("kind", None)
             if chosen:
                 raise InvalidArgument(
                     f"Mixture draws {', '.join(chosen)} anew in every episode; to choose, make the "
                     "env of one regime"
                 )
             split = "train" if self.split is None else self.split
-            return regime(split=split, severities=task.severities, **common)
+            return regime(split=split, kind=kind, severities=task.severities, **common)
         if self.split is not None:
             raise InvalidArgument(f"split is an argument of Mixture alone, got {self.split!r}")
         kind = chosen.get("kind", next(iter(regime.kinds)))

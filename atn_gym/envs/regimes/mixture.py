@@ -38,10 +38,12 @@ class Mixture:
     Regime, kind among those of the regime, and profile are drawn uniformly. The trigger
     is uniform in [0.2, 0.4) or [0.6, 0.8) of the budget in the training split, in
     [0.4, 0.6) in the test split; the severity is the default of the kind times a factor
-    uniform in [0.6, 0.9) or [0.9, 1.1). The test split alone draws `HELD_OUT_KINDS`.
+    uniform in [0.6, 0.9) or [0.9, 1.1). The test split alone draws `HELD_OUT_KINDS`. With
+    `kind`, that kind is drawn in every episode, and the rest as always.
 
     Args:
         split: "train" or "test".
+        kind: The only kind that is drawn; any if None.
         severities: Default severity by kind where the regime's own is overridden.
         duration: Length of a gradual ramp in epochs.
         period: Length of a recurring phase in epochs.
@@ -49,10 +51,11 @@ class Mixture:
         active: False for the twin: what is drawn never sets in.
 
     Raises:
-        InvalidArgument: If the split is unknown.
+        InvalidArgument: If the split or the kind is unknown, or the split holds the kind out.
     """
 
     split: str = "train"
+    kind: str | None = None
     severities: Mapping[str, float] = field(default_factory=dict)
     duration: int = 5
     period: int = 5
@@ -64,13 +67,24 @@ class Mixture:
             raise unknown_name("split of Mixture", self.split, MIXTURE_SPLITS)
         for name in ("duration", "period"):
             check_positive_integer(name, getattr(self, name))
+        if self.kind is not None and not any(self._kinds(regime) for regime in REGIMES):
+            kinds = [kind for regime in REGIMES for kind in regime.kinds if self._drawn(kind)]
+            raise unknown_name(f"kind of Mixture's {self.split} split", self.kind, kinds)
+
+    def _drawn(self, kind: str) -> bool:
+        return self.split == "test" or kind not in HELD_OUT_KINDS
+
+    def _kinds(self, regime: type[Regime]) -> list[str]:
+        """Kinds of a regime that may be drawn."""
+        return [k for k in regime.kinds if self._drawn(k) and self.kind in (None, k)]
 
     def sample(self, seed: int) -> Regime:
         """Draws the regime of one episode."""
         draws = generator(seed, Stream.REGIME)
         train = self.split == "train"
-        regime = REGIMES[draws.integers(len(REGIMES))]
-        kinds = [k for k in regime.kinds if not (train and k in HELD_OUT_KINDS)]
+        regimes = [regime for regime in REGIMES if self._kinds(regime)]
+        regime = regimes[draws.integers(len(regimes))]
+        kinds = self._kinds(regime)
         kind = kinds[draws.integers(len(kinds))]
         intervals = _TRAIN_TRIGGERS if train else _TEST_TRIGGERS
         shares = intervals[draws.integers(len(intervals))]
