@@ -3,7 +3,7 @@
 Trains each variant of `train_ppo_digits` on fewer steps, or reads it if it is trained already,
 and evaluates it on the ten Digits envs and, without training on it, on MNIST.
 
-    python benchmarks/agent_study.py --timesteps 250000
+    python benchmarks/agent_study.py --mnist
 """
 
 from __future__ import annotations
@@ -33,12 +33,15 @@ _SEEDS = range(1000, 1020)
 _MNIST_SEEDS = range(2)
 _CHANGES: dict[str, dict[str, Any]] = {
     "reference": {},
+    "reference, seed 1": {"seed": 1},
+    "reference, seed 2": {"seed": 2},
     "window of 1 epoch": {"env": {"window": 1}},
     "window of 3 epochs": {"env": {"window": 3}},
     "reward `linear`": {"env": {"reward": "linear"}},
     "reward `improvement`": {"env": {"reward": "improvement"}},
     "signals of other networks": {"shuffle_signals": True},
-    "batch size 64 alone": {"parts": 2},
+    "batch size 64 alone": {"parts": [0, 1, 2, 3, 4], "n_envs": 95},
+    "no kind more often": {"parts": [0, 3, 5, 6]},
 }
 
 
@@ -47,13 +50,13 @@ def variant(base: TrainingConfig, name: str, timesteps: int) -> TrainingConfig:
 
     Args:
         base: The shipped training.
-        name: A key of `_CHANGES`: "env" holds arguments of all envs, "parts" how many of the
-            envs are kept; the others are fields of the config.
+        name: A key of `_CHANGES`: "env" holds arguments of all envs, "parts" the places of
+            the envs that are kept; the others are fields of the config.
         timesteps: How long it is trained.
     """
     changes = dict(_CHANGES[name])
     arguments = changes.pop("env", {})
-    parts = base.envs[: changes.pop("parts", None)]
+    parts = [base.envs[i] for i in changes.pop("parts", range(len(base.envs)))]
     folder = "".join(c if c.isalnum() else "_" for c in name).strip("_")
     update = {
         "experiment": folder,
@@ -81,7 +84,7 @@ def anytime(
 def main() -> None:
     """Prints a row for each variant."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--timesteps", type=int, default=250_000)
+    parser.add_argument("--timesteps", type=int, default=150_000)
     parser.add_argument("--results", type=Path, default=Path("results/agent_study"))
     parser.add_argument("--only", nargs="+", choices=list(_CHANGES), default=list(_CHANGES))
     parser.add_argument("--mnist", action="store_true", help="evaluate on MnistCnn too")

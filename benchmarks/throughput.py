@@ -47,16 +47,6 @@ start = time.perf_counter()
 import atn_gym
 print(time.perf_counter() - start)
 """
-_MEMORY_SCRIPT = """
-import resource
-import gymnasium, numpy, atn_gym
-env = gymnasium.make(
-    "atn_gym/MnistCnn-DataShift-v0", kind="gaussian_noise", trigger=0, train_size={train_size}
-)
-env.reset(seed=0)
-env.step(numpy.zeros(env.action_space.shape, numpy.float32))
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-"""
 
 
 @dataclass(frozen=True)
@@ -239,9 +229,6 @@ def main() -> None:
     parser.add_argument("--only", choices=["mnist", "digits"])
     arguments = parser.parse_args()
     report_machine(f"medians of {arguments.repeats} alternating repetitions")
-    # First of all, for a process inherits the peak memory of the one that starts it.
-    script = _MEMORY_SCRIPT.format(train_size=3_200 if arguments.quick else None)
-    peak_kilobytes = None if arguments.only == "digits" else run_script(script)
     import_seconds = [run_script(_IMPORT_SCRIPT) for _ in range(5)]
     makers = {"mnist": mnist_field, "digits": digits_field}
     results = []
@@ -261,11 +248,6 @@ def main() -> None:
         for note in field.notes:
             print(f"- {note}")
         report_efficiency(field, seconds, product_rate)
-    if peak_kilobytes is not None:
-        print(
-            "- Peak memory of one MNIST env after a shifted epoch (DataShift gaussian_noise): "
-            f"{peak_kilobytes / 1024:.0f} MiB."
-        )
     print(f"- `import atn_gym`: {statistics.median(import_seconds):.3f} s, median of 5.")
     print(f"- Load average at the end: {os.getloadavg()[0]:.2f}.")
 
