@@ -18,7 +18,7 @@ class _WithoutCompiler(optim.Optimizer):
     """Takes its parameters without loading torch's compiler, which nothing here uses.
 
     Torch wraps the method so that the compiler leaves it alone, and loads the compiler for
-    that: a second and a half, and 70 MB.
+    that: about a second, and 70 MB.
     """
 
     add_param_group = inspect.unwrap(optim.Optimizer.add_param_group)
