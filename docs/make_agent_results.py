@@ -1,0 +1,194 @@
+"""Prints the tables and draws the figures of docs/agents/ from stored results.
+
+python docs/make_agent_results.py --trainings results/train_ppo_digits \
+    --digits results/heldout_digits --mnist results/benchmark_mnist
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import numpy as np
+from matplotlib import pyplot as plt
+
+from atn_gym.eval.intervals import Estimate, bootstrap, paired_difference
+from atn_gym.eval.statistics import interquartile_mean
+from atn_gym.eval.stored_runs import StoredRun, read_experiment
+from atn_gym.training.log import LOG, STEPS, read_log
+
+FOLDER = Path(__file__).parent / "agents"
+_EVALUATIONS = ("DigitsCnn-Mixture-v0", "DigitsCnnPoorInit-Mixture-v0")
+_ENVS = (
+    "DigitsCnn-DataShift",
+    "DigitsCnn-OptimizerSensitivityShift",
+    "DigitsCnn-CurriculumShift",
+    "DigitsCnnPoorInit-Stationary",
+)
+_AGENT = "ppo_digits"
+_CONTROLLERS = {
+    "rl": _AGENT,
+    "autotunenet": "autotunenet",
+    "cosine": "cosine",
+    "fixed": "fixed",
+}
+_QUANTITIES = (
+    ("val_loss", "validation loss (nats)"),
+    ("learning_rate", "learning rate"),
+    ("momentum", "1 - momentum"),
+)
+
+
+def scores_of(runs: list[StoredRun], metric: str) -> dict[str, np.ndarray]:
+    """A metric of every controller, shape (envs, seeds), in the order of their names."""
+    found: dict[str, dict[str, dict[int, float]]] = {}
+    for run in runs:
+        by_env = found.setdefault(_title(run), {})
+        by_env.setdefault(run.config["env"]["id"], {})[run.seed] = run.metric(metric)
+    return {
+        name: np.array(
+            [[by_seed[s] for s in sorted(by_seed)] for _, by_seed in sorted(envs.items())]
+        )
+        for name, envs in found.items()
+    }
+
+
+def _title(run: StoredRun) -> str:
+    """Name of the controller of a run, told apart from the same with other arguments."""
+    controller = run.config["controller"]
+    tuned = controller["name"] == "one_cycle" and controller["pct_start"] != 0.3
+    return "one_cycle, tuned" if tuned else _CONTROLLERS.get(controller["name"], controller["name"])
+
+
+def print_differences(runs: list[StoredRun]) -> None:
+    """Prints what each controller reaches, and what the agent has above it, paired by seed."""
+    anytime = scores_of(runs, "anytime_performance")
+    adjusted = scores_of(runs, "compute_adjusted_performance")
+    print(
+        "| controller | mean | interquartile mean | agent above it | the same, compute-adjusted |"
+    )
+    print("|---|---|---|---|---|")
+    for name in sorted(anytime, key=lambda name: -anytime[name].mean()):
+        pooled = bootstrap(
+            anytime[name], interquartile_mean, np.random.default_rng(0), joint_envs=True
+        )
+        cells = [f"{anytime[name].mean():.3f}", _shown(pooled)]
+        for scores in (anytime, adjusted):
+            if name == _AGENT:
+                cells.append("")
+                continue
+            draws = np.random.default_rng(0)
+            cells.append(
+                _shown(paired_difference(scores[_AGENT], scores[name], draws, joint_envs=True))
+            )
+        print(f"| `{name}` | {' | '.join(cells)} |")
+    print()
+
+
+def _shown(estimate: Estimate) -> str:
+    return f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
+
+
+def print_envs(runs: list[StoredRun]) -> None:
+    """Prints the agent on every env beside the best of the other controllers."""
+    anytime = scores_of(runs, "anytime_performance")
+    envs = sorted({run.config["env"]["id"] for run in runs})
+    print("| env | agent | best other controller | agent above it | agent above `fixed` |")
+    print("|---|---|---|---|---|")
+    for i, env in enumerate(envs):
+        best = max((n for n in anytime if n != _AGENT), key=lambda name: anytime[name][i].mean())
+        cells = [
+            _shown(
+                paired_difference(
+                    anytime[_AGENT][i : i + 1], anytime[name][i : i + 1], np.random.default_rng(0)
+                )
+            )
+            for name in (best, "fixed")
+        ]
+        print(
+            f"| {env.removeprefix('atn_gym/')} | {anytime[_AGENT][i].mean():.3f} | "
+            f"`{best}` {anytime[best][i].mean():.3f} | {' | '.join(cells)} |"
+        )
+    print()
+
+
+def draw_training(trainings: list[Path]) -> None:
+    """Draws anytime performance on the test split against steps, a line for each training."""
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.2), sharex=True, sharey=True)
+    for folder in trainings:
+        rows = read_log(folder / LOG)
+        for axis, env in zip(axes, _EVALUATIONS, strict=True):
+            key = f"eval/{env}/anytime_performance"
+            found = [(row[STEPS], row[key]) for row in rows if key in row]
+            axis.plot(*np.array(found).T, marker=".", label=folder.name)
+            axis.set_title(f"{env}, test split", fontsize=10)
+            axis.set_xlabel("steps (epochs of all networks)")
+            axis.grid(alpha=0.3)
+    axes[0].set_ylabel("anytime performance")
+    axes[1].legend(fontsize=8)
+    figure.tight_layout()
+    figure.savefig(FOLDER / "ppo_digits_training.png", dpi=110)
+
+
+def draw_shock(runs: list[StoredRun]) -> None:
+    """Draws what controllers do over the epochs: medians, and quartiles of the agent."""
+    figure, axes = plt.subplots(
+        len(_QUANTITIES), len(_ENVS), figsize=(3.3 * len(_ENVS), 7.5), sharex=True, squeeze=False
+    )
+    for column, env in enumerate(_ENVS):
+        for name, label in _CONTROLLERS.items():
+            chosen = [
+                run
+                for run in runs
+                if run.config["controller"]["name"] == name
+                and run.config["env"]["id"] == f"atn_gym/{env}-v0"
+            ]
+            for row, (quantity, _) in enumerate(_QUANTITIES):
+                budget = max(len(run.trace["epoch"]) for run in chosen)
+                values = np.full((len(chosen), budget), np.nan)
+                for i, run in enumerate(chosen):
+                    values[i, : len(run.trace[quantity])] = run.trace[quantity]
+                if quantity == "momentum":
+                    values = 1 - values
+                epochs = np.arange(1, budget + 1)
+                axis = axes[row, column]
+                (line,) = axis.plot(epochs, np.nanmedian(values, axis=0), label=label)
+                if name == "rl":
+                    low, high = np.nanquantile(values, [0.25, 0.75], axis=0)
+                    axis.fill_between(epochs, low, high, alpha=0.25, color=line.get_color())
+        for axis in axes[:, column]:
+            axis.set_yscale("log")
+            axis.grid(alpha=0.3)
+            if "Stationary" not in env:
+                axis.axvline(15.5, color="black", linestyle=":", linewidth=1)
+        axes[0, column].set_title(env, fontsize=9)
+        axes[-1, column].set_xlabel("epoch")
+    for row, (_, label) in enumerate(_QUANTITIES):
+        axes[row, 0].set_ylabel(label)
+    axes[0, 0].legend(fontsize=8)
+    figure.tight_layout()
+    figure.savefig(FOLDER / "ppo_digits_shock.png", dpi=100)
+
+
+def main() -> None:
+    """Prints the tables, and draws the figures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--trainings", type=Path, nargs="+", required=True)
+    parser.add_argument("--digits", type=Path, required=True)
+    parser.add_argument("--mnist", type=Path, required=True)
+    arguments = parser.parse_args()
+    FOLDER.mkdir(exist_ok=True)
+    digits = read_experiment(arguments.digits).runs
+    for runs in (digits, read_experiment(arguments.mnist).runs):
+        print_differences(runs)
+        print_envs(runs)
+    draw_training(arguments.trainings)
+    draw_shock(digits)
+
+
+if __name__ == "__main__":
+    main()
