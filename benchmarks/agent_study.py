@@ -40,8 +40,8 @@ _CHANGES: dict[str, dict[str, Any]] = {
     "reward `linear`": {"env": {"reward": "linear"}},
     "reward `improvement`": {"env": {"reward": "improvement"}},
     "signals of other networks": {"shuffle_signals": True},
-    "batch size 64 alone": {"parts": [0, 1, 2, 3, 4], "n_envs": 95},
-    "no kind more often": {"parts": [0, 3, 5, 6]},
+    "batch size 64 alone": {"parts": [0, 1, 2, 3, 4, 5], "n_envs": 60},
+    "no kind more often": {"parts": [0, 4, 6, 7]},
 }
 
 
@@ -84,7 +84,7 @@ def anytime(
 def main() -> None:
     """Prints a row for each variant."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--timesteps", type=int, default=150_000)
+    parser.add_argument("--timesteps", type=int, default=120_000)
     parser.add_argument("--results", type=Path, default=Path("results/agent_study"))
     parser.add_argument("--only", nargs="+", choices=list(_CHANGES), default=list(_CHANGES))
     parser.add_argument("--mnist", action="store_true", help="evaluate on MnistCnn too")
