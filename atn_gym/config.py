@@ -211,10 +211,19 @@ def load_config(file: str | Path) -> ExperimentConfig:
     return validate_config(ExperimentConfig, file, _check_experiment)
 
 
+def run_setting(env: EnvConfig) -> RunSetting:
+    """What is known of the runs of an env before they begin.
+
+    Raises:
+        InvalidArgument: If the id or an argument of the env is unknown or invalid.
+    """
+    params = env.params()
+    return RunSetting(params.make_space(), params.get_task().num_epochs, window=params.window)
+
+
 def _check_experiment(config: ExperimentConfig) -> None:
     for env in config.envs:
-        params = env.params().resolved()
-        setting = RunSetting(params.make_space(), params.get_task().num_epochs)
+        setting = run_setting(env)
         for controller in config.controllers:
             controller.method().check(setting)
 

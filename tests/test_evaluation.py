@@ -10,10 +10,11 @@ import torch
 
 import atn_gym
 from atn_gym.agents import Controller, Fixed, controller_method
+from atn_gym.agents.method import Controlled
 from atn_gym.config import EnvConfig
 from atn_gym.errors import InvalidArgument
-from atn_gym.eval.evaluation import evaluate_seeds, has_twin
 from atn_gym.eval.rollout import PolicyError
+from atn_gym.eval.seeds import evaluate_seeds, has_twin
 
 ENV = "atn_gym/DigitsCnn-OptimizerSensitivityShift-v0"
 SMALL = {"num_epochs": 4, "train_size": 128, "trigger": 2}
@@ -128,6 +129,66 @@ def test_failures_are_kept_apart():
     assert len(evaluation.summaries) == 2
 
 
+class InTwin(Fixed):
+    """Fails in the second run with a seed, which is the twin."""
+
+    calls: dict[int, int] = {}
+
+    def __init__(self, setting):
+        super().__init__(setting)
+        self.calls[setting.seed] = self.calls.get(setting.seed, 0) + 1
+
+    def observe(self, metric, step):
+        if self.calls[self.setting.seed] == 2 and self.setting.seed == 1 and step == 2:
+            raise RuntimeError("dropped")
+
+
+def test_a_controller_that_fails_in_the_twin_loses_the_run():
+    InTwin.calls.clear()
+    method = Controlled(InTwin)
+    runs = evaluate_seeds(method, EnvConfig(id=ENV, **SMALL), [0, 1])
+    assert runs[0].error is None
+    assert runs[0].summary["shock_cost"] is not None
+    assert runs[1].summary is None
+    assert "in the twin, the same run without the regime: controller InTwin" in runs[1].error
+    assert "at epoch 2 of the run with seed 1: dropped" in runs[1].error
+
+
+def test_a_run_that_has_failed_gets_no_twin():
+    Counting.made.clear()
+    runs = evaluate_seeds(Controlled(Counting), EnvConfig(id=ENV, **SMALL), [0, 1])
+    assert runs[1].error is not None
+    assert Counting.made == [0, 1, 0]
+
+
+class Counting(Dropping):
+    made: list[int] = []
+
+    def __init__(self, setting):
+        super().__init__(setting)
+        self.made.append(setting.seed)
+
+
+class NaNFor(AlwaysDown):
+    """Acts with NaN from epoch 1 on, in the first rows."""
+
+    def __init__(self, rows):
+        self.rows = rows
+
+    def predict(self, observation, state=None, episode_start=None, deterministic=True):
+        actions, state = super().predict(observation)
+        if observation["progress"].max() > 0:
+            actions[: self.rows] = np.nan
+        return actions, state
+
+
+def test_a_policy_that_acts_with_nan_in_some_runs_loses_these():
+    evaluation = evaluate(NaNFor(1), seeds=[7, 8], twins=False)
+    message = "policy NaNFor returned an action with NaN at epoch 1 of the run with seed 7"
+    assert message in evaluation.failures[7]
+    assert [summary["seed"] for summary in evaluation.summaries] == [8]
+
+
 class Broken:
     def predict(self, observation, state=None, episode_start=None, deterministic=True):
         raise KeyError("weights")
@@ -137,6 +198,12 @@ class Broken:
     ("policy", "kwargs", "error", "message"),
     [
         (Broken(), {}, PolicyError, "policy Broken raised KeyError at epoch 0"),
+        (
+            NaNFor(2),
+            {},
+            PolicyError,
+            "policy NaNFor returned an action with NaN at epoch 1 of the run with seed 0",
+        ),
         ("cosin", {}, InvalidArgument, "did you mean 'cosine'"),
         (3, {}, InvalidArgument, "a policy must have predict"),
         ("fixed", {"seeds": 0}, InvalidArgument, "seeds must be a number >= 1"),

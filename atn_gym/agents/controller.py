@@ -19,11 +19,13 @@ class RunSetting:
         hyperparameters: The controlled hyperparameters, with their bounds.
         num_epochs: Epoch budget of the run.
         seed: Seed of the controller's own draws.
+        window: Past epochs in an observation; None for a controller, which sees none.
     """
 
     hyperparameters: HyperparameterSpace
     num_epochs: int
     seed: int = 0
+    window: int | None = None
 
     def require_learning_rate(self) -> None:
         """Checks that the learning rate is among the controlled hyperparameters.

@@ -9,8 +9,8 @@ from typing import Any
 
 from atn_gym.agents.registry import source_digest
 from atn_gym.config import ControllerConfig, EnvConfig
-from atn_gym.eval.evaluation import evaluate_seeds
 from atn_gym.eval.rollout import OnEpoch, PolicyError
+from atn_gym.eval.seeds import evaluate_seeds
 from atn_gym.eval.store import ResultStore
 
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from atn_gym.config import ControllerConfig, EnvConfig, ExperimentConfig
 from atn_gym.errors import AtnGymError
-from atn_gym.eval.evaluation import MOST_TOGETHER, has_twin
 from atn_gym.eval.jobs import Job, JobResult, run_configs, run_job
 from atn_gym.eval.manifest import make_manifest
+from atn_gym.eval.seeds import MOST_TOGETHER, has_twin
 from atn_gym.eval.store import ResultStore
 
 _POLL_SECONDS = 2.0
