@@ -1,5 +1,6 @@
 """The rules of a run, as the runner enforces them."""
 
+import functools
 import json
 import re
 
@@ -9,8 +10,9 @@ import pytest
 import yaml
 
 from atn_gym import cli
-from atn_gym.agents import ControllerPolicy, Fixed, controller_method
+from atn_gym.agents import ControllerPolicy, Fixed, RunSetting, controller_method
 from atn_gym.agents.method import Controlled
+from atn_gym.errors import InvalidArgument
 from atn_gym.eval.rollout import PolicyError, run_seeds
 from atn_gym.eval.summary import summarise
 
@@ -156,6 +158,40 @@ def test_a_failing_controller_loses_its_own_run_alone(how, message):
     expected = run_seeds(ControllerPolicy.for_env(Fixed, reference), reference, [0, 1, 2])
     assert first.trace == expected[0].trace
     assert third.trace == expected[2].trace
+
+
+class Choosy(Fixed):
+    def __init__(self, setting, gain=1.0):
+        if setting.seed == 1:
+            raise ValueError("not this seed")
+        super().__init__(setting)
+
+
+@pytest.mark.parametrize("factory", [Choosy, functools.partial(Choosy, gain=2.0)])
+def test_a_controller_that_cannot_be_made_loses_its_own_run_alone(factory):
+    env = vector(num_envs=3)
+    first, second, third = run_seeds(Controlled(factory).policy(env, [0, 1, 2]), env, [0, 1, 2])
+    assert first.error is third.error is None
+    assert str(second.error) == (
+        "controller Choosy raised ValueError when it was made for the run with seed 1: not this "
+        "seed"
+    )
+    assert first.test
+    with pytest.raises(PolicyError, match="raised ControllerError .*Choosy raised ValueError"):
+        run_seeds(ControllerPolicy.for_env(factory, env), env, [0, 1, 2])
+
+
+class Forgetful(Fixed):
+    def __init__(self, setting):
+        pass
+
+
+def test_a_controller_that_forgets_the_constructor_of_its_base_is_told_so():
+    env = vector(num_envs=1)
+    with pytest.raises(InvalidArgument, match=r"Forgetful must call super\(\).__init__"):
+        Controlled(Forgetful).check(RunSetting(env.unwrapped.episodes.hyperparameters, 3))
+    (record,) = run_seeds(Controlled(Forgetful).policy(env, [0]), env, [0])
+    assert "Forgetful must call super().__init__(setting)" in str(record.error)
 
 
 class Faulty(ControllerPolicy):

@@ -10,14 +10,13 @@ from typing import Any
 
 from atn_gym.agents.autotunenet import AutoTuneNet, AutoTuneNetOriginal
 from atn_gym.agents.bandit import Bandit
-from atn_gym.agents.controller import Controller
+from atn_gym.agents.controller import Controller, ControllerFactory
 from atn_gym.agents.fixed import Fixed
 from atn_gym.agents.heuristic import Heuristic
 from atn_gym.agents.lookahead_oracle import LookaheadOracle
 from atn_gym.agents.method import Controlled, Method
 from atn_gym.agents.offline_bayesian import OfflineBayesian
 from atn_gym.agents.pid import Pid
-from atn_gym.agents.policy import ControllerFactory
 from atn_gym.agents.random_online import RandomOnline
 from atn_gym.agents.rl import Rl
 from atn_gym.agents.schedulers import Cosine, OneCycle, ReduceLROnPlateau, Scheduler, Step
