@@ -21,7 +21,7 @@ from atn_gym.eval.report import make_document, write_report
 from atn_gym.eval.report_figures import run_figure
 from atn_gym.eval.standing import Standing
 from atn_gym.eval.store import ResultStore, StoreError
-from atn_gym.eval.stored_runs import read_experiment
+from atn_gym.eval.stored_experiment import read_experiment
 from atn_gym.eval.svg import Axis
 
 EPOCHS, SHOCK = 10, 5

@@ -177,7 +177,7 @@ def test_a_controller_that_cannot_be_made_loses_its_own_run_alone(factory):
         "seed"
     )
     assert first.test
-    with pytest.raises(PolicyError, match="raised ControllerError .*Choosy raised ValueError"):
+    with pytest.raises(PolicyError, match=r"raised ControllerError .*Choosy raised ValueError"):
         run_seeds(ControllerPolicy.for_env(factory, env), env, [0, 1, 2])
 
 

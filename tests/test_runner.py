@@ -158,18 +158,38 @@ def test_complete_runs_are_not_made_again(config_file, monkeypatch):
     assert all(path.stat().st_mtime_ns == before[path] for path in kept)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "\x00"])
-def test_a_damaged_summary_is_named_and_its_run_made_anew(config_file, caplog, text):
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        ("summary.json", "{", "summary.json cannot be read: "),
+        ("summary.json", "[]", "summary.json holds no mapping"),
+        ("summary.json", "\x00", "summary.json cannot be read: "),
+        ("summary.json", '{"seed": 0}', "summary.json: anytime_performance is None, not a"),
+        ("trace.csv", None, "trace.csv cannot be read: No such file"),
+        ("trace.csv", "", "trace.csv cannot be read: "),
+        ("config.yaml", None, "config.yaml cannot be read: No such file"),
+        ("config.yaml", "", "config.yaml holds no mapping"),
+    ],
+)
+def test_a_damaged_run_is_named_and_made_anew(config_file, caplog, name, text, reason):
     cli.main(["run", "--config", str(config_file)])
-    damaged = stored(config_file)[0]
-    before = json.loads(damaged.read_text())
-    damaged.write_text(text)
+    folder = stored(config_file)[0].parent
+    before = contents(folder)
+    if text is None:
+        (folder / name).unlink()
+    else:
+        (folder / name).write_text(text)
     assert cli.main(["run", "--config", str(config_file)]) == 0
     (record,) = {r.getMessage() for r in caplog.records}
-    assert str(damaged) in record
-    assert "its run is made anew" in record
-    after = json.loads(damaged.read_text())
-    assert {**after, "wall_clock_s": 0} == {**before, "wall_clock_s": 0}
+    assert f"{folder} is damaged and made anew: {reason}" in record
+    assert contents(folder) == before
+
+
+def contents(folder):
+    """The files of a run, without wall-clock."""
+    files = {path.name: path.read_text() for path in folder.iterdir()}
+    summary = json.loads(files["summary.json"])
+    return {**files, "summary.json": {**summary, "wall_clock_s": 0}}
 
 
 def test_interrupt_keeps_complete_runs(config_file, monkeypatch, capsys):

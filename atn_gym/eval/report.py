@@ -28,13 +28,14 @@ from atn_gym.eval.report_tables import (
     stability_table,
 )
 from atn_gym.eval.standing import Standing
-from atn_gym.eval.store import StoreError, write_atomically
-from atn_gym.eval.stored_runs import (
+from atn_gym.eval.store import write_atomically
+from atn_gym.eval.stored_experiment import (
     REPORT_FILES,
     Skipped,
     StoredExperiment,
     read_experiment,
 )
+from atn_gym.eval.stored_runs import StoreError
 
 
 @dataclass(frozen=True)

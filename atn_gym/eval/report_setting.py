@@ -11,7 +11,8 @@ import numpy as np
 from atn_gym.eval.comparison import REFERENCE, Comparison, Variant, show
 from atn_gym.eval.document import NONE, Listing, Paragraph, Row, Section, Table, count, number, row
 from atn_gym.eval.standing import num_epochs, one_run_flops
-from atn_gym.eval.stored_runs import StoredExperiment, StoredRun
+from atn_gym.eval.stored_experiment import StoredExperiment
+from atn_gym.eval.stored_runs import StoredRun
 
 _COLUMNS = ("task", "regime", "kind", "severity", "profile", "trigger")
 """Arguments of an env that have a column of their own."""

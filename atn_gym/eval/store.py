@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import hashlib
 import io
 import json
 import logging
@@ -22,22 +21,17 @@ from typing import Any
 import yaml
 from filelock import FileLock, Timeout
 
-from atn_gym.errors import AtnGymError
+from atn_gym.eval.stored_runs import (
+    SUMMARY_FILE,
+    StoreError,
+    UnreadableRun,
+    read_run,
+    run_key,
+)
 
 _log = logging.getLogger(__name__)
-_SUMMARY = "summary.json"
 # The dumper in C, where there is one: the other takes longer than half an epoch of Digits.
 _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-
-
-class StoreError(AtnGymError, OSError):
-    """Results cannot be written or read."""
-
-
-def run_key(config: Mapping[str, Any]) -> str:
-    """Names a run by its resolved config: 16 hexadecimal digits."""
-    canonical = json.dumps(config, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
 class ResultStore:
@@ -62,19 +56,16 @@ class ResultStore:
     def read(self, config: Mapping[str, Any]) -> dict[str, Any] | None:
         """The summary of a run, or None if the run is not complete.
 
-        A damaged summary is named in the log and taken for none, so that its run is made anew.
+        A damaged run is named in the log and taken for none, so that it is made anew.
         """
-        path = self.root / run_key(config) / _SUMMARY
+        folder = self.root / run_key(config)
+        if not (folder / SUMMARY_FILE).exists():
+            return None
         try:
-            summary = json.loads(path.read_text(encoding="utf-8"))
-            if not isinstance(summary, dict):
-                raise ValueError(f"it holds {type(summary).__name__}, not an object")
-        except FileNotFoundError:
+            return read_run(folder).summary
+        except UnreadableRun as error:
+            _log.warning("%s is damaged and made anew: %s", folder, error)
             return None
-        except (OSError, ValueError) as error:
-            _log.warning("%s cannot be read (%s): its run is made anew", path, error)
-            return None
-        return summary
 
     def write(
         self,
@@ -101,7 +92,7 @@ class ResultStore:
             folder.mkdir(exist_ok=True)
             write_atomically(folder / "config.yaml", yaml.dump(dict(config), Dumper=_DUMPER))
             write_atomically(folder / "trace.csv", table.getvalue())
-            write_atomically(folder / _SUMMARY, json.dumps(summary, indent=2) + "\n")
+            write_atomically(folder / SUMMARY_FILE, json.dumps(summary, indent=2) + "\n")
         except OSError as error:
             raise _not_written(folder, error) from error
 

@@ -1,0 +1,93 @@
+"""Reads the results of an experiment back: every complete run, and why others are not read.
+
+Whatever is no complete run is named and left alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from atn_gym.eval.stored_runs import (
+    RUN_FOLDER,
+    StoredRun,
+    StoreError,
+    UnreadableRun,
+    read_mapping,
+    read_run,
+)
+
+REPORT_FILES = ("report.html", "report.md", "summary.csv")
+_MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """Something that is not read, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class StoredExperiment:
+    """What a results folder holds.
+
+    Args:
+        root: The folder.
+        runs: Its complete runs, in the order of their keys.
+        skipped: All else, but for the manifest, reports and hidden files.
+        manifest: What made the results; None if that is missing or cannot be read.
+    """
+
+    root: Path
+    runs: list[StoredRun]
+    skipped: list[Skipped]
+    manifest: dict[str, Any] | None
+
+    @property
+    def name(self) -> str:
+        """Name of the experiment, which is that of its folder."""
+        return self.root.resolve().name
+
+
+def read_experiment(root: Path) -> StoredExperiment:
+    """Reads all complete runs of an experiment.
+
+    Args:
+        root: Folder of the experiment, such as `results/benchmark_digits`.
+
+    Raises:
+        StoreError: If the folder does not exist, cannot be listed or holds no complete run.
+    """
+    try:
+        entries = sorted(path for path in root.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise StoreError(
+            f"results folder {root} cannot be read ({error.strerror}): name the folder of an "
+            "experiment that `atn-gym run` has written, such as results/digits_data_shift"
+        ) from error
+    runs, skipped = [], []
+    manifest = None
+    for path in entries:
+        try:
+            if path.name == _MANIFEST:
+                manifest = read_mapping(path)
+            elif path.name not in REPORT_FILES:
+                runs.append(read_run(path))
+        except UnreadableRun as error:
+            skipped.append(Skipped(path.name, str(error)))
+    if not runs:
+        raise StoreError(f"results folder {root} holds no complete run: {_remedy(root, skipped)}")
+    return StoredExperiment(root, runs, skipped, manifest)
+
+
+def _remedy(root: Path, skipped: list[Skipped]) -> str:
+    inside = [path.parent for path in sorted(root.glob(f"*/{_MANIFEST}"))]
+    if inside:
+        return f"name the folder of one experiment, such as {inside[0]}"
+    if any(RUN_FOLDER.fullmatch(entry.name) for entry in skipped):
+        first = next(entry for entry in skipped if RUN_FOLDER.fullmatch(entry.name))
+        return f"{first.name}: {first.reason}"
+    return "make some with `atn-gym run`, or name the folder of another experiment"
