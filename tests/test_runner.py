@@ -17,8 +17,10 @@ from atn_gym.config import SHIPPED, load_config
 from atn_gym.envs.rewards import log_score
 from atn_gym.errors import InvalidArgument
 from atn_gym.eval import jobs, metrics
+from atn_gym.eval.comparison import Comparison
 from atn_gym.eval.rollout import run_seeds
 from atn_gym.eval.store import ResultStore, StoreError, run_key
+from atn_gym.eval.stored_experiment import read_experiment
 from atn_gym.eval.summary import summarise
 
 EXPERIMENT = {
@@ -190,6 +192,21 @@ def contents(folder):
     files = {path.name: path.read_text() for path in folder.iterdir()}
     summary = json.loads(files["summary.json"])
     return {**files, "summary.json": {**summary, "wall_clock_s": 0}}
+
+
+def test_labels_reach_the_folder_and_outlast_a_command_without_them(config_file):
+    def run(*controllers):
+        config = yaml.safe_load(config_file.read_text())
+        config_file.write_text(yaml.safe_dump({**config, "controllers": list(controllers)}))
+        assert cli.main(["run", "--config", str(config_file)]) == 0
+        results = read_experiment(config_file.parent / "results" / "small")
+        return sorted(c.label for c in Comparison(results.runs, results.labels).controllers)
+
+    step = {"name": "step", "gamma": 0.5}
+    assert run({"name": "step", "label": "a"}, {**step, "label": "b"}) == ["a", "b"]
+    assert run({"name": "step"}, step, {"name": "fixed", "label": "c"}) == ["a", "b", "c"]
+    assert run({**step, "label": "d"}) == ["a", "c", "d"]
+    assert len(stored(config_file)) == 6
 
 
 def test_interrupt_keeps_complete_runs(config_file, monkeypatch, capsys):

@@ -22,14 +22,19 @@ def run_configs(
     params.pop("data_dir")
     shared = {
         "env": {"id": env.id, **params},
-        "controller": {
-            "name": controller.name,
-            "source": source_digest(controller.name) or controller.method().digest(),
-            **controller.arguments,
-        },
+        "controller": controller_config(controller),
         "twins": twins,
     }
     return [{**shared, "seed": seed} for seed in seeds]
+
+
+def controller_config(controller: ControllerConfig) -> dict[str, Any]:
+    """The resolved config of a controller, without its label, on which nothing depends."""
+    return {
+        "name": controller.name,
+        "source": source_digest(controller.name) or controller.method().digest(),
+        **controller.arguments,
+    }
 
 
 @dataclass(frozen=True)

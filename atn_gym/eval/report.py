@@ -70,7 +70,8 @@ def write_report(results: Path, out: Path | None = None) -> Written:
     stored = read_experiment(results)
     document = make_document(stored)
     folder = results if out is None else out
-    texts = (to_html(document), to_markdown(document), summary_csv(Comparison(stored.runs)))
+    comparison = Comparison(stored.runs, stored.labels)
+    texts = (to_html(document), to_markdown(document), summary_csv(comparison))
     files = [folder / name for name in REPORT_FILES]
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -86,7 +87,7 @@ def write_report(results: Path, out: Path | None = None) -> Written:
 
 def make_document(stored: StoredExperiment) -> Document:
     """Says everything that a report says."""
-    comparison = Comparison(stored.runs)
+    comparison = Comparison(stored.runs, stored.labels)
     standing = Standing(comparison, comparison.block())
     title = ", ".join(
         [

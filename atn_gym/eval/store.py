@@ -1,7 +1,8 @@
 """Results on disk: one folder a run, complete or absent.
 
 `<root>/<run key>/` holds `config.yaml`, `trace.csv` and, written last, `summary.json`;
-`<root>/manifest.json` says what made them; files in `<root>/.claims/` are locked while a run
+`<root>/manifest.json` says what made them, `<root>/labels.json` what controllers are called, by
+the hash of their configs; files in `<root>/.claims/` are locked while a run
 is being made. The run key is a hash of the resolved config. Every file is written under a
 temporary name, synced and renamed, so that nothing half-written is ever read.
 """
@@ -22,9 +23,11 @@ import yaml
 from filelock import FileLock, Timeout
 
 from atn_gym.eval.stored_runs import (
+    LABELS_FILE,
     SUMMARY_FILE,
     StoreError,
     UnreadableRun,
+    read_labels,
     read_run,
     run_key,
 )
@@ -119,6 +122,34 @@ class ResultStore:
             except OSError as error:
                 raise _not_written(folder, error) from error
             yield claimed
+
+    def add_labels(self, labels: Mapping[str, str]) -> None:
+        """Stores what controllers are called, beside the labels that are there.
+
+        Args:
+            labels: Labels by the `run_key` of the resolved config of the controller.
+
+        Raises:
+            StoreError: If the file cannot be written.
+        """
+        path = self.root / LABELS_FILE
+        if labels.items() <= self._labels(path).items():
+            return
+        folder = self.root / ".claims"
+        try:
+            folder.mkdir(exist_ok=True)
+            with FileLock(folder / LABELS_FILE):
+                merged = {**self._labels(path), **labels}
+                write_atomically(path, json.dumps(merged, indent=2) + "\n")
+        except OSError as error:
+            raise _not_written(self.root, error) from error
+
+    def _labels(self, path: Path) -> dict[str, str]:
+        try:
+            return read_labels(path) if path.exists() else {}
+        except UnreadableRun as error:
+            _log.warning("%s is damaged and written anew: %s", path, error)
+            return {}
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
         """Stores what made the results.

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from atn_gym.eval.stored_runs import (
+    LABELS_FILE,
     RUN_FOLDER,
     StoredRun,
     StoreError,
     UnreadableRun,
+    read_labels,
     read_mapping,
     read_run,
 )
@@ -37,14 +39,16 @@ class StoredExperiment:
     Args:
         root: The folder.
         runs: Its complete runs, in the order of their keys.
-        skipped: All else, but for the manifest, reports and hidden files.
+        skipped: All else, but for the manifest, labels, reports and hidden files.
         manifest: What made the results; None if that is missing or cannot be read.
+        labels: What controllers are called, by the `run_key` of their configs.
     """
 
     root: Path
     runs: list[StoredRun]
     skipped: list[Skipped]
     manifest: dict[str, Any] | None
+    labels: dict[str, str]
 
     @property
     def name(self) -> str:
@@ -70,17 +74,20 @@ def read_experiment(root: Path) -> StoredExperiment:
         ) from error
     runs, skipped = [], []
     manifest = None
+    labels: dict[str, str] = {}
     for path in entries:
         try:
             if path.name == _MANIFEST:
                 manifest = read_mapping(path)
+            elif path.name == LABELS_FILE:
+                labels = read_labels(path)
             elif path.name not in REPORT_FILES:
                 runs.append(read_run(path))
         except UnreadableRun as error:
             skipped.append(Skipped(path.name, str(error)))
     if not runs:
         raise StoreError(f"results folder {root} holds no complete run: {_remedy(root, skipped)}")
-    return StoredExperiment(root, runs, skipped, manifest)
+    return StoredExperiment(root, runs, skipped, manifest, labels)
 
 
 def _remedy(root: Path, skipped: list[Skipped]) -> str:

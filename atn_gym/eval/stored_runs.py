@@ -24,6 +24,7 @@ from atn_gym.errors import AtnGymError
 FloatArray = NDArray[np.float64]
 
 SUMMARY_FILE = "summary.json"
+LABELS_FILE = "labels.json"
 RUN_FOLDER = re.compile(r"[0-9a-f]{16}")
 _ESSENTIAL = ("anytime_performance", "compute_adjusted_performance", "flops", "run_flops")
 _COLUMNS = ("epoch", "val_loss", "gradient_steps")
@@ -149,6 +150,19 @@ def read_mapping(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise UnreadableRun(f"{path.name} holds no mapping")
     return values
+
+
+def read_labels(path: Path) -> dict[str, str]:
+    """Reads what the controllers of an experiment are called, by the `run_key` of their configs.
+
+    Raises:
+        UnreadableRun: If it cannot be read, or a label is no text.
+    """
+    labels = read_mapping(path)
+    for label in labels.values():
+        if not isinstance(label, str):
+            raise UnreadableRun(f"{path.name}: a label must be text, got {label!r}")
+    return labels
 
 
 def _read_trace(path: Path) -> dict[str, FloatArray]:
