@@ -286,6 +286,62 @@ def test_labels_stand_in_every_report_and_are_merged(known):
     assert cells(tables(known)["Controllers"], "se<c>ond")["arguments"] == "mine, path b.zip"
 
 
+def fail(root, controller, seed, reason="it <b>broke</b>", env=ENV):
+    config = {"env": env, "controller": {"name": controller}, "seed": seed}
+    ResultStore(root).write_failure(config, reason)
+
+
+def test_failed_runs_are_listed_until_they_are_made(known):
+    for seed in (0, 1, 2):
+        fail(known, "worst", seed)
+    fail(known, "mine", 3, "late", OTHER)
+    fail(known, "mine", 4)
+    comparison = make_comparison(known)
+    assert [c.label for c in comparison.controllers] == ["fixed", "lookahead_oracle", "mine"]
+    assert [e.label for e in comparison.envs] == ["DigitsCnn-DataShift"]
+    write_report(known)
+    page = (known / "report.html").read_text()
+    for line in (
+        "DigitsCnn-DataShift, worst, seed 0, 1, 2: it <b>broke</b>",
+        "DigitsCnn-Stationary, mine, seed 3: late",
+        "DigitsCnn-DataShift, mine, seed 4: it <b>broke</b>",
+    ):
+        assert line in "".join(Page(page).text)
+        assert line.replace("<", "\\<").replace(">", "\\>") in (known / "report.md").read_text()
+    assert "<b>broke" not in page
+    assert skipped(known) == {}
+    for seed in (0, 1, 2):
+        add(known, "worst", seed)
+    fail(known, "mine", 4, "again")
+    assert make_comparison(known).failed == [
+        "DigitsCnn-DataShift, mine, seed 4: again",
+        "DigitsCnn-Stationary, mine, seed 3: late",
+    ]
+    assert not list(known.glob("*/failure.json"))[2:]
+
+
+def make_comparison(root):
+    stored = read_experiment(root)
+    return Comparison(stored.runs, stored.labels, stored.failures)
+
+
+def test_an_experiment_in_which_all_failed_says_why(root, capsys):
+    fail(root, "worst", 0)
+    fail(root, "worst", 1)
+    assert cli.main(["report", str(root)]) == 2
+    assert "holds no complete run: all 2 runs failed: it <b>broke</b>" in capsys.readouterr().err
+
+
+def test_a_damaged_failure_is_named(root):
+    add(root)
+    fail(root, "worst", 0)
+    (path,) = root.glob("*/failure.json")
+    path.write_text("[]")
+    assert skipped(root) == {path.parent.name: "failure.json holds no mapping"}
+    path.write_text("{}")
+    assert skipped(root) == {path.parent.name: "failure.json: error must be text, got None"}
+
+
 def test_equal_labels_are_told_apart(root):
     add(root, "mine", arguments={"gain": 1})
     add(root, "mine", arguments={"gain": 2})

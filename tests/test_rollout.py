@@ -13,6 +13,7 @@ from atn_gym import cli
 from atn_gym.agents import ControllerPolicy, Fixed, RunSetting, controller_method
 from atn_gym.agents.method import Controlled
 from atn_gym.errors import InvalidArgument
+from atn_gym.eval.report import write_report
 from atn_gym.eval.rollout import PolicyError, run_seeds
 from atn_gym.eval.summary import summarise
 
@@ -352,6 +353,10 @@ def test_failures_are_reported_and_everything_else_is_kept(tmp_path, monkeypatch
     assert "policy NaN returned an action with NaN at epoch 0 of the run with seed 1" in errors[6]
     summaries = [json.loads(p.read_text()) for p in tmp_path.glob("results/*/*/summary.json")]
     assert sorted(summary["seed"] for summary in summaries) == [0, 0, 1]
+    write_report(tmp_path / "results" / "failures")
+    text = (tmp_path / "results" / "failures" / "report.md").read_text()
+    assert "NaN, seed 0: policy NaN returned an action with NaN" in text.replace("\\", "")
+    assert "Broken, seed 0, 1: policy Broken raised KeyError" in text.replace("\\", "")
 
 
 def test_a_controller_of_ones_own_by_name_and_by_object(tmp_path, monkeypatch):

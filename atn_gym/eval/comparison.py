@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from atn_gym.eval.stored_runs import StoredRun, run_key
-from atn_gym.eval.variants import name_variants
+from atn_gym.eval.stored_runs import StoredFailure, StoredRun, run_key
+from atn_gym.eval.variants import Variant, name_variants
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -66,6 +66,7 @@ class Comparison:
     Args:
         runs: At least one.
         labels: What some controllers are called, by the `run_key` of their configs.
+        failures: Runs that failed, of these or of other envs and controllers.
 
     Attributes:
         envs: All envs, by label.
@@ -73,15 +74,23 @@ class Comparison:
         seeds: All seeds.
         runs: A run for each (controller, env, seed) that there is.
         superseded: Runs that were left out because another is in their place, in words.
+        failed: Runs that failed, and why, in words.
     """
 
-    def __init__(self, runs: Sequence[StoredRun], labels: Mapping[str, str] | None = None) -> None:
-        envs = name_variants([run.config["env"] for run in runs], "id", {})
+    def __init__(
+        self,
+        runs: Sequence[StoredRun],
+        labels: Mapping[str, str] | None = None,
+        failures: Sequence[StoredFailure] = (),
+    ) -> None:
+        configs = [run.config for run in runs] + [failure.config for failure in failures]
+        envs = name_variants([config["env"] for config in configs], "id", {})
         controllers = name_variants(
-            [run.config["controller"] for run in runs], "name", labels or {}
+            [config["controller"] for config in configs], "name", labels or {}
         )
-        self.envs = sorted(envs.values(), key=lambda v: v.label)
-        self.controllers = sorted(controllers.values(), key=lambda v: v.label)
+        self.failed = _told(failures, envs, controllers)
+        self.envs = _those_of(runs, "env", envs)
+        self.controllers = _those_of(runs, "controller", controllers)
         self.runs: dict[tuple[str, str, int], StoredRun] = {}
         self.superseded: list[str] = []
         # A run may be there twice: with its twin, which tells the shock cost, and without.
@@ -164,6 +173,32 @@ class Comparison:
                     which = f"seed {', '.join(lost)}" if have else "all seeds"
                     lacking.setdefault(f"{env.label}, {which}", []).append(controller.label)
         return [f"{what}: {', '.join(controllers)}" for what, controllers in lacking.items()]
+
+
+def _those_of(
+    runs: Sequence[StoredRun], what: str, variants: Mapping[str, Variant]
+) -> list[Variant]:
+    """Envs or controllers of some runs, by their labels."""
+    found = {key: variants[key] for key in (run_key(run.config[what]) for run in runs)}
+    return sorted(found.values(), key=lambda variant: variant.label)
+
+
+def _told(
+    failures: Sequence[StoredFailure],
+    envs: Mapping[str, Variant],
+    controllers: Mapping[str, Variant],
+) -> list[str]:
+    """A line for all seeds of an env and a controller that failed for the same reason."""
+    seeds: dict[tuple[str, str, str], set[int]] = {}
+    for failure in failures:
+        env = envs[run_key(failure.config["env"])].label
+        controller = controllers[run_key(failure.config["controller"])].label
+        of_same = seeds.setdefault((env, controller, failure.reason), set())
+        of_same.add(failure.config["seed"])
+    return [
+        f"{env}, {controller}, seed {', '.join(map(str, sorted(of_same)))}: {reason}"
+        for (env, controller, reason), of_same in sorted(seeds.items())
+    ]
 
 
 def _lacking(there: BoolArray, axis: int) -> NDArray[np.intp]:

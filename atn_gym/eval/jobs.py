@@ -102,17 +102,18 @@ def run_job(job: Job, on_epoch: OnEpoch | None = None) -> JobResult:
 def _run_missing(
     job: Job, configs: dict[int, dict[str, Any]], store: ResultStore, on_epoch: OnEpoch | None
 ) -> dict[int, str]:
-    seeds = list(configs)
+    seeds, failures = list(configs), dict[int, str]()
     try:
         runs = evaluate_seeds(
             job.controller.method(), job.env, seeds, job.twins, job.workers, on_epoch
         )
     except PolicyError as error:
-        return dict.fromkeys(seeds, str(error))
-    failures: dict[int, str] = {}
+        runs, failures = [], dict.fromkeys(seeds, str(error))
     for run in runs:
         if run.summary is None:
             failures[run.seed] = str(run.error)
         else:
             store.write(configs[run.seed], run.trace, run.summary)
+    for seed, reason in failures.items():
+        store.write_failure(configs[seed], reason)
     return failures

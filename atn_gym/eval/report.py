@@ -70,7 +70,7 @@ def write_report(results: Path, out: Path | None = None) -> Written:
     stored = read_experiment(results)
     document = make_document(stored)
     folder = results if out is None else out
-    comparison = Comparison(stored.runs, stored.labels)
+    comparison = Comparison(stored.runs, stored.labels, stored.failures)
     texts = (to_html(document), to_markdown(document), summary_csv(comparison))
     files = [folder / name for name in REPORT_FILES]
     try:
@@ -87,7 +87,7 @@ def write_report(results: Path, out: Path | None = None) -> Written:
 
 def make_document(stored: StoredExperiment) -> Document:
     """Says everything that a report says."""
-    comparison = Comparison(stored.runs, stored.labels)
+    comparison = Comparison(stored.runs, stored.labels, stored.failures)
     standing = Standing(comparison, comparison.block())
     title = ", ".join(
         [

@@ -49,6 +49,8 @@ def gaps_section(stored: StoredExperiment, comparison: Comparison) -> Section | 
                 is_warning=True,
             )
         )
+    if comparison.failed:
+        section.parts.append(Listing("Runs that failed", tuple(comparison.failed)))
     if missing:
         section.parts.append(Listing("Runs that are not there", tuple(missing)))
     if skipped:

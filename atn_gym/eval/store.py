@@ -1,6 +1,7 @@
 """Results on disk: one folder a run, complete or absent.
 
-`<root>/<run key>/` holds `config.yaml`, `trace.csv` and, written last, `summary.json`;
+`<root>/<run key>/` holds `config.yaml`, `trace.csv` and, written last, `summary.json`; of a run
+that failed it holds `config.yaml` and `failure.json`;
 `<root>/manifest.json` says what made them, `<root>/labels.json` what controllers are called, by
 the hash of their configs; files in `<root>/.claims/` are locked while a run
 is being made. The run key is a hash of the resolved config. Every file is written under a
@@ -23,6 +24,7 @@ import yaml
 from filelock import FileLock, Timeout
 
 from atn_gym.eval.stored_runs import (
+    FAILURE_FILE,
     LABELS_FILE,
     SUMMARY_FILE,
     StoreError,
@@ -76,7 +78,7 @@ class ResultStore:
         trace: Sequence[Mapping[str, Any]],
         summary: Mapping[str, Any],
     ) -> None:
-        """Stores a run.
+        """Stores a run, in place of why it failed, if it has before.
 
         Args:
             config: Its resolved config.
@@ -91,11 +93,39 @@ class ResultStore:
         writer = csv.DictWriter(table, fieldnames=list(trace[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(trace)
+        self._write_run(
+            config,
+            {
+                "trace.csv": table.getvalue(),
+                SUMMARY_FILE: json.dumps(summary, indent=2) + "\n",
+            },
+        )
+        try:
+            (folder / FAILURE_FILE).unlink(missing_ok=True)
+        except OSError as error:
+            raise _not_written(folder, error) from error
+
+    def write_failure(self, config: Mapping[str, Any], reason: str) -> None:
+        """Stores why a run failed, until it is made.
+
+        Args:
+            config: Its resolved config.
+            reason: What went wrong.
+
+        Raises:
+            StoreError: If a file cannot be written.
+        """
+        text = json.dumps({"error": reason}, indent=2) + "\n"
+        self._write_run(config, {FAILURE_FILE: text})
+
+    def _write_run(self, config: Mapping[str, Any], files: Mapping[str, str]) -> None:
+        """Writes files of a run in their order, after its config."""
+        folder = self.root / run_key(config)
         try:
             folder.mkdir(exist_ok=True)
             write_atomically(folder / "config.yaml", yaml.dump(dict(config), Dumper=_DUMPER))
-            write_atomically(folder / "trace.csv", table.getvalue())
-            write_atomically(folder / SUMMARY_FILE, json.dumps(summary, indent=2) + "\n")
+            for name, text in files.items():
+                write_atomically(folder / name, text)
         except OSError as error:
             raise _not_written(folder, error) from error
 

@@ -12,9 +12,11 @@ from typing import Any
 from atn_gym.eval.stored_runs import (
     LABELS_FILE,
     RUN_FOLDER,
+    StoredFailure,
     StoredRun,
     StoreError,
     UnreadableRun,
+    read_failure,
     read_labels,
     read_mapping,
     read_run,
@@ -39,6 +41,7 @@ class StoredExperiment:
     Args:
         root: The folder.
         runs: Its complete runs, in the order of their keys.
+        failures: Runs that failed and were not made since, likewise.
         skipped: All else, but for the manifest, labels, reports and hidden files.
         manifest: What made the results; None if that is missing or cannot be read.
         labels: What controllers are called, by the `run_key` of their configs.
@@ -46,6 +49,7 @@ class StoredExperiment:
 
     root: Path
     runs: list[StoredRun]
+    failures: list[StoredFailure]
     skipped: list[Skipped]
     manifest: dict[str, Any] | None
     labels: dict[str, str]
@@ -72,7 +76,9 @@ def read_experiment(root: Path) -> StoredExperiment:
             f"results folder {root} cannot be read ({error.strerror}): name the folder of an "
             "experiment that `atn-gym run` has written, such as results/digits_data_shift"
         ) from error
-    runs, skipped = [], []
+    runs: list[StoredRun] = []
+    failures: list[StoredFailure] = []
+    skipped: list[Skipped] = []
     manifest = None
     labels: dict[str, str] = {}
     for path in entries:
@@ -82,18 +88,33 @@ def read_experiment(root: Path) -> StoredExperiment:
             elif path.name == LABELS_FILE:
                 labels = read_labels(path)
             elif path.name not in REPORT_FILES:
-                runs.append(read_run(path))
+                _read_entry(path, runs, failures)
         except UnreadableRun as error:
             skipped.append(Skipped(path.name, str(error)))
     if not runs:
-        raise StoreError(f"results folder {root} holds no complete run: {_remedy(root, skipped)}")
-    return StoredExperiment(root, runs, skipped, manifest, labels)
+        raise StoreError(
+            f"results folder {root} holds no complete run: {_remedy(root, failures, skipped)}"
+        )
+    return StoredExperiment(root, runs, failures, skipped, manifest, labels)
 
 
-def _remedy(root: Path, skipped: list[Skipped]) -> str:
+def _read_entry(path: Path, runs: list[StoredRun], failures: list[StoredFailure]) -> None:
+    try:
+        runs.append(read_run(path))
+    except UnreadableRun:
+        failure = read_failure(path)
+        if failure is None:
+            raise
+        failures.append(failure)
+
+
+def _remedy(root: Path, failures: list[StoredFailure], skipped: list[Skipped]) -> str:
     inside = [path.parent for path in sorted(root.glob(f"*/{_MANIFEST}"))]
     if inside:
         return f"name the folder of one experiment, such as {inside[0]}"
+    if failures:
+        told = "the only run" if len(failures) == 1 else f"all {len(failures)} runs"
+        return f"{told} failed: {failures[0].reason}"
     if any(RUN_FOLDER.fullmatch(entry.name) for entry in skipped):
         first = next(entry for entry in skipped if RUN_FOLDER.fullmatch(entry.name))
         return f"{first.name}: {first.reason}"

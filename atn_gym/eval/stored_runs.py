@@ -25,6 +25,7 @@ FloatArray = NDArray[np.float64]
 
 SUMMARY_FILE = "summary.json"
 LABELS_FILE = "labels.json"
+FAILURE_FILE = "failure.json"
 RUN_FOLDER = re.compile(r"[0-9a-f]{16}")
 _ESSENTIAL = ("anytime_performance", "compute_adjusted_performance", "flops", "run_flops")
 _COLUMNS = ("epoch", "val_loss", "gradient_steps")
@@ -84,6 +85,19 @@ class StoredRun:
         return float(value) if is_number else np.nan
 
 
+@dataclass(frozen=True)
+class StoredFailure:
+    """A run that failed.
+
+    Args:
+        config: Its resolved config.
+        reason: Why it failed.
+    """
+
+    config: dict[str, Any]
+    reason: str
+
+
 def read_run(folder: Path) -> StoredRun:
     """Reads a run.
 
@@ -114,6 +128,25 @@ def read_run(folder: Path) -> StoredRun:
     if min(run.metric("flops"), run.metric("run_flops")) <= 0:
         raise UnreadableRun("summary.json: flops and run_flops must be above 0")
     return run
+
+
+def read_failure(folder: Path) -> StoredFailure | None:
+    """Reads why a run failed; None if nothing says that it did.
+
+    Args:
+        folder: Its folder, whose name is its key.
+
+    Raises:
+        UnreadableRun: If that, or the config of the run, cannot be read.
+    """
+    if not (folder / FAILURE_FILE).exists():
+        return None
+    config = read_mapping(folder / "config.yaml")
+    _check_config(config, folder.name)
+    reason = read_mapping(folder / FAILURE_FILE).get("error")
+    if not isinstance(reason, str):
+        raise UnreadableRun(f"{FAILURE_FILE}: error must be text, got {reason!r}")
+    return StoredFailure(config, reason)
 
 
 def _check_config(config: Mapping[str, Any], key: str) -> None:
