@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from atn_gym.agents.controller import RunSetting
 from atn_gym.agents.method import Method
-from atn_gym.agents.registry import controller_arguments, controller_method
+from atn_gym.agents.registry import controller_arguments, controller_method, import_module
 from atn_gym.envs.params import TuningParams
 from atn_gym.errors import InvalidArgument, did_you_mean, unknown_name
 from atn_gym.registration import env_ids
@@ -39,10 +38,7 @@ class EnvConfig(BaseModel):
         """
         module, _, name = self.id.rpartition(":")
         if module:
-            try:
-                importlib.import_module(module)
-            except ImportError as error:
-                raise InvalidArgument(f"env id {self.id!r}: {error}") from error
+            import_module(module, f"env id {self.id!r}")
         if name not in gymnasium.registry:
             raise unknown_name("env id", name, env_ids())
         fixed = gymnasium.spec(name).kwargs

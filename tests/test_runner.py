@@ -132,6 +132,49 @@ def test_own_controller_and_env_run_from_the_current_folder(own_module, tmp_path
     assert len(stored(path)) == 4, "a changed controller is another run"
 
 
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("def (", r"SyntaxError: invalid syntax \(faulty_own.py, line 1\)"),
+        ("int('x')", "ValueError: invalid literal"),
+        ("import sys; sys.exit(3)", "SystemExit: 3"),
+        ("import no_such_module", "No module named 'no_such_module'"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["controllers", "envs"])
+def test_a_module_that_does_not_import_is_named_in_a_sentence(
+    tmp_path, monkeypatch, text, reason, kind
+):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "faulty_own.py").write_text(text)
+    name = "faulty_own:Mine"
+    path = tmp_path / "faulty.yaml"
+    path.write_text(yaml.safe_dump({**EXPERIMENT, kind: [name]}))
+    message = f"'{name}' must be importable, but importing 'faulty_own' fails .{reason}"
+    with pytest.raises(InvalidArgument, match=message):
+        load_config(path)
+
+
+def test_a_method_or_controller_that_cannot_be_made_is_named_in_a_sentence(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "unmade_own.py").write_text(
+        "from atn_gym.agents import Fixed, Method\n"
+        "class Unmade:\n"
+        "    def __init__(self, *setting, rate=1.0):\n"
+        "        raise KeyError('rates')\n"
+        "class Own(Unmade, Method):\n"
+        "    def policy(self, env, seeds): pass\n"
+        "class Mine(Unmade, Fixed): pass\n"
+    )
+    path = tmp_path / "unmade.yaml"
+    for kind, name, told in [("method", "Own", "'unmade_own:Own'"), ("controller", "Mine", "Mine")]:
+        config = {**EXPERIMENT, "controllers": [{"name": f"unmade_own:{name}", "rate": 2}]}
+        path.write_text(yaml.safe_dump(config))
+        message = f"{kind} {told} raised KeyError when it was made: 'rates'"
+        with pytest.raises(InvalidArgument, match=message):
+            load_config(path)
+
+
 def test_numbers_with_an_exponent_are_numbers(tmp_path):
     path = tmp_path / "small.yaml"
     path.write_text(

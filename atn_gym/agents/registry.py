@@ -6,6 +6,7 @@ import functools
 import hashlib
 import importlib
 import inspect
+from types import ModuleType
 from typing import Any
 
 from atn_gym.agents.autotunenet import AutoTuneNet, AutoTuneNetOriginal
@@ -21,7 +22,7 @@ from atn_gym.agents.random_online import RandomOnline
 from atn_gym.agents.rl import Rl
 from atn_gym.agents.schedulers import Cosine, OneCycle, ReduceLROnPlateau, Scheduler, Step
 from atn_gym.agents.spsa import Spsa
-from atn_gym.errors import InvalidArgument, did_you_mean, unknown_name
+from atn_gym.errors import AtnGymError, InvalidArgument, did_you_mean, unknown_name
 
 CONTROLLERS: dict[str, type[Controller] | type[Method]] = {
     "fixed": Fixed,
@@ -59,15 +60,39 @@ def controller_class(name: str) -> type[Controller] | type[Method]:
             raise unknown_name("controller", name, CONTROLLERS)
         return CONTROLLERS[name]
     module, _, attribute = name.partition(":")
-    try:
-        found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise InvalidArgument(f"controller {name!r} must be importable: {error}") from error
+    imported = import_module(module, f"controller {name!r}")
+    if not hasattr(imported, attribute):
+        raise unknown_name(f"class of module {module}", attribute, _classes(imported))
+    found = getattr(imported, attribute)
     if not (isinstance(found, type) and issubclass(found, (Controller, Method))):
         raise InvalidArgument(
             f"controller {name!r} must be a subclass of Controller or Method, got {found}"
         )
     return found
+
+
+def import_module(name: str, what: str) -> ModuleType:
+    """Imports a module of the user's.
+
+    Args:
+        name: Its name.
+        what: What is looked for in it, such as "controller 'module:Class'".
+
+    Raises:
+        InvalidArgument: If the module is not found, or raises anything.
+    """
+    try:
+        return importlib.import_module(name)
+    except (Exception, SystemExit) as error:
+        reason = " ".join(str(error).split())
+        told = reason if isinstance(error, ImportError) else f"{type(error).__name__}: {reason}"
+        raise InvalidArgument(
+            f"{what} must be importable, but importing {name!r} fails ({told})"
+        ) from error
+
+
+def _classes(module: ModuleType) -> list[str]:
+    return [name for name, value in vars(module).items() if isinstance(value, type)]
 
 
 def source_digest(name: str) -> str | None:
@@ -139,5 +164,13 @@ def controller_method(name: str, **arguments: Any) -> Method:
     """
     found = controller_class(name)
     if issubclass(found, Method):
-        return found(**controller_arguments(name, arguments))
+        filled = controller_arguments(name, arguments)
+        try:
+            return found(**filled)
+        except AtnGymError:
+            raise
+        except Exception as error:
+            raise InvalidArgument(
+                f"method {name!r} raised {type(error).__name__} when it was made: {error}"
+            ) from error
     return Controlled(controller_factory(name, **arguments))
