@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeGuard, TypeVar
 
 import gymnasium
+import numpy as np
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -89,15 +90,19 @@ def parse_seeds(value: object) -> list[int]:
     Raises:
         InvalidArgument: If it is neither a number >= 1 nor a list of different seeds.
     """
-    if type(value) is int and value >= 1:
-        return list(range(value))
-    seeds = list(value) if isinstance(value, (list, tuple, range)) else []
-    valid = all(type(seed) is int and seed >= 0 for seed in seeds)
+    if _is_integer(value) and int(value) >= 1:
+        return list(range(int(value)))
+    seeds = list(value) if isinstance(value, (list, tuple, range, np.ndarray)) else []
+    valid = all(_is_integer(seed) and int(seed) >= 0 for seed in seeds)
     if seeds and valid and len(set(seeds)) == len(seeds):
-        return seeds
+        return [int(seed) for seed in seeds]
     raise InvalidArgument(
         f"seeds must be a number >= 1, or a list of different integers >= 0, got {value!r}"
     )
+
+
+def _is_integer(value: object) -> TypeGuard[int | np.integer[Any]]:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
 class ExperimentConfig(BaseModel):

@@ -1,5 +1,6 @@
 """`atn_gym.evaluate`: policies of every form, here or by any executor."""
 
+import functools
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
@@ -21,11 +22,17 @@ SMALL = {"num_epochs": 4, "train_size": 128, "trigger": 2}
 
 
 class Halving(Controller):
+    """Halves the learning rate in each epoch, or divides it by something else."""
+
+    def __init__(self, setting, divisor=2):
+        super().__init__(setting)
+        self.divisor = divisor
+
     def observe(self, metric, step):
         pass
 
     def propose(self, current_params):
-        return {**current_params, "learning_rate": current_params["learning_rate"] / 2}
+        return {**current_params, "learning_rate": current_params["learning_rate"] / self.divisor}
 
 
 class AlwaysDown:
@@ -49,7 +56,16 @@ def comparable(evaluation):
 
 
 @pytest.mark.parametrize(
-    "policy", ["cosine", Halving, AlwaysDown(), controller_method("step", gamma=0.5)]
+    "policy",
+    [
+        "cosine",
+        Halving,
+        functools.partial(Halving, divisor=3),
+        lambda setting: Halving(setting, 3),
+        AlwaysDown(),
+        controller_method("step", gamma=0.5),
+    ],
+    ids=str,
 )
 def test_policies_of_every_form(policy):
     evaluation = evaluate(policy)
@@ -58,6 +74,13 @@ def test_policies_of_every_form(policy):
     assert evaluation.runs[0].trace[-1]["learning_rate"] < 0.05
     expected = np.mean([s["anytime_performance"] for s in evaluation.summaries])
     assert evaluation.mean("anytime_performance") == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("seeds", [np.int64(2), [np.int64(0), np.int32(1)], np.arange(2)], ids=str)
+def test_seeds_may_be_integers_of_numpy(seeds):
+    evaluation = evaluate("fixed", seeds=seeds, twins=False)
+    assert [type(run.seed) for run in evaluation.runs] == [int, int]
+    assert comparable(evaluation) == comparable(evaluate("fixed", twins=False))
 
 
 def test_traces_are_those_of_a_plain_loop():
@@ -205,7 +228,27 @@ class Broken:
             "policy NaNFor returned an action with NaN at epoch 1 of the run with seed 0",
         ),
         ("cosin", {}, InvalidArgument, "did you mean 'cosine'"),
-        (3, {}, InvalidArgument, "a policy must have predict"),
+        (3, {}, InvalidArgument, "a policy must be an object with predict.*got 3$"),
+        (AlwaysDown, {}, InvalidArgument, "got <class .*AlwaysDown'>: make one of it"),
+        (lambda setting: 3, {}, InvalidArgument, "must return a Controller, but <lambda> ret"),
+        (functools.partial(Halving, by=3), {}, InvalidArgument, "Halving raised TypeError when"),
+        (Halving, {"divisor": 3}, InvalidArgument, r"functools.partial\(Halving, divisor=3\)"),
+        (
+            "autotunenet",
+            {"patience": 3, "window": 5},
+            InvalidArgument,
+            r"'patience' is one of the controller: evaluate controller_method\('autotunenet', "
+            r"patience=3\) in its place",
+        ),
+        (
+            "scheduler",
+            {"scheduler": "StepLR", "step_size": 3},
+            InvalidArgument,
+            r"controller_method\('scheduler', scheduler='StepLR', step_size=3\)",
+        ),
+        ("fixed", {"seeds": [0.5]}, InvalidArgument, "different integers"),
+        ("fixed", {"seeds": np.array([True])}, InvalidArgument, "different integers"),
+        ("fixed", {"seeds": np.zeros((1, 2), int)}, InvalidArgument, "different integers"),
         ("fixed", {"seeds": 0}, InvalidArgument, "seeds must be a number >= 1"),
         ("fixed", {"seeds": [1, 1]}, InvalidArgument, "different integers"),
         ("fixed", {"sevrity": 1}, InvalidArgument, "did you mean 'severity'"),

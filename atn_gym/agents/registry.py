@@ -115,9 +115,7 @@ def controller_arguments(name: str, arguments: dict[str, Any]) -> dict[str, Any]
     Raises:
         InvalidArgument: If an argument is unknown or missing.
     """
-    parameters = inspect.signature(controller_class(name)).parameters.values()
-    known = {p.name: p for p in parameters if p.name != "setting" and p.kind != p.VAR_KEYWORD}
-    passes_on = any(p.kind == p.VAR_KEYWORD for p in parameters)
+    known, passes_on = _signature(controller_class(name))
     for argument in arguments:
         if argument not in known and not passes_on:
             raise InvalidArgument(
@@ -130,6 +128,21 @@ def controller_arguments(name: str, arguments: dict[str, Any]) -> dict[str, Any]
     if missing:
         raise InvalidArgument(f"controller {name!r} needs the argument {missing[0]!r}")
     return filled
+
+
+def takes_argument(controller: type[Controller] | type[Method], name: str) -> bool:
+    """Whether a controller has an argument of that name, the setting of the run aside."""
+    known, passes_on = _signature(controller)
+    return name in known or passes_on
+
+
+def _signature(
+    controller: type[Controller] | type[Method],
+) -> tuple[dict[str, inspect.Parameter], bool]:
+    """Arguments apart from the setting of the run, and whether any others are passed on."""
+    parameters = inspect.signature(controller).parameters.values()
+    known = {p.name: p for p in parameters if p.name != "setting" and p.kind != p.VAR_KEYWORD}
+    return known, any(p.kind == p.VAR_KEYWORD for p in parameters)
 
 
 def controller_factory(name: str, **arguments: Any) -> ControllerFactory:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 
-from atn_gym.agents.controller import Controller
+from atn_gym.agents.controller import Controller, ControllerFactory
 from atn_gym.agents.method import Controlled, Method
 from atn_gym.agents.policy import Policy
-from atn_gym.agents.registry import controller_method
+from atn_gym.agents.registry import controller_class, controller_method, takes_argument
 from atn_gym.config import EnvConfig, parse_seeds, run_setting
+from atn_gym.envs.params import TuningParams
 from atn_gym.errors import InvalidArgument, unknown_name
 from atn_gym.eval.rollout import PolicyError
 from atn_gym.eval.seeds import MOST_TOGETHER, EvaluatedRun, evaluate_seeds
@@ -70,7 +71,7 @@ class _Given(Method):
 
 
 def evaluate(
-    policy: Policy | Method | type[Controller] | str,
+    policy: Policy | Method | ControllerFactory | str,
     env_id: str,
     seeds: int | Sequence[int] = 10,
     executor: Executor | None = None,
@@ -81,7 +82,8 @@ def evaluate(
 
     Args:
         policy: Anything with Stable-Baselines3's `predict` on batches of observations, a
-            `Controller` class, a `Method`, or the name of either ("autotunenet",
+            `Controller` class or what else makes one of the setting of a run, such as a
+            `functools.partial` of it, a `Method`, or the name of either ("autotunenet",
             "my_module:Mine").
         env_id: Id of the env, or "module:id".
         seeds: Seeds, or a number n of them, which stands for 0 to n - 1.
@@ -105,6 +107,7 @@ def evaluate(
         >>> len(evaluation.summaries)
         2
     """
+    _refuse_arguments_of_the_controller(policy, kwargs)
     method = _as_method(policy)
     env = EnvConfig(id=env_id, **kwargs)
     method.check(run_setting(env))
@@ -129,11 +132,30 @@ def _as_method(policy: Any) -> Method:
         return controller_method(policy)
     if isinstance(policy, Method):
         return policy
-    if isinstance(policy, type) and issubclass(policy, Controller):
-        return Controlled(policy)
-    if callable(getattr(policy, "predict", None)):
+    is_class = isinstance(policy, type)
+    if not is_class and callable(getattr(policy, "predict", None)):
         return _Given(policy)
+    if issubclass(policy, Controller) if is_class else callable(policy):
+        return Controlled(policy)
     raise InvalidArgument(
-        "a policy must have predict(observation, state, episode_start, deterministic), or be a "
-        f"Controller class, a Method, or the name of one, got {policy!r}"
+        "a policy must be an object with predict(observation, state, episode_start, "
+        "deterministic), a Controller class, a Method, or the name of one, got "
+        f"{policy!r}{': make one of it' if is_class else ''}"
     )
+
+
+def _refuse_arguments_of_the_controller(policy: Any, kwargs: Mapping[str, Any]) -> None:
+    if isinstance(policy, str):
+        controller, call = controller_class(policy), f"controller_method({policy!r}"
+    elif isinstance(policy, type) and issubclass(policy, Controller):
+        controller, call = policy, f"functools.partial({policy.__name__}"
+    else:
+        return
+    of_env = {field.name for field in fields(TuningParams)}
+    own = [name for name in kwargs if name not in of_env and takes_argument(controller, name)]
+    if own:
+        told = ", ".join(f"{name}={kwargs[name]!r}" for name in own)
+        raise InvalidArgument(
+            f"further arguments must be those of the env, but {own[0]!r} is one of the "
+            f"controller: evaluate {call}, {told}) in its place"
+        )
