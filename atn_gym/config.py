@@ -227,6 +227,13 @@ def _check_experiment(config: ExperimentConfig) -> None:
         setting = run_setting(env)
         for controller in config.controllers:
             controller.method().check(setting)
+    for i, first in enumerate(config.controllers):
+        for second in config.controllers[i + 1 :]:
+            if (first.name, first.arguments) == (second.name, second.arguments):
+                raise InvalidArgument(
+                    f"controllers must differ in name or arguments, got {first.shown!r} and "
+                    f"{second.shown!r}, which make the same runs: leave one out"
+                )
 
 
 def _sentence(error: ValidationError, model: type[BaseModel]) -> str:

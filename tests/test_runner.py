@@ -1,6 +1,7 @@
 """Experiments from config to table: what is stored, resumed and refused."""
 
 import csv
+import io
 import json
 import linecache
 import math
@@ -10,18 +11,22 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import yaml
+from rich.console import Console
 
 from atn_gym import cli, registration
 from atn_gym.agents import ControllerPolicy, Fixed
-from atn_gym.config import SHIPPED, load_config
+from atn_gym.config import SHIPPED, ControllerConfig, EnvConfig, load_config
 from atn_gym.envs.rewards import log_score
 from atn_gym.errors import InvalidArgument
 from atn_gym.eval import jobs, metrics
 from atn_gym.eval.comparison import Comparison
+from atn_gym.eval.document import NONE
 from atn_gym.eval.rollout import run_seeds
+from atn_gym.eval.runner import Outcome
 from atn_gym.eval.store import ResultStore, StoreError, run_key
 from atn_gym.eval.stored_experiment import read_experiment
 from atn_gym.eval.summary import summarise
+from atn_gym.eval.table import outcome_tables
 
 EXPERIMENT = {
     "experiment": "small",
@@ -354,6 +359,10 @@ def test_every_shipped_experiment_is_valid(path):
         ({"controllers": ["fixd"]}, "unknown controller 'fixd'; did you mean 'fixed'"),
         ({"controllers": [{"name": "reduce_lr_on_plateau", "factor": 3}]}, "Factor should be"),
         ({"controllers": [{"patience": 3}]}, "the key 'controllers.0.name' is missing"),
+        (
+            {"controllers": ["step", "fixed", {"name": "step", "gamma": 0.3, "label": "mine"}]},
+            "controllers must differ in name or arguments, got 'step' and 'mine'",
+        ),
     ],
 )
 def test_wrong_values_are_named(tmp_path, changes, message):
@@ -377,6 +386,39 @@ def test_files_that_hold_no_experiment_are_named(tmp_path, text, message):
 def test_missing_config_points_at_a_shipped_one(capsys):
     assert cli.main(["run", "--config", "digits_dta_shift"]) == 2
     assert "did you mean 'digits_data_shift'" in capsys.readouterr().err
+
+
+def test_a_partly_failed_controller_is_marked_in_the_table():
+    def outcome(label, complete, failed):
+        summary = {
+            "compute_adjusted_performance": 0.5,
+            "anytime_performance": 0.25,
+            "final_val_accuracy": 0.9,
+            "divergence_events": 0,
+            "rollback_count": 1,
+        }
+        controller = ControllerConfig(name="fixed", label=label)
+        failures = dict.fromkeys(range(failed), "broke")
+        return Outcome(EnvConfig(id="x"), controller, [summary] * complete, failures)
+
+    (table,) = outcome_tables([outcome("a", 4, 0), outcome("[/b]", 1, 3), outcome("c", 0, 4)])
+    assert table.title == "x, 4 seeds"
+    console = Console(file=io.StringIO(), width=120)
+    console.print(table)
+    rows = console.file.getvalue().splitlines()[2:]
+    assert [row.split()[0] for row in rows] == ["a", "[/b]", "c"]
+    assert rows[1].startswith("[/b] (1 of 4 seeds)")
+    assert "of" not in rows[0]
+    assert rows[0].split()[1:] == [
+        "0.500±0.000",
+        "0.250±0.000",
+        "0.900±0.000",
+        "0.0",
+        "1.0",
+        NONE,
+        NONE,
+    ]
+    assert rows[2].split()[1:] == ["failed"]
 
 
 def test_list_prints_every_id(capsys):
