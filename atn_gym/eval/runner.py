@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from atn_gym.config import ControllerConfig, EnvConfig, ExperimentConfig
-from atn_gym.errors import AtnGymError
+from atn_gym.eval.executors import WorkerLost
 from atn_gym.eval.jobs import Job, JobResult, controller_config, run_configs, run_job
 from atn_gym.eval.manifest import make_manifest
 from atn_gym.eval.seeds import MOST_TOGETHER, has_twin
@@ -19,10 +19,6 @@ from atn_gym.eval.store import ResultStore
 from atn_gym.eval.stored_runs import run_key
 
 _POLL_SECONDS = 2.0
-
-
-class WorkerLost(AtnGymError, RuntimeError):
-    """A worker process died, and with it the runs that it was making."""
 
 
 @dataclass
