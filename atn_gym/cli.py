@@ -6,7 +6,7 @@ import argparse
 import contextlib
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,7 +34,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     run.add_argument("--results", metavar="FOLDER", help="in place of the one in the config")
     where = run.add_mutually_exclusive_group()
     where.add_argument("--workers", metavar="N", type=int, default=1, help="processes; 1 if absent")
-    where.add_argument("--dask", metavar="ADDRESS", help="scheduler of a Dask cluster")
+    where.add_argument(
+        "--dask",
+        metavar="ADDRESS",
+        help="scheduler of a Dask cluster; what goes by module:Class needs its folder on the "
+        "PYTHONPATH of the workers",
+    )
     report = commands.add_parser("report", help="write tables and figures of stored results")
     report.add_argument("results", metavar="RESULTS", help="folder of an experiment")
     report.add_argument("--out", metavar="FOLDER", help="of the report, in place of RESULTS")
@@ -80,8 +85,11 @@ def _run(arguments: argparse.Namespace) -> int:
     store = ResultStore(root.absolute() / config.experiment)
     console = Console()
     began = time.monotonic()
-    with _executor(arguments) as executor, show_progress(console, config.experiment) as progress:
-        outcomes = run_experiment(config, store, progress, executor, arguments.workers)
+    with (
+        _executor(arguments) as (executor, workers),
+        show_progress(console, config.experiment) as progress,
+    ):
+        outcomes = run_experiment(config, store, progress, executor, workers)
     for table in outcome_tables(outcomes):
         console.print(table)
     failures = [
@@ -140,16 +148,19 @@ def _train(file: str, results: str | None) -> None:
     )
 
 
-def _executor(
-    arguments: argparse.Namespace,
-) -> contextlib.AbstractContextManager[Executor | None]:
+@contextlib.contextmanager
+def _executor(arguments: argparse.Namespace) -> Iterator[tuple[Executor | None, int]]:
+    """What runs the jobs, None for this process, and how many processes share a machine."""
     from atn_gym.eval.executors import dask_cluster, processes
 
     if arguments.dask:
-        return dask_cluster(arguments.dask)
-    if arguments.workers > 1:
-        return processes(arguments.workers)
-    return contextlib.nullcontext()
+        with dask_cluster(arguments.dask) as cluster:
+            yield cluster
+    elif arguments.workers > 1:
+        with processes(arguments.workers) as executor:
+            yield executor, arguments.workers
+    else:
+        yield None, 1
 
 
 if __name__ == "__main__":

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeGuard, TypeVar
 
 import gymnasium
+import numpy as np
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from atn_gym.agents.controller import RunSetting
 from atn_gym.agents.method import Method
-from atn_gym.agents.registry import controller_arguments, controller_method
+from atn_gym.agents.registry import controller_arguments, controller_method, import_module
 from atn_gym.envs.params import TuningParams
 from atn_gym.errors import InvalidArgument, did_you_mean, unknown_name
 from atn_gym.registration import env_ids
@@ -39,10 +39,7 @@ class EnvConfig(BaseModel):
         """
         module, _, name = self.id.rpartition(":")
         if module:
-            try:
-                importlib.import_module(module)
-            except ImportError as error:
-                raise InvalidArgument(f"env id {self.id!r}: {error}") from error
+            import_module(module, f"env id {self.id!r}")
         if name not in gymnasium.registry:
             raise unknown_name("env id", name, env_ids())
         fixed = gymnasium.spec(name).kwargs
@@ -93,15 +90,19 @@ def parse_seeds(value: object) -> list[int]:
     Raises:
         InvalidArgument: If it is neither a number >= 1 nor a list of different seeds.
     """
-    if type(value) is int and value >= 1:
-        return list(range(value))
-    seeds = list(value) if isinstance(value, (list, tuple, range)) else []
-    valid = all(type(seed) is int and seed >= 0 for seed in seeds)
+    if _is_integer(value) and int(value) >= 1:
+        return list(range(int(value)))
+    seeds = list(value) if isinstance(value, (list, tuple, range, np.ndarray)) else []
+    valid = all(_is_integer(seed) and int(seed) >= 0 for seed in seeds)
     if seeds and valid and len(set(seeds)) == len(seeds):
-        return seeds
+        return [int(seed) for seed in seeds]
     raise InvalidArgument(
         f"seeds must be a number >= 1, or a list of different integers >= 0, got {value!r}"
     )
+
+
+def _is_integer(value: object) -> TypeGuard[int | np.integer[Any]]:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
 class ExperimentConfig(BaseModel):
@@ -211,12 +212,28 @@ def load_config(file: str | Path) -> ExperimentConfig:
     return validate_config(ExperimentConfig, file, _check_experiment)
 
 
+def run_setting(env: EnvConfig) -> RunSetting:
+    """What is known of the runs of an env before they begin.
+
+    Raises:
+        InvalidArgument: If the id or an argument of the env is unknown or invalid.
+    """
+    params = env.params()
+    return RunSetting(params.make_space(), params.get_task().num_epochs, window=params.window)
+
+
 def _check_experiment(config: ExperimentConfig) -> None:
     for env in config.envs:
-        params = env.params().resolved()
-        setting = RunSetting(params.make_space(), params.get_task().num_epochs)
+        setting = run_setting(env)
         for controller in config.controllers:
             controller.method().check(setting)
+    for i, first in enumerate(config.controllers):
+        for second in config.controllers[i + 1 :]:
+            if (first.name, first.arguments) == (second.name, second.arguments):
+                raise InvalidArgument(
+                    f"controllers must differ in name or arguments, got {first.shown!r} and "
+                    f"{second.shown!r}, which make the same runs: leave one out"
+                )
 
 
 def _sentence(error: ValidationError, model: type[BaseModel]) -> str:

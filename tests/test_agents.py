@@ -241,6 +241,7 @@ def test_schedule_without_learning_rate_is_refused():
         ("fixed", {"rate": 1}, "it takes none"),
         ("reduce_lr_on_plateau", {"patince": 1}, "did you mean 'patience'"),
         ("no_such_module:Thing", {}, "must be importable"),
+        ("atn_gym.agents.fixed:Fixd", {}, "unknown class .* 'Fixd'; did you mean 'Fixed'"),
         ("json:JSONDecoder", {}, "must be a subclass of Controller"),
     ],
 )

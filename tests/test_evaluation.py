@@ -1,5 +1,6 @@
 """`atn_gym.evaluate`: policies of every form, here or by any executor."""
 
+import functools
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
@@ -10,21 +11,28 @@ import torch
 
 import atn_gym
 from atn_gym.agents import Controller, Fixed, controller_method
+from atn_gym.agents.method import Controlled
 from atn_gym.config import EnvConfig
 from atn_gym.errors import InvalidArgument
-from atn_gym.eval.evaluation import evaluate_seeds, has_twin
 from atn_gym.eval.rollout import PolicyError
+from atn_gym.eval.seeds import evaluate_seeds, has_twin
 
 ENV = "atn_gym/DigitsCnn-OptimizerSensitivityShift-v0"
 SMALL = {"num_epochs": 4, "train_size": 128, "trigger": 2}
 
 
 class Halving(Controller):
+    """Halves the learning rate in each epoch, or divides it by something else."""
+
+    def __init__(self, setting, divisor=2):
+        super().__init__(setting)
+        self.divisor = divisor
+
     def observe(self, metric, step):
         pass
 
     def propose(self, current_params):
-        return {**current_params, "learning_rate": current_params["learning_rate"] / 2}
+        return {**current_params, "learning_rate": current_params["learning_rate"] / self.divisor}
 
 
 class AlwaysDown:
@@ -48,7 +56,16 @@ def comparable(evaluation):
 
 
 @pytest.mark.parametrize(
-    "policy", ["cosine", Halving, AlwaysDown(), controller_method("step", gamma=0.5)]
+    "policy",
+    [
+        "cosine",
+        Halving,
+        functools.partial(Halving, divisor=3),
+        lambda setting: Halving(setting, 3),
+        AlwaysDown(),
+        controller_method("step", gamma=0.5),
+    ],
+    ids=str,
 )
 def test_policies_of_every_form(policy):
     evaluation = evaluate(policy)
@@ -57,6 +74,13 @@ def test_policies_of_every_form(policy):
     assert evaluation.runs[0].trace[-1]["learning_rate"] < 0.05
     expected = np.mean([s["anytime_performance"] for s in evaluation.summaries])
     assert evaluation.mean("anytime_performance") == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("seeds", [np.int64(2), [np.int64(0), np.int32(1)], np.arange(2)], ids=str)
+def test_seeds_may_be_integers_of_numpy(seeds):
+    evaluation = evaluate("fixed", seeds=seeds, twins=False)
+    assert [type(run.seed) for run in evaluation.runs] == [int, int]
+    assert comparable(evaluation) == comparable(evaluate("fixed", twins=False))
 
 
 def test_traces_are_those_of_a_plain_loop():
@@ -128,6 +152,66 @@ def test_failures_are_kept_apart():
     assert len(evaluation.summaries) == 2
 
 
+class InTwin(Fixed):
+    """Fails in the second run with a seed, which is the twin."""
+
+    calls: dict[int, int] = {}
+
+    def __init__(self, setting):
+        super().__init__(setting)
+        self.calls[setting.seed] = self.calls.get(setting.seed, 0) + 1
+
+    def observe(self, metric, step):
+        if self.calls[self.setting.seed] == 2 and self.setting.seed == 1 and step == 2:
+            raise RuntimeError("dropped")
+
+
+def test_a_controller_that_fails_in_the_twin_loses_the_run():
+    InTwin.calls.clear()
+    method = Controlled(InTwin)
+    runs = evaluate_seeds(method, EnvConfig(id=ENV, **SMALL), [0, 1])
+    assert runs[0].error is None
+    assert runs[0].summary["shock_cost"] is not None
+    assert runs[1].summary is None
+    assert "in the twin, the same run without the regime: controller InTwin" in runs[1].error
+    assert "at epoch 2 of the run with seed 1: dropped" in runs[1].error
+
+
+def test_a_run_that_has_failed_gets_no_twin():
+    Counting.made.clear()
+    runs = evaluate_seeds(Controlled(Counting), EnvConfig(id=ENV, **SMALL), [0, 1])
+    assert runs[1].error is not None
+    assert Counting.made == [0, 1, 0]
+
+
+class Counting(Dropping):
+    made: list[int] = []
+
+    def __init__(self, setting):
+        super().__init__(setting)
+        self.made.append(setting.seed)
+
+
+class NaNFor(AlwaysDown):
+    """Acts with NaN from epoch 1 on, in the first rows."""
+
+    def __init__(self, rows):
+        self.rows = rows
+
+    def predict(self, observation, state=None, episode_start=None, deterministic=True):
+        actions, state = super().predict(observation)
+        if observation["progress"].max() > 0:
+            actions[: self.rows] = np.nan
+        return actions, state
+
+
+def test_a_policy_that_acts_with_nan_in_some_runs_loses_these():
+    evaluation = evaluate(NaNFor(1), seeds=[7, 8], twins=False)
+    message = "policy NaNFor returned an action with NaN at epoch 1 of the run with seed 7"
+    assert message in evaluation.failures[7]
+    assert [summary["seed"] for summary in evaluation.summaries] == [8]
+
+
 class Broken:
     def predict(self, observation, state=None, episode_start=None, deterministic=True):
         raise KeyError("weights")
@@ -137,8 +221,34 @@ class Broken:
     ("policy", "kwargs", "error", "message"),
     [
         (Broken(), {}, PolicyError, "policy Broken raised KeyError at epoch 0"),
+        (
+            NaNFor(2),
+            {},
+            PolicyError,
+            "policy NaNFor returned an action with NaN at epoch 1 of the run with seed 0",
+        ),
         ("cosin", {}, InvalidArgument, "did you mean 'cosine'"),
-        (3, {}, InvalidArgument, "a policy must have predict"),
+        (3, {}, InvalidArgument, "a policy must be an object with predict.*got 3$"),
+        (AlwaysDown, {}, InvalidArgument, "got <class .*AlwaysDown'>: make one of it"),
+        (lambda setting: 3, {}, InvalidArgument, "must return a Controller, but <lambda> ret"),
+        (functools.partial(Halving, by=3), {}, InvalidArgument, "Halving raised TypeError when"),
+        (Halving, {"divisor": 3}, InvalidArgument, r"functools.partial\(Halving, divisor=3\)"),
+        (
+            "autotunenet",
+            {"patience": 3, "window": 5},
+            InvalidArgument,
+            r"'patience' is one of the controller: evaluate controller_method\('autotunenet', "
+            r"patience=3\) in its place",
+        ),
+        (
+            "scheduler",
+            {"scheduler": "StepLR", "step_size": 3},
+            InvalidArgument,
+            r"controller_method\('scheduler', scheduler='StepLR', step_size=3\)",
+        ),
+        ("fixed", {"seeds": [0.5]}, InvalidArgument, "different integers"),
+        ("fixed", {"seeds": np.array([True])}, InvalidArgument, "different integers"),
+        ("fixed", {"seeds": np.zeros((1, 2), int)}, InvalidArgument, "different integers"),
         ("fixed", {"seeds": 0}, InvalidArgument, "seeds must be a number >= 1"),
         ("fixed", {"seeds": [1, 1]}, InvalidArgument, "different integers"),
         ("fixed", {"sevrity": 1}, InvalidArgument, "did you mean 'severity'"),

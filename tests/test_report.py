@@ -21,7 +21,8 @@ from atn_gym.eval.report import make_document, write_report
 from atn_gym.eval.report_figures import run_figure
 from atn_gym.eval.standing import Standing
 from atn_gym.eval.store import ResultStore, StoreError
-from atn_gym.eval.stored_runs import read_experiment
+from atn_gym.eval.stored_experiment import read_experiment
+from atn_gym.eval.stored_runs import run_key
 from atn_gym.eval.svg import Axis
 
 EPOCHS, SHOCK = 10, 5
@@ -259,6 +260,120 @@ def test_variants_of_a_controller_or_env_are_told_apart(root):
         "DigitsCnn-DataShift (kind=label_noise)",
         "DigitsCnn-DataShift (kind=rotation)",
     ]
+
+
+def labels(root):
+    stored = read_experiment(root)
+    return [c.label for c in Comparison(stored.runs, stored.labels).controllers]
+
+
+def mine(**arguments):
+    return run_key({"name": "mine", **arguments})
+
+
+def test_labels_stand_in_every_report_and_are_merged(known):
+    add(known, "mine", arguments={"path": "b.zip"}, anytime_performance=0.9)
+    store = ResultStore(known)
+    store.add_labels({mine(): "first"})
+    store.add_labels({mine(path="b.zip"): "se<c>ond"})
+    store.add_labels({})
+    assert labels(known) == ["first", "fixed", "lookahead_oracle", "se<c>ond"]
+    write_report(known)
+    with (known / "summary.csv").open(newline="") as file:
+        assert {row["controller"] for row in csv.DictReader(file)} == set(labels(known))
+    assert "se&lt;c&gt;ond" in (known / "report.html").read_text()
+    assert "| first |" in (known / "report.md").read_text()
+    assert cells(tables(known)["Controllers"], "se<c>ond")["arguments"] == "mine, path b.zip"
+
+
+def fail(root, controller, seed, reason="it <b>broke</b>", env=ENV):
+    config = {"env": env, "controller": {"name": controller}, "seed": seed}
+    ResultStore(root).write_failure(config, reason)
+
+
+def test_failed_runs_are_listed_until_they_are_made(known):
+    for seed in (0, 1, 2):
+        fail(known, "worst", seed)
+    fail(known, "mine", 3, "late", OTHER)
+    fail(known, "mine", 4)
+    comparison = make_comparison(known)
+    assert [c.label for c in comparison.controllers] == ["fixed", "lookahead_oracle", "mine"]
+    assert [e.label for e in comparison.envs] == ["DigitsCnn-DataShift"]
+    write_report(known)
+    page = (known / "report.html").read_text()
+    for line in (
+        "DigitsCnn-DataShift, worst, seed 0, 1, 2: it <b>broke</b>",
+        "DigitsCnn-Stationary, mine, seed 3: late",
+        "DigitsCnn-DataShift, mine, seed 4: it <b>broke</b>",
+    ):
+        assert line in "".join(Page(page).text)
+        assert line.replace("<", "\\<").replace(">", "\\>") in (known / "report.md").read_text()
+    assert "<b>broke" not in page
+    assert skipped(known) == {}
+    for seed in (0, 1, 2):
+        add(known, "worst", seed)
+    fail(known, "mine", 4, "again")
+    assert make_comparison(known).failed == [
+        "DigitsCnn-DataShift, mine, seed 4: again",
+        "DigitsCnn-Stationary, mine, seed 3: late",
+    ]
+    assert not list(known.glob("*/failure.json"))[2:]
+
+
+def make_comparison(root):
+    stored = read_experiment(root)
+    return Comparison(stored.runs, stored.labels, stored.failures)
+
+
+def test_an_experiment_in_which_all_failed_says_why(root, capsys):
+    fail(root, "worst", 0)
+    fail(root, "worst", 1)
+    assert cli.main(["report", str(root)]) == 2
+    assert "holds no complete run: all 2 runs failed: it <b>broke</b>" in capsys.readouterr().err
+
+
+def test_a_damaged_failure_is_named(root):
+    add(root)
+    fail(root, "worst", 0)
+    (path,) = root.glob("*/failure.json")
+    path.write_text("[]")
+    assert skipped(root) == {path.parent.name: "failure.json holds no mapping"}
+    path.write_text("{}")
+    assert skipped(root) == {path.parent.name: "failure.json: error must be text, got None"}
+
+
+def test_equal_labels_are_told_apart(root):
+    add(root, "mine", arguments={"gain": 1})
+    add(root, "mine", arguments={"gain": 2})
+    add(root, "other")
+    add(root, "fixed")
+    both = {mine(gain=1): "fixed", mine(gain=2): "x", run_key({"name": "other"}): "x"}
+    ResultStore(root).add_labels(both)
+    assert labels(root) == [
+        "fixed (gain=1, name=mine)",
+        "fixed (gain=null, name=fixed)",
+        "x (gain=2, name=mine)",
+        "x (gain=null, name=other)",
+    ]
+
+
+def test_a_label_that_reads_like_another_controller_is_left_out(root):
+    add(root, "mine", arguments={"gain": 1})
+    add(root, "mine", arguments={"gain": 2})
+    add(root, "other")
+    ResultStore(root).add_labels({run_key({"name": "other"}): "mine (gain=1)"})
+    assert labels(root) == ["mine (gain=1)", "mine (gain=2)", "other"]
+
+
+@pytest.mark.parametrize("text", ["{", '{"0123456789abcdef": 1}'])
+def test_damaged_labels_are_named_and_written_anew(root, caplog, text):
+    add(root, "mine")
+    (root / "labels.json").write_text(text)
+    assert list(skipped(root)) == ["labels.json"]
+    assert labels(root) == ["mine"]
+    ResultStore(root).add_labels({mine(): "first"})
+    assert "labels.json is damaged and written anew" in caplog.text
+    assert labels(root) == ["first"]
 
 
 def test_env_labels_stay_apart_across_versions(root):

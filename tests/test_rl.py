@@ -12,8 +12,11 @@ from stable_baselines3 import PPO, SAC
 import atn_gym
 from atn_gym import cli
 from atn_gym.agents import Rl
+from atn_gym.agents.model_card import ModelCard
+from atn_gym.config import load_config
 from atn_gym.envs.wrappers import FlatObservation
 from atn_gym.errors import InvalidArgument
+from atn_gym.eval.rollout import PolicyError
 
 ENV = "atn_gym/DigitsCnn-DataShift-v0"
 SMALL = {"num_epochs": 3, "train_size": 128}
@@ -109,6 +112,33 @@ def test_another_model_under_the_same_path_is_another_run(models, tmp_path):
     assert len(digests) == 2
 
 
+@pytest.mark.parametrize(
+    ("env", "message"),
+    [
+        ({"window": 5}, "was trained with window=10, but this env has 5"),
+        ({"hyperparameters": ["momentum"]}, "was trained with hyperparameters="),
+        ({}, "damaged or of another kind"),
+    ],
+)
+def test_a_model_that_does_not_suit_is_named_when_a_config_is_loaded(
+    models, tmp_path, env, message
+):
+    path = tmp_path / "model.zip"
+    path.write_bytes(Path(models["flat"]).read_bytes())
+    ModelCard("PPO", 8, 10, ["learning_rate", "momentum", "weight_decay"]).write(path)
+    if not env:
+        path.write_bytes(path.read_bytes()[:-100])
+    config = {
+        "experiment": "suits",
+        "envs": [{"id": ENV, **SMALL}, {"id": ENV, **SMALL, **env}],
+        "controllers": ["fixed", {"name": "rl", "path": str(path)}],
+        "seeds": 2,
+    }
+    (tmp_path / "suits.yaml").write_text(yaml.safe_dump(config))
+    with pytest.raises(InvalidArgument, match=message):
+        load_config(tmp_path / "suits.yaml")
+
+
 def test_what_users_get_wrong(models, tmp_path):
     with pytest.raises(InvalidArgument, match=r"'no\.zip': no such file"):
         Rl("no.zip")
@@ -118,12 +148,12 @@ def test_what_users_get_wrong(models, tmp_path):
     broken.write_bytes(Path(models["flat"]).read_bytes()[:500])
     with pytest.raises(InvalidArgument, match="must be a model file that Stable-Baselines3"):
         atn_gym.evaluate(Rl(str(broken)), ENV, seeds=1, **SMALL)
-    with pytest.raises(InvalidArgument, match=r"trained to observe in .* window"):
+    with pytest.raises(PolicyError, match=r"method Rl .*trained to observe in .* window"):
         atn_gym.evaluate(Rl(models["flat"]), ENV, seeds=1, window=5, **SMALL)
-    with pytest.raises(InvalidArgument, match="trained to observe in"):
+    with pytest.raises(PolicyError, match="trained to observe in"):
         atn_gym.evaluate(
             Rl(models["dict"]), ENV, seeds=1, hyperparameters=["learning_rate"], **SMALL
         )
     SAC("MlpPolicy", small_env(flat=True), buffer_size=10).save(tmp_path / "sac.zip")
-    with pytest.raises(InvalidArgument, match="must be a PPO model"):
+    with pytest.raises(PolicyError, match="must be a PPO model"):
         atn_gym.evaluate(Rl(str(tmp_path / "sac.zip")), ENV, seeds=1, **SMALL)

@@ -1,6 +1,8 @@
 """The rules of a run, as the runner enforces them."""
 
+import functools
 import json
+import re
 
 import gymnasium as gym
 import numpy as np
@@ -8,8 +10,10 @@ import pytest
 import yaml
 
 from atn_gym import cli
-from atn_gym.agents import ControllerPolicy, Fixed, controller_method
+from atn_gym.agents import ControllerPolicy, Fixed, RunSetting, controller_method
 from atn_gym.agents.method import Controlled
+from atn_gym.errors import InvalidArgument
+from atn_gym.eval.report import write_report
 from atn_gym.eval.rollout import PolicyError, run_seeds
 from atn_gym.eval.summary import summarise
 
@@ -146,8 +150,6 @@ def divide(proposal):
     ],
 )
 def test_a_failing_controller_loses_its_own_run_alone(how, message):
-    import re
-
     env = vector(num_envs=3)
     policy = Controlled(failing(how, seed=1)).policy(env, [0, 1, 2])
     first, second, third = run_seeds(policy, env, [0, 1, 2])
@@ -159,7 +161,149 @@ def test_a_failing_controller_loses_its_own_run_alone(how, message):
     assert third.trace == expected[2].trace
 
 
+class Choosy(Fixed):
+    def __init__(self, setting, gain=1.0):
+        if setting.seed == 1:
+            raise ValueError("not this seed")
+        super().__init__(setting)
+
+
+@pytest.mark.parametrize("factory", [Choosy, functools.partial(Choosy, gain=2.0)])
+def test_a_controller_that_cannot_be_made_loses_its_own_run_alone(factory):
+    env = vector(num_envs=3)
+    first, second, third = run_seeds(Controlled(factory).policy(env, [0, 1, 2]), env, [0, 1, 2])
+    assert first.error is third.error is None
+    assert str(second.error) == (
+        "controller Choosy raised ValueError when it was made for the run with seed 1: not this "
+        "seed"
+    )
+    assert first.test
+    with pytest.raises(PolicyError, match=r"raised ControllerError .*Choosy raised ValueError"):
+        run_seeds(ControllerPolicy.for_env(factory, env), env, [0, 1, 2])
+
+
+class Forgetful(Fixed):
+    def __init__(self, setting):
+        pass
+
+
+def test_a_controller_that_forgets_the_constructor_of_its_base_is_told_so():
+    env = vector(num_envs=1)
+    with pytest.raises(InvalidArgument, match=r"Forgetful must call super\(\).__init__"):
+        Controlled(Forgetful).check(RunSetting(env.unwrapped.episodes.hyperparameters, 3))
+    (record,) = run_seeds(Controlled(Forgetful).policy(env, [0]), env, [0])
+    assert "Forgetful must call super().__init__(setting)" in str(record.error)
+
+
+class Faulty(ControllerPolicy):
+    """A policy that does as told at epoch 1."""
+
+    def __init__(self, env, spoil=None, found=None, accounts=None):
+        episodes = env.unwrapped.episodes
+        super().__init__(Fixed, episodes.hyperparameters, episodes.num_epochs)
+        self.spoil, self.found, self.told = spoil, found, accounts
+
+    def predict(self, observation, state=None, episode_start=None, deterministic=True):
+        result = super().predict(observation, state, episode_start, deterministic)
+        at_one = round(float(observation["progress"].max()) * 3) == 1
+        return self.spoil(*result) if self.spoil and at_one else result
+
+    def accounts(self, state):
+        return self.told(state) if self.told else super().accounts(state)
+
+    def search(self):
+        return self.found() if self.found else [{"momentum": 0.5}] * 2
+
+
+def nan_in(*rows):
+    def spoil(actions, state):
+        actions[list(rows), 1] = np.nan
+        return actions, state
+
+    return spoil
+
+
+AT_ONE = "at epoch 1 of the runs with seeds 3, 4"
+
+
+@pytest.mark.parametrize(
+    ("faults", "message"),
+    [
+        (
+            {"spoil": lambda actions, state: (actions[:, :2], state)},
+            rf"returned wrong actions {AT_ONE}: .* shape \(2, 3\), got shape \(2, 2\)",
+        ),
+        (
+            {"spoil": lambda actions, state: (actions.astype(int), state)},
+            f"returned wrong actions {AT_ONE}: .* got dtype int64",
+        ),
+        (
+            {"spoil": lambda actions, state: ([[0.0], [0.0, 1.0]], state)},
+            f"returned wrong actions {AT_ONE}: ",
+        ),
+        (
+            {"spoil": lambda actions, state: actions},
+            rf"raised InvalidArgument {AT_ONE}: predict must return \(actions, state\)",
+        ),
+        (
+            {"accounts": lambda state: state[5]},
+            r"raised IndexError in accounts\(\) after the runs with seeds 3, 4: list index",
+        ),
+        ({"accounts": lambda state: []}, r"raised ValueError in accounts\(\) after"),
+        ({"accounts": lambda state: [{}, {}]}, "an account must be a RunAccount, got {}"),
+        (
+            {"found": lambda: 1 / 0},
+            r"raised ZeroDivisionError in search\(\) before the runs with seeds 3, 4: division",
+        ),
+        ({"found": lambda: [{"momentum": 0.5}]}, r"raised ValueError in search\(\)"),
+        ({"found": lambda: [{"momentum": 7.0}] * 2}, r"search\(\) .*\[0, 0.99\], got 7"),
+        (
+            {"found": lambda: [{"momentum": 0.5}, {"learning_rate": 0.1}]},
+            "all runs must have the same names",
+        ),
+    ],
+)
+def test_a_faulty_policy_is_named_with_seeds_and_moment(faults, message):
+    env = vector()
+    with pytest.raises(PolicyError, match=f"policy Faulty .*{message}"):
+        run_seeds(Faulty(env, **faults), env, [3, 4])
+
+
+def test_an_action_with_nan_loses_its_own_run_alone():
+    env, reference = vector(num_envs=3), vector(num_envs=3)
+    found = {"found": lambda: [{"momentum": 0.5}] * 3}
+    records = run_seeds(Faulty(env, nan_in(1), **found), env, [3, 4, 5])
+    expected = run_seeds(Faulty(reference, **found), reference, [3, 4, 5])
+    message = "policy Faulty returned an action with NaN at epoch 1 of the run with seed 4: "
+    assert str(records[1].error) == f"{message}[0.0, nan, 0.0]"
+    assert len(records[1].trace) == 1
+    for i in (0, 2):
+        assert records[i].error is None
+        assert records[i].trace == expected[i].trace
+        assert records[i].test == expected[i].test
+
+
+def test_nan_everywhere_ends_all_runs_and_is_told_of_each():
+    env = vector()
+    records = run_seeds(Faulty(env, nan_in(0, 1)), env, [3, 4])
+    assert [len(record.trace) for record in records] == [1, 1]
+    for record in records:
+        assert f"at epoch 1 of the run with seed {record.seed}: " in str(record.error)
+
+
+def test_a_fault_of_the_env_is_not_put_down_to_the_policy():
+    env = vector()
+
+    def broken(*arguments):
+        raise ZeroDivisionError("a bug")
+
+    env.unwrapped.episodes.step = broken
+    with pytest.raises(ZeroDivisionError, match="a bug"):
+        run_seeds(ControllerPolicy.for_env(Fixed, env), env, [0, 1])
+
+
 CONTROLLERS = """
+import numpy as np
 from atn_gym.agents import Controller, Fixed, Method
 
 class Clumsy(Fixed):
@@ -172,6 +316,16 @@ class Broken(Method):
         return self
     def predict(self, observation, state=None, episode_start=None, deterministic=True):
         raise KeyError("weights")
+
+class Absent(Method):
+    def policy(self, env, seeds):
+        raise OSError("no weights")
+
+class NaN(Method):
+    def policy(self, env, seeds):
+        return self
+    def predict(self, observation, state=None, episode_start=None, deterministic=True):
+        return np.full((len(observation["progress"]), 3), np.nan), state
 """
 
 
@@ -182,17 +336,27 @@ def test_failures_are_reported_and_everything_else_is_kept(tmp_path, monkeypatch
     config = {
         "experiment": "failures",
         "envs": [{"id": "atn_gym/DigitsCnn-DataShift-v0", **SMALL}],
-        "controllers": ["rollout_own:Clumsy", "rollout_own:Broken", "fixed"],
+        "controllers": [
+            *(f"rollout_own:{name}" for name in ("Clumsy", "Broken", "Absent", "NaN")),
+            "fixed",
+        ],
         "seeds": 2,
     }
     (tmp_path / "failures.yaml").write_text(yaml.safe_dump(config))
     assert cli.main(["run", "--config", "failures.yaml"]) == 1
     errors = capsys.readouterr().err.splitlines()
-    assert len(errors) == 3
+    assert len(errors) == 7
     assert "seed 1: controller Clumsy raised RuntimeError at epoch 1" in errors[0]
     assert "policy Broken raised KeyError at epoch 0 of the runs with seeds 0, 1" in errors[1]
+    assert "rollout_own:Absent on atn_gym/DigitsCnn-DataShift-v0, seed 0: method" in errors[3]
+    assert "method Absent raised OSError before the runs with seeds 0, 1: no weights" in errors[3]
+    assert "policy NaN returned an action with NaN at epoch 0 of the run with seed 1" in errors[6]
     summaries = [json.loads(p.read_text()) for p in tmp_path.glob("results/*/*/summary.json")]
     assert sorted(summary["seed"] for summary in summaries) == [0, 0, 1]
+    write_report(tmp_path / "results" / "failures")
+    text = (tmp_path / "results" / "failures" / "report.md").read_text()
+    assert "NaN, seed 0: policy NaN returned an action with NaN" in text.replace("\\", "")
+    assert "Broken, seed 0, 1: policy Broken raised KeyError" in text.replace("\\", "")
 
 
 def test_a_controller_of_ones_own_by_name_and_by_object(tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """Experiments from config to table: what is stored, resumed and refused."""
 
 import csv
+import io
 import json
 import linecache
 import math
@@ -10,16 +11,22 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import yaml
+from rich.console import Console
 
 from atn_gym import cli, registration
 from atn_gym.agents import ControllerPolicy, Fixed
-from atn_gym.config import SHIPPED, load_config
+from atn_gym.config import SHIPPED, ControllerConfig, EnvConfig, load_config
 from atn_gym.envs.rewards import log_score
 from atn_gym.errors import InvalidArgument
 from atn_gym.eval import jobs, metrics
+from atn_gym.eval.comparison import Comparison
+from atn_gym.eval.document import NONE
 from atn_gym.eval.rollout import run_seeds
+from atn_gym.eval.runner import Outcome
 from atn_gym.eval.store import ResultStore, StoreError, run_key
+from atn_gym.eval.stored_experiment import read_experiment
 from atn_gym.eval.summary import summarise
+from atn_gym.eval.table import outcome_tables
 
 EXPERIMENT = {
     "experiment": "small",
@@ -130,6 +137,49 @@ def test_own_controller_and_env_run_from_the_current_folder(own_module, tmp_path
     assert len(stored(path)) == 4, "a changed controller is another run"
 
 
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("def (", r"SyntaxError: invalid syntax \(faulty_own.py, line 1\)"),
+        ("int('x')", "ValueError: invalid literal"),
+        ("import sys; sys.exit(3)", "SystemExit: 3"),
+        ("import no_such_module", "No module named 'no_such_module'"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["controllers", "envs"])
+def test_a_module_that_does_not_import_is_named_in_a_sentence(
+    tmp_path, monkeypatch, text, reason, kind
+):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "faulty_own.py").write_text(text)
+    name = "faulty_own:Mine"
+    path = tmp_path / "faulty.yaml"
+    path.write_text(yaml.safe_dump({**EXPERIMENT, kind: [name]}))
+    message = f"'{name}' must be importable, but importing 'faulty_own' fails .{reason}"
+    with pytest.raises(InvalidArgument, match=message):
+        load_config(path)
+
+
+def test_a_method_or_controller_that_cannot_be_made_is_named_in_a_sentence(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "unmade_own.py").write_text(
+        "from atn_gym.agents import Fixed, Method\n"
+        "class Unmade:\n"
+        "    def __init__(self, *setting, rate=1.0):\n"
+        "        raise KeyError('rates')\n"
+        "class Own(Unmade, Method):\n"
+        "    def policy(self, env, seeds): pass\n"
+        "class Mine(Unmade, Fixed): pass\n"
+    )
+    path = tmp_path / "unmade.yaml"
+    for kind, name, told in [("method", "Own", "'unmade_own:Own'"), ("controller", "Mine", "Mine")]:
+        config = {**EXPERIMENT, "controllers": [{"name": f"unmade_own:{name}", "rate": 2}]}
+        path.write_text(yaml.safe_dump(config))
+        message = f"{kind} {told} raised KeyError when it was made: 'rates'"
+        with pytest.raises(InvalidArgument, match=message):
+            load_config(path)
+
+
 def test_numbers_with_an_exponent_are_numbers(tmp_path):
     path = tmp_path / "small.yaml"
     path.write_text(
@@ -158,18 +208,53 @@ def test_complete_runs_are_not_made_again(config_file, monkeypatch):
     assert all(path.stat().st_mtime_ns == before[path] for path in kept)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", "\x00"])
-def test_a_damaged_summary_is_named_and_its_run_made_anew(config_file, caplog, text):
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        ("summary.json", "{", "summary.json cannot be read: "),
+        ("summary.json", "[]", "summary.json holds no mapping"),
+        ("summary.json", "\x00", "summary.json cannot be read: "),
+        ("summary.json", '{"seed": 0}', "summary.json: anytime_performance is None, not a"),
+        ("trace.csv", None, "trace.csv cannot be read: No such file"),
+        ("trace.csv", "", "trace.csv cannot be read: "),
+        ("config.yaml", None, "config.yaml cannot be read: No such file"),
+        ("config.yaml", "", "config.yaml holds no mapping"),
+    ],
+)
+def test_a_damaged_run_is_named_and_made_anew(config_file, caplog, name, text, reason):
     cli.main(["run", "--config", str(config_file)])
-    damaged = stored(config_file)[0]
-    before = json.loads(damaged.read_text())
-    damaged.write_text(text)
+    folder = stored(config_file)[0].parent
+    before = contents(folder)
+    if text is None:
+        (folder / name).unlink()
+    else:
+        (folder / name).write_text(text)
     assert cli.main(["run", "--config", str(config_file)]) == 0
     (record,) = {r.getMessage() for r in caplog.records}
-    assert str(damaged) in record
-    assert "its run is made anew" in record
-    after = json.loads(damaged.read_text())
-    assert {**after, "wall_clock_s": 0} == {**before, "wall_clock_s": 0}
+    assert f"{folder} is damaged and made anew: {reason}" in record
+    assert contents(folder) == before
+
+
+def contents(folder):
+    """The files of a run, without wall-clock."""
+    files = {path.name: path.read_text() for path in folder.iterdir()}
+    summary = json.loads(files["summary.json"])
+    return {**files, "summary.json": {**summary, "wall_clock_s": 0}}
+
+
+def test_labels_reach_the_folder_and_outlast_a_command_without_them(config_file):
+    def run(*controllers):
+        config = yaml.safe_load(config_file.read_text())
+        config_file.write_text(yaml.safe_dump({**config, "controllers": list(controllers)}))
+        assert cli.main(["run", "--config", str(config_file)]) == 0
+        results = read_experiment(config_file.parent / "results" / "small")
+        return sorted(c.label for c in Comparison(results.runs, results.labels).controllers)
+
+    step = {"name": "step", "gamma": 0.5}
+    assert run({"name": "step", "label": "a"}, {**step, "label": "b"}) == ["a", "b"]
+    assert run({"name": "step"}, step, {"name": "fixed", "label": "c"}) == ["a", "b", "c"]
+    assert run({**step, "label": "d"}) == ["a", "c", "d"]
+    assert len(stored(config_file)) == 6
 
 
 def test_interrupt_keeps_complete_runs(config_file, monkeypatch, capsys):
@@ -274,6 +359,10 @@ def test_every_shipped_experiment_is_valid(path):
         ({"controllers": ["fixd"]}, "unknown controller 'fixd'; did you mean 'fixed'"),
         ({"controllers": [{"name": "reduce_lr_on_plateau", "factor": 3}]}, "Factor should be"),
         ({"controllers": [{"patience": 3}]}, "the key 'controllers.0.name' is missing"),
+        (
+            {"controllers": ["step", "fixed", {"name": "step", "gamma": 0.3, "label": "mine"}]},
+            "controllers must differ in name or arguments, got 'step' and 'mine'",
+        ),
     ],
 )
 def test_wrong_values_are_named(tmp_path, changes, message):
@@ -297,6 +386,39 @@ def test_files_that_hold_no_experiment_are_named(tmp_path, text, message):
 def test_missing_config_points_at_a_shipped_one(capsys):
     assert cli.main(["run", "--config", "digits_dta_shift"]) == 2
     assert "did you mean 'digits_data_shift'" in capsys.readouterr().err
+
+
+def test_a_partly_failed_controller_is_marked_in_the_table():
+    def outcome(label, complete, failed):
+        summary = {
+            "compute_adjusted_performance": 0.5,
+            "anytime_performance": 0.25,
+            "final_val_accuracy": 0.9,
+            "divergence_events": 0,
+            "rollback_count": 1,
+        }
+        controller = ControllerConfig(name="fixed", label=label)
+        failures = dict.fromkeys(range(failed), "broke")
+        return Outcome(EnvConfig(id="x"), controller, [summary] * complete, failures)
+
+    (table,) = outcome_tables([outcome("a", 4, 0), outcome("[/b]", 1, 3), outcome("c", 0, 4)])
+    assert table.title == "x, 4 seeds"
+    console = Console(file=io.StringIO(), width=120)
+    console.print(table)
+    rows = console.file.getvalue().splitlines()[2:]
+    assert [row.split()[0] for row in rows] == ["a", "[/b]", "c"]
+    assert rows[1].startswith("[/b] (1 of 4 seeds)")
+    assert "of" not in rows[0]
+    assert rows[0].split()[1:] == [
+        "0.500±0.000",
+        "0.250±0.000",
+        "0.900±0.000",
+        "0.0",
+        "1.0",
+        NONE,
+        NONE,
+    ]
+    assert rows[2].split()[1:] == ["failed"]
 
 
 def test_list_prints_every_id(capsys):

@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 import torch
+import yaml
 from torch.optim import lr_scheduler
 
 from atn_gym.agents import RunSetting, controller_factory
+from atn_gym.agents.schedulers import SCHEDULERS
+from atn_gym.config import load_config
 from atn_gym.envs.hyperparameters import HyperparameterSpace
 from atn_gym.errors import InvalidArgument
 
@@ -87,11 +90,50 @@ def test_proposals_stay_within_the_bounds():
         ({"scheduler": "StepLR"}, "torch refuses the arguments of StepLR.*step_size"),
         ({"scheduler": "StepLR", "step_sze": 3}, "torch refuses .*step_sze"),
         ({"scheduler": "ReduceLROnPlateau", "factor": 2.0}, "Factor should be"),
+        ({"scheduler": "StepLR", "step_size": 0}, r"refuses .*StepLR \(ZeroDivisionError\)"),
+        ({"scheduler": "StepLR", "step_size": "three"}, r"StepLR \(TypeError\)"),
+        ({"scheduler": "ReduceLROnPlateau", "patience": "three"}, r"\(TypeError\)"),
+        ({"scheduler": "ExponentialLR", "gamma": float("nan")}, "to the learning rate nan"),
+        (
+            {"scheduler": "OneCycleLR", "max_lr": 0.1, "total_steps": EPOCHS - 2},
+            "Tried to step 11 times",
+        ),
+        ({"scheduler": "LambdaLR", "lr_lambda": "abs"}, "LambdaLR is made of functions"),
+        ({"scheduler": "SequentialLR"}, "SequentialLR is made of .* other schedulers"),
+        ({"scheduler": "ChainedScheduler"}, "write a Controller of your own"),
     ],
 )
 def test_wrong_arguments_are_named(arguments, message):
     with pytest.raises(InvalidArgument, match=message):
         controller_factory("scheduler", **arguments)(SETTING)
+
+
+@pytest.mark.parametrize("step_size", [0, "three"])
+def test_a_bad_argument_is_named_when_a_config_is_loaded(tmp_path, step_size):
+    config = {
+        "experiment": "bad",
+        "envs": ["atn_gym/DigitsCnn-DataShift-v0"],
+        "controllers": [{"name": "step", "step_size": step_size}],
+        "seeds": 1,
+    }
+    (tmp_path / "bad.yaml").write_text(yaml.safe_dump(config))
+    with pytest.raises(InvalidArgument, match=r"bad.yaml: torch refuses .* StepLR"):
+        load_config(tmp_path / "bad.yaml")
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_a_scheduler_that_is_offered_can_be_had_by_plain_values(name):
+    arguments = {
+        "StepLR": {"step_size": 3},
+        "MultiStepLR": {"milestones": [2]},
+        "CosineAnnealingLR": {"T_max": EPOCHS},
+        "CosineAnnealingWarmRestarts": {"T_0": 4},
+        "CyclicLR": {"base_lr": 0.01, "max_lr": 0.1},
+        "OneCycleLR": {"max_lr": 0.1, "total_steps": EPOCHS},
+        "ExponentialLR": {"gamma": 0.9},
+    }.get(name, {})
+    controller = controller_factory("scheduler", scheduler=name, **arguments)(SETTING)
+    assert np.isfinite(sequence(controller)).all()
 
 
 def test_the_name_of_a_scheduler_is_required():

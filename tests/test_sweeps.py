@@ -16,10 +16,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from distributed import Client
 
 from atn_gym import cli
 from atn_gym.config import load_config
-from atn_gym.eval.executors import processes
+from atn_gym.eval.executors import dask_cluster, processes
 from atn_gym.eval.jobs import run_configs
 from atn_gym.eval.runner import Progress, WorkerLost, run_experiment
 from atn_gym.eval.store import ResultStore
@@ -224,12 +225,13 @@ def test_a_dask_address_without_a_scheduler_is_named(sweep, tmp_path, capsys, mo
 
 
 @pytest.fixture
-def dask_scheduler():
+def dask_scheduler(request):
     """A scheduler with two worker processes of one thread each, on loopback."""
     environment = {
         **os.environ,
         "OMP_NUM_THREADS": "1",
         "DASK_DISTRIBUTED__LOGGING__DISTRIBUTED": "error",
+        **getattr(request, "param", {}),
     }
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -271,6 +273,34 @@ def test_results_do_not_depend_on_dask_nor_on_a_worker_killed(
     assert process.returncode == 0, output
     found = contents(tmp_path)
     assert without_manifest(found) == without_manifest(undisturbed)
+
+
+FAILS_AT_ONCE = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0"}
+
+
+@pytest.mark.parametrize("dask_scheduler", [FAILS_AT_ONCE], indirect=True)
+def test_a_job_that_kills_its_dask_worker_is_named_and_processes_are_counted(dask_scheduler):
+    address, _ = dask_scheduler
+    with Client(address) as client:
+        client.wait_for_workers(2, timeout=60)
+    message = "a job killed the Dask workers that ran it.*run the same command again"
+    with dask_cluster(address) as (_, workers):
+        assert workers == 2
+    with pytest.raises(WorkerLost, match=message), dask_cluster(address) as (executor, _):
+        executor.submit(os._exit, 1).result(60)
+
+
+def test_a_lost_dask_scheduler_is_named(sweep, tmp_path, dask_scheduler):
+    address, (scheduler, *_) = dask_scheduler
+    process = start(sweep, tmp_path, "--dask", address)
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.rglob("summary.json")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    scheduler.kill()
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 2
+    assert f"atn-gym: error: the Dask scheduler at '{address}' is lost" in output
+    assert "Traceback" not in output
 
 
 def test_multiprocessing_is_left_as_it_was():

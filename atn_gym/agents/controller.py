@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from atn_gym.envs.hyperparameters import HyperparameterSpace
@@ -19,11 +20,13 @@ class RunSetting:
         hyperparameters: The controlled hyperparameters, with their bounds.
         num_epochs: Epoch budget of the run.
         seed: Seed of the controller's own draws.
+        window: Past epochs in an observation; None for a controller, which sees none.
     """
 
     hyperparameters: HyperparameterSpace
     num_epochs: int
     seed: int = 0
+    window: int | None = None
 
     def require_learning_rate(self) -> None:
         """Checks that the learning rate is among the controlled hyperparameters.
@@ -88,3 +91,33 @@ class Controller(ABC):
             New values for the same names, finite and within the bounds. What is more than
             one step of an action away is approached as far as one step goes.
         """
+
+
+ControllerFactory = Callable[[RunSetting], Controller]
+
+
+def factory_name(factory: ControllerFactory) -> str:
+    """What errors call the controllers of a factory: a class, a partial or a function."""
+    made = getattr(factory, "func", factory)
+    return str(getattr(made, "__name__", type(made).__name__))
+
+
+def make_controller(factory: ControllerFactory, setting: RunSetting) -> Controller:
+    """Makes the controller of a run.
+
+    Raises:
+        InvalidArgument: If the factory makes no controller, or an unfinished one.
+        Exception: Whatever the factory raises.
+    """
+    made: object = factory(setting)
+    if not isinstance(made, Controller):
+        raise InvalidArgument(
+            f"a factory of controllers must return a Controller, but {factory_name(factory)} "
+            f"returned {made!r}"
+        )
+    if not hasattr(made, "setting"):
+        raise InvalidArgument(
+            f"__init__ of the controller {type(made).__name__} must call "
+            "super().__init__(setting), and does not"
+        )
+    return made

@@ -7,8 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from atn_gym.agents.controller import RunSetting
-from atn_gym.agents.policy import ControllerFactory, ControllerPolicy, Policy
+from atn_gym.agents.controller import (
+    ControllerFactory,
+    RunSetting,
+    factory_name,
+    make_controller,
+)
+from atn_gym.agents.policy import ControllerPolicy, Policy
+from atn_gym.errors import AtnGymError, InvalidArgument
 
 
 class Method(ABC):
@@ -59,4 +65,12 @@ class Controlled(Method):
 
     def check(self, setting: RunSetting) -> None:
         """Makes a controller, which checks its arguments."""
-        self.make_controller(setting)
+        try:
+            make_controller(self.make_controller, setting)
+        except AtnGymError:
+            raise
+        except Exception as error:
+            raise InvalidArgument(
+                f"controller {factory_name(self.make_controller)} raised {type(error).__name__} "
+                f"when it was made: {error}"
+            ) from error

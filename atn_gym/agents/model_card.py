@@ -18,6 +18,8 @@ ALGORITHMS = ("PPO", "A2C", "SAC", "TD3", "DDPG", "RecurrentPPO")
 """Algorithms for continuous actions; RecurrentPPO is of sb3-contrib, the others are of SB3."""
 
 _ENTRY = "atn_gym.json"
+_MODEL = "data"
+"""What every model that Stable-Baselines3 saves has among its entries."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,11 @@ def read_card(path: str | Path) -> ModelCard | None:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            if _ENTRY not in archive.namelist():
+            names = archive.namelist()
+            # In a file cut short, the weights, an archive of their own, pass for the whole.
+            if _MODEL not in names:
+                raise ValueError(f"it holds no {_MODEL!r}")
+            if _ENTRY not in names:
                 return None
             values = json.loads(archive.read(_ENTRY))
         normalisation = values.pop("normalisation")

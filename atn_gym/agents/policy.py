@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from atn_gym.agents.controller import Controller, Params, RunSetting
+from atn_gym.agents.controller import (
+    Controller,
+    ControllerFactory,
+    Params,
+    RunSetting,
+    factory_name,
+    make_controller,
+)
 from atn_gym.envs.hyperparameters import HyperparameterSpace
 from atn_gym.errors import AtnGymError, InvalidArgument
 
 Observation = dict[str, NDArray[np.float32]]
 Actions = NDArray[np.float32]
-ControllerFactory = Callable[[RunSetting], Controller]
 
 
 class Policy(Protocol):
@@ -79,12 +85,12 @@ class ControlledRun:
     """The controller of one run.
 
     Args:
-        controller: Its controller.
+        controller: Its controller; None if it could not be made.
         epoch: Epochs trained when it last proposed.
         error: Why it is no longer asked; None while it is.
     """
 
-    controller: Controller
+    controller: Controller | None
     epoch: int
     error: ControllerError | None = None
 
@@ -158,8 +164,8 @@ class ControllerPolicy:
             next time.
 
         Raises:
-            ControllerError: If a controller raises, or proposes missing or unknown names,
-                or values that are not finite or out of bounds.
+            ControllerError: If a controller raises, cannot be made, or proposes missing or
+                unknown names, or values that are not finite or out of bounds.
         """
         single = observation["progress"].ndim == 1
         batch = {k: v[None] if single else v for k, v in observation.items()}
@@ -172,7 +178,7 @@ class ControllerPolicy:
         actions = np.zeros((len(values), self._action_size), np.float32)
         for i, epoch in enumerate(epochs):
             if state is None or starts[i]:
-                run, metric = ControlledRun(self._make(i), epoch), None
+                run, metric = ControlledRun(None, epoch), None
             elif epoch == state[i].epoch or state[i].error is not None:
                 runs.append(state[i])
                 continue
@@ -181,7 +187,9 @@ class ControllerPolicy:
                 metric = float(batch["val_loss"][i, -1])
             runs.append(run)
             try:
-                target = self._propose(run, metric, values[i])
+                if run.controller is None:
+                    run.controller = self._make(i)
+                target = self._propose(run.controller, epoch, metric, values[i])
             except ControllerError as error:
                 if not self._isolate:
                     raise
@@ -193,7 +201,9 @@ class ControllerPolicy:
     def accounts(self, state: list[ControlledRun]) -> list[RunAccount]:
         """Rollbacks, optimizer evaluations and the error of the controller of every run."""
         return [
-            RunAccount(
+            RunAccount(error=run.error)
+            if run.controller is None
+            else RunAccount(
                 rollbacks=run.controller.rollbacks,
                 optimizer_evaluations=run.controller.optimizer_evaluations,
                 error=run.error,
@@ -203,39 +213,43 @@ class ControllerPolicy:
 
     def _make(self, run: int) -> Controller:
         seed = run if self._seeds is None else self._seeds[run]
-        return self._make_controller(RunSetting(self._space, self._num_epochs, seed))
-
-    def _propose(
-        self, run: ControlledRun, metric: float | None, values: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        name = type(run.controller).__name__
+        setting = RunSetting(self._space, self._num_epochs, seed)
         try:
-            if metric is not None:
-                run.controller.observe(metric, run.epoch)
-            proposal = run.controller.propose(self._space.named(values))
+            return make_controller(self._make_controller, setting)
         except Exception as error:
             raise ControllerError(
-                f"controller {name} raised {type(error).__name__} at epoch {run.epoch} of the run "
-                f"with seed {run.controller.setting.seed}: {error}"
+                f"controller {factory_name(self._make_controller)} raised {type(error).__name__} "
+                f"when it was made for the run with seed {seed}: {error}"
             ) from error
-        self._check(run, proposal)
-        return np.array([proposal[n] for n in self._space.names], dtype=np.float64)
 
-    def _check(self, run: ControlledRun, proposal: Params) -> None:
+    def _propose(
+        self, controller: Controller, epoch: int, metric: float | None, values: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        when = f"at epoch {epoch} of the run with seed {controller.setting.seed}"
         try:
-            if not isinstance(proposal, Mapping):
-                raise InvalidArgument(
-                    f"propose must return a dict of values by name, got {proposal!r}"
-                )
-            missing = [n for n in self._space.names if n not in proposal]
-            if missing:
-                raise InvalidArgument(f"a proposal must name {', '.join(missing)} too")
-            self._space.check(proposal)
+            if metric is not None:
+                controller.observe(metric, epoch)
+            proposal = controller.propose(self._space.named(values))
+        except Exception as error:
+            raise ControllerError(
+                f"controller {type(controller).__name__} raised {type(error).__name__} {when}: "
+                f"{error}"
+            ) from error
+        try:
+            self._check(proposal)
         except InvalidArgument as error:
             raise ControllerError(
-                f"controller {type(run.controller).__name__} made an invalid proposal at epoch "
-                f"{run.epoch} of the run with seed {run.controller.setting.seed}: {error}"
+                f"controller {type(controller).__name__} made an invalid proposal {when}: {error}"
             ) from error
+        return np.array([proposal[n] for n in self._space.names], dtype=np.float64)
+
+    def _check(self, proposal: Params) -> None:
+        if not isinstance(proposal, Mapping):
+            raise InvalidArgument(f"propose must return a dict of values by name, got {proposal!r}")
+        missing = [n for n in self._space.names if n not in proposal]
+        if missing:
+            raise InvalidArgument(f"a proposal must name {', '.join(missing)} too")
+        self._space.check(proposal)
 
 
 def _round(values: NDArray[np.float64]) -> NDArray[np.float64]:

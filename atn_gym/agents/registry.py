@@ -6,23 +6,23 @@ import functools
 import hashlib
 import importlib
 import inspect
+from types import ModuleType
 from typing import Any
 
 from atn_gym.agents.autotunenet import AutoTuneNet, AutoTuneNetOriginal
 from atn_gym.agents.bandit import Bandit
-from atn_gym.agents.controller import Controller
+from atn_gym.agents.controller import Controller, ControllerFactory
 from atn_gym.agents.fixed import Fixed
 from atn_gym.agents.heuristic import Heuristic
 from atn_gym.agents.lookahead_oracle import LookaheadOracle
 from atn_gym.agents.method import Controlled, Method
 from atn_gym.agents.offline_bayesian import OfflineBayesian
 from atn_gym.agents.pid import Pid
-from atn_gym.agents.policy import ControllerFactory
 from atn_gym.agents.random_online import RandomOnline
 from atn_gym.agents.rl import Rl
 from atn_gym.agents.schedulers import Cosine, OneCycle, ReduceLROnPlateau, Scheduler, Step
 from atn_gym.agents.spsa import Spsa
-from atn_gym.errors import InvalidArgument, did_you_mean, unknown_name
+from atn_gym.errors import AtnGymError, InvalidArgument, did_you_mean, unknown_name
 
 CONTROLLERS: dict[str, type[Controller] | type[Method]] = {
     "fixed": Fixed,
@@ -60,15 +60,39 @@ def controller_class(name: str) -> type[Controller] | type[Method]:
             raise unknown_name("controller", name, CONTROLLERS)
         return CONTROLLERS[name]
     module, _, attribute = name.partition(":")
-    try:
-        found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise InvalidArgument(f"controller {name!r} must be importable: {error}") from error
+    imported = import_module(module, f"controller {name!r}")
+    if not hasattr(imported, attribute):
+        raise unknown_name(f"class of module {module}", attribute, _classes(imported))
+    found = getattr(imported, attribute)
     if not (isinstance(found, type) and issubclass(found, (Controller, Method))):
         raise InvalidArgument(
             f"controller {name!r} must be a subclass of Controller or Method, got {found}"
         )
     return found
+
+
+def import_module(name: str, what: str) -> ModuleType:
+    """Imports a module of the user's.
+
+    Args:
+        name: Its name.
+        what: What is looked for in it, such as "controller 'module:Class'".
+
+    Raises:
+        InvalidArgument: If the module is not found, or raises anything.
+    """
+    try:
+        return importlib.import_module(name)
+    except (Exception, SystemExit) as error:
+        reason = " ".join(str(error).split())
+        told = reason if isinstance(error, ImportError) else f"{type(error).__name__}: {reason}"
+        raise InvalidArgument(
+            f"{what} must be importable, but importing {name!r} fails ({told})"
+        ) from error
+
+
+def _classes(module: ModuleType) -> list[str]:
+    return [name for name, value in vars(module).items() if isinstance(value, type)]
 
 
 def source_digest(name: str) -> str | None:
@@ -91,9 +115,7 @@ def controller_arguments(name: str, arguments: dict[str, Any]) -> dict[str, Any]
     Raises:
         InvalidArgument: If an argument is unknown or missing.
     """
-    parameters = inspect.signature(controller_class(name)).parameters.values()
-    known = {p.name: p for p in parameters if p.name != "setting" and p.kind != p.VAR_KEYWORD}
-    passes_on = any(p.kind == p.VAR_KEYWORD for p in parameters)
+    known, passes_on = _signature(controller_class(name))
     for argument in arguments:
         if argument not in known and not passes_on:
             raise InvalidArgument(
@@ -106,6 +128,21 @@ def controller_arguments(name: str, arguments: dict[str, Any]) -> dict[str, Any]
     if missing:
         raise InvalidArgument(f"controller {name!r} needs the argument {missing[0]!r}")
     return filled
+
+
+def takes_argument(controller: type[Controller] | type[Method], name: str) -> bool:
+    """Whether a controller has an argument of that name, the setting of the run aside."""
+    known, passes_on = _signature(controller)
+    return name in known or passes_on
+
+
+def _signature(
+    controller: type[Controller] | type[Method],
+) -> tuple[dict[str, inspect.Parameter], bool]:
+    """Arguments apart from the setting of the run, and whether any others are passed on."""
+    parameters = inspect.signature(controller).parameters.values()
+    known = {p.name: p for p in parameters if p.name != "setting" and p.kind != p.VAR_KEYWORD}
+    return known, any(p.kind == p.VAR_KEYWORD for p in parameters)
 
 
 def controller_factory(name: str, **arguments: Any) -> ControllerFactory:
@@ -140,5 +177,13 @@ def controller_method(name: str, **arguments: Any) -> Method:
     """
     found = controller_class(name)
     if issubclass(found, Method):
-        return found(**controller_arguments(name, arguments))
+        filled = controller_arguments(name, arguments)
+        try:
+            return found(**filled)
+        except AtnGymError:
+            raise
+        except Exception as error:
+            raise InvalidArgument(
+                f"method {name!r} raised {type(error).__name__} when it was made: {error}"
+            ) from error
     return Controlled(controller_factory(name, **arguments))

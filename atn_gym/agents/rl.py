@@ -12,6 +12,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from atn_gym.agents.controller import RunSetting
 from atn_gym.agents.method import Method
 from atn_gym.agents.model_card import ALGORITHMS, ModelCard, Normalisation, read_card
 from atn_gym.agents.policy import Actions, Observation
@@ -71,6 +72,17 @@ class Rl(Method):
         shipped = SHIPPED / f"{self.path}.zip"
         return shipped if shipped.is_file() else Path(self.path)
 
+    def check(self, setting: RunSetting) -> None:
+        """Checks what the file says of itself against the runs; the model is not loaded.
+
+        Raises:
+            InvalidArgument: If the file is damaged, or its model needs another window or other
+                hyperparameters.
+        """
+        card = read_card(self._file)
+        if card is not None:
+            _check_setting(card, setting.window, setting.hyperparameters.names, self.path)
+
     def policy(self, env: Any, seeds: Sequence[int]) -> ModelPolicy:
         """Loads the model, and checks that it suits the env.
 
@@ -80,7 +92,9 @@ class Rl(Method):
         """
         card = read_card(self._file)
         if card is not None:
-            _check_setting(card, env, self.path)
+            episodes = env.unwrapped.episodes
+            names = episodes.hyperparameters.names
+            _check_setting(card, episodes.params.window, names, self.path)
         named = None if card is None else card.algorithm
         model = _load(self.algorithm or named or "PPO", str(self._file))
         return ModelPolicy(model, env, self.path, None if card is None else card.normalisation)
@@ -100,12 +114,13 @@ def _load(algorithm: str, path: str) -> Any:
     return load_model(algorithm, path)
 
 
-def _check_setting(card: ModelCard, env: Any, path: str) -> None:
+def _check_setting(
+    card: ModelCard, window: int | None, hyperparameters: Sequence[str], path: str
+) -> None:
     """Checks that an env shows and takes what an agent was trained with."""
-    episodes = env.unwrapped.episodes
     for name, trained, given in (
-        ("window", card.window, episodes.params.window),
-        ("hyperparameters", list(card.hyperparameters), list(episodes.hyperparameters.names)),
+        ("window", card.window, window),
+        ("hyperparameters", list(card.hyperparameters), list(hyperparameters)),
     ):
         if trained != given:
             raise InvalidArgument(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -10,14 +11,17 @@ from torch.optim import SGD, lr_scheduler
 from atn_gym.agents.controller import Controller, Params, RunSetting
 from atn_gym.errors import InvalidArgument, unknown_name
 
+_OF_OBJECTS = ("ChainedScheduler", "LambdaLR", "MultiplicativeLR", "SequentialLR")
+"""Schedulers that are made of functions or of other schedulers."""
+
 SCHEDULERS: dict[str, type[lr_scheduler.LRScheduler]] = {
     name: found
     for name, found in vars(lr_scheduler).items()
     if isinstance(found, type)
     and issubclass(found, lr_scheduler.LRScheduler)
-    and name not in ("LRScheduler", "_LRScheduler")
+    and name not in ("LRScheduler", "_LRScheduler", *_OF_OBJECTS)
 }
-"""Every scheduler of torch by its name."""
+"""Every scheduler of torch that plain values can describe, by its name."""
 
 
 class Scheduler(Controller):
@@ -32,15 +36,16 @@ class Scheduler(Controller):
 
     Args:
         setting: What is known of the run.
-        scheduler: Name of a class in `torch.optim.lr_scheduler`.
+        scheduler: Name of a class in `torch.optim.lr_scheduler`, but for those that are made of
+            functions or of other schedulers.
         **arguments: Its arguments apart from the optimizer.
 
     Source:
         `torch.optim.lr_scheduler`.
 
     Raises:
-        InvalidArgument: If there is no such scheduler, torch refuses an argument, or the
-            learning rate is not among the controlled hyperparameters.
+        InvalidArgument: If there is no such scheduler, torch refuses an argument at any epoch
+            of the budget, or the learning rate is not among the controlled hyperparameters.
 
     Example:
         >>> from atn_gym.envs.hyperparameters import HyperparameterSpace
@@ -55,6 +60,11 @@ class Scheduler(Controller):
 
     def __init__(self, setting: RunSetting, scheduler: str, **arguments: Any) -> None:
         super().__init__(setting)
+        if scheduler in _OF_OBJECTS:
+            raise InvalidArgument(
+                f"a scheduler must be one that plain values can describe, but {scheduler} is made "
+                "of functions or of other schedulers: write a Controller of your own"
+            )
         if scheduler not in SCHEDULERS:
             raise unknown_name("scheduler", scheduler, SCHEDULERS)
         setting.require_learning_rate()
@@ -63,17 +73,26 @@ class Scheduler(Controller):
         low, high = setting.hyperparameters.bounds
         place = setting.hyperparameters.names.index("learning_rate")
         self._low, self._high = float(low[place]), float(high[place])
+        self._rehearse()
         self._scheduler = self._make_scheduler(self._high)
         self._started = False
 
     def _make_scheduler(self, learning_rate: float) -> lr_scheduler.LRScheduler:
         optimizer = SGD([torch.zeros(1)], lr=learning_rate, momentum=0.9)
+        return self._class(optimizer, **self._arguments)
+
+    def _rehearse(self) -> None:
+        """Steps a scheduler over the budget: torch looks at most arguments no earlier."""
+        told = f"torch refuses the arguments of {self._class.__name__}"
         try:
-            return self._class(optimizer, **self._arguments)
-        except (TypeError, ValueError) as error:
-            raise InvalidArgument(
-                f"torch refuses the arguments of {self._class.__name__}: {error}"
-            ) from error
+            self._scheduler = self._make_scheduler(self._high)
+            for step in range(1, self.setting.num_epochs):
+                self.observe(1.0, step)
+        except Exception as error:
+            raise InvalidArgument(f"{told} ({type(error).__name__}): {error}") from error
+        rate = self._scheduler.optimizer.param_groups[0]["lr"]
+        if not math.isfinite(rate):
+            raise InvalidArgument(f"{told}: they lead to the learning rate {rate}")
 
     def observe(self, metric: float, step: int) -> None:
         """Steps the scheduler, with the metric if it is one that looks at it."""

@@ -6,8 +6,7 @@ same seeds. `Comparison.block` finds the runs for which this holds.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from atn_gym.eval.stored_runs import StoredRun
+from atn_gym.eval.stored_runs import StoredFailure, StoredRun, run_key
+from atn_gym.eval.variants import Variant, name_variants
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -24,22 +24,6 @@ BASELINE = "fixed"
 """The controller that does nothing, with which others are compared."""
 REFERENCE = "lookahead_oracle"
 """The controller that sees what others must not: shown, but not ranked among them."""
-_SHOWN_VALUE = 80
-
-
-@dataclass(frozen=True)
-class Variant:
-    """An env or a controller of an experiment.
-
-    Args:
-        label: What tables call it, unlike any other of the experiment.
-        name: Full env id, or name of the controller.
-        arguments: Everything else that its config says.
-    """
-
-    label: str
-    name: str
-    arguments: dict[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +65,8 @@ class Comparison:
 
     Args:
         runs: At least one.
+        labels: What some controllers are called, by the `run_key` of their configs.
+        failures: Runs that failed, of these or of other envs and controllers.
 
     Attributes:
         envs: All envs, by label.
@@ -88,19 +74,29 @@ class Comparison:
         seeds: All seeds.
         runs: A run for each (controller, env, seed) that there is.
         superseded: Runs that were left out because another is in their place, in words.
+        failed: Runs that failed, and why, in words.
     """
 
-    def __init__(self, runs: Sequence[StoredRun]) -> None:
-        envs = _variants([run.config["env"] for run in runs], "id")
-        controllers = _variants([run.config["controller"] for run in runs], "name")
-        self.envs = sorted(envs.values(), key=lambda v: v.label)
-        self.controllers = sorted(controllers.values(), key=lambda v: v.label)
+    def __init__(
+        self,
+        runs: Sequence[StoredRun],
+        labels: Mapping[str, str] | None = None,
+        failures: Sequence[StoredFailure] = (),
+    ) -> None:
+        configs = [run.config for run in runs] + [failure.config for failure in failures]
+        envs = name_variants([config["env"] for config in configs], "id", {})
+        controllers = name_variants(
+            [config["controller"] for config in configs], "name", labels or {}
+        )
+        self.failed = _told(failures, envs, controllers)
+        self.envs = _those_of(runs, "env", envs)
+        self.controllers = _those_of(runs, "controller", controllers)
         self.runs: dict[tuple[str, str, int], StoredRun] = {}
         self.superseded: list[str] = []
         # A run may be there twice: with its twin, which tells the shock cost, and without.
         for run in sorted(runs, key=lambda r: not r.config.get("twins", False)):
-            controller = controllers[_canonical(run.config["controller"])].label
-            place = controller, envs[_canonical(run.config["env"])].label, run.seed
+            controller = controllers[run_key(run.config["controller"])].label
+            place = controller, envs[run_key(run.config["env"])].label, run.seed
             if place in self.runs:
                 self.superseded.append(f"{run.key}: {self.runs[place].key} is the same run")
             else:
@@ -179,56 +175,33 @@ class Comparison:
         return [f"{what}: {', '.join(controllers)}" for what, controllers in lacking.items()]
 
 
+def _those_of(
+    runs: Sequence[StoredRun], what: str, variants: Mapping[str, Variant]
+) -> list[Variant]:
+    """Envs or controllers of some runs, by their labels."""
+    found = {key: variants[key] for key in (run_key(run.config[what]) for run in runs)}
+    return sorted(found.values(), key=lambda variant: variant.label)
+
+
+def _told(
+    failures: Sequence[StoredFailure],
+    envs: Mapping[str, Variant],
+    controllers: Mapping[str, Variant],
+) -> list[str]:
+    """A line for all seeds of an env and a controller that failed for the same reason."""
+    seeds: dict[tuple[str, str, str], set[int]] = {}
+    for failure in failures:
+        env = envs[run_key(failure.config["env"])].label
+        controller = controllers[run_key(failure.config["controller"])].label
+        of_same = seeds.setdefault((env, controller, failure.reason), set())
+        of_same.add(failure.config["seed"])
+    return [
+        f"{env}, {controller}, seed {', '.join(map(str, sorted(of_same)))}: {reason}"
+        for (env, controller, reason), of_same in sorted(seeds.items())
+    ]
+
+
 def _lacking(there: BoolArray, axis: int) -> NDArray[np.intp]:
     """Number of runs that each entry of an axis lacks."""
     counts: NDArray[np.intp] = np.sum(~there, axis=tuple({0, 1, 2} - {axis}))
     return counts
-
-
-def show(value: Any) -> str:
-    """Writes an argument as short text on one line."""
-    text = value if isinstance(value, str) else json.dumps(value)
-    text = " ".join(text.split())
-    return text if len(text) <= _SHOWN_VALUE else text[: _SHOWN_VALUE - 1] + "…"
-
-
-def _canonical(config: dict[str, Any]) -> str:
-    return json.dumps(config, sort_keys=True)
-
-
-def _variants(configs: Sequence[dict[str, Any]], key: str) -> dict[str, Variant]:
-    """Labels all different configs: by name, and by what differs where a name is shared."""
-    different = {_canonical(config): config for config in configs}
-    names = sorted({config[key] for config in different.values()})
-    short = {name: _short(name) if key == "id" else name for name in names}
-    if len(set(short.values())) < len(short):
-        short = {name: name for name in names}
-    variants = {}
-    for name in names:
-        group = {c: config for c, config in different.items() if config[key] == name}
-        fields = sorted({field for config in group.values() for field in config})
-        differing = [
-            field
-            for field in fields
-            if len({_canonical({"": config.get(field)}) for config in group.values()}) > 1
-        ]
-        for canonical, config in group.items():
-            told = ", ".join(f"{field}={_full(config.get(field))}" for field in differing)
-            label = f"{short[name]} ({told})" if told else short[name]
-            arguments = {field: value for field, value in config.items() if field != key}
-            variants[canonical] = Variant(label, name, arguments)
-    return variants
-
-
-def _full(value: Any) -> str:
-    """Writes a value so that no other is written the same, and a plain word as it is."""
-    text = json.dumps(value)
-    word = value if isinstance(value, str) else ""
-    return word if word.isidentifier() and word not in ("null", "true", "false") else text
-
-
-def _short(env_id: str) -> str:
-    """An env id without namespace, version and the module that registers it."""
-    name = env_id.rpartition(":")[2].rpartition("/")[2]
-    stem, separator, version = name.rpartition("-v")
-    return stem if separator and version.isdigit() else name

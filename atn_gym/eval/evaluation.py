@@ -1,137 +1,24 @@
-"""Evaluates a policy on an env: its runs, their twins, and the metrics of both."""
+"""Evaluates a policy on an env, in one call."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
-import gymnasium
 import numpy as np
-import torch
-from gymnasium.vector import AutoresetMode
 
-from atn_gym.agents.controller import Controller, Params
+from atn_gym.agents.controller import Controller, ControllerFactory
 from atn_gym.agents.method import Controlled, Method
 from atn_gym.agents.policy import Policy
-from atn_gym.agents.registry import controller_method
-from atn_gym.config import EnvConfig, parse_seeds
-from atn_gym.envs.regimes import Mixture
+from atn_gym.agents.registry import controller_class, controller_method, takes_argument
+from atn_gym.config import EnvConfig, parse_seeds, run_setting
+from atn_gym.envs.params import TuningParams
 from atn_gym.errors import InvalidArgument, unknown_name
-from atn_gym.eval.rollout import OnEpoch, Row, RunRecord, run_seeds
-from atn_gym.eval.summary import summarise
-
-MOST_TOGETHER = 32
-"""Runs in one vector env: bounds the memory, and what an interruption loses."""
-
-# Torch's global generator and number of threads belong to the process.
-_ONE_AT_A_TIME = threading.Lock()
-
-
-@dataclass(frozen=True)
-class EvaluatedRun:
-    """One run with its metrics.
-
-    Args:
-        seed: Its seed.
-        trace: A row for each epoch.
-        summary: Its metrics, see `summarise`; None if the policy failed.
-        error: Why it failed; None if it did not.
-    """
-
-    seed: int
-    trace: list[Row]
-    summary: dict[str, Any] | None
-    error: str | None = None
-
-
-def evaluate_seeds(
-    method: Method,
-    env: EnvConfig,
-    seeds: Sequence[int],
-    twins: bool = True,
-    workers: int = 1,
-    on_epoch: OnEpoch | None = None,
-) -> list[EvaluatedRun]:
-    """Makes the runs of some seeds together in one vector env.
-
-    Args:
-        method: Makes the policy.
-        env: The env.
-        seeds: Seed of each run.
-        twins: Whether to run the twin of each run too, which `shock_cost` needs. It is not
-            charged.
-        workers: Number of processes that share the cores of this machine.
-        on_epoch: Called with the number of runs that trained an epoch.
-
-    Returns:
-        A run for each seed, in order.
-
-    Raises:
-        PolicyError: If the policy raises or breaks a rule: all of these runs are lost.
-    """
-    params = env.params().resolved()
-    with _ONE_AT_A_TIME, _threads(params.engine, workers):
-        records, num_classes = _make_runs(method, env, seeds, on_epoch)
-        if twins and has_twin(env):
-            initial = [record.initial for record in records]
-            twin = EnvConfig(id=env.id, **{**env.kwargs, "twin": True})
-            twin_records, _ = _make_runs(method, twin, seeds, on_epoch, initial)
-            for record, other in zip(records, twin_records, strict=True):
-                record.twin_val_loss = [row["val_loss"] for row in other.trace]
-    assert params.num_epochs is not None
-    return [_evaluated(record, params.num_epochs, num_classes) for record in records]
-
-
-def has_twin(env: EnvConfig) -> bool:
-    """Whether the runs of an env meet a shock, so that their twins differ from them."""
-    regime = env.params().make_regime()
-    return isinstance(regime, Mixture) or regime.shock_epoch is not None
-
-
-def _make_runs(
-    method: Method,
-    env: EnvConfig,
-    seeds: Sequence[int],
-    on_epoch: OnEpoch | None,
-    initial: Sequence[Params] | None = None,
-) -> tuple[list[RunRecord], int]:
-    """Records of the runs, and the number of classes of the env."""
-    vector: Any = gymnasium.make_vec(
-        env.id, num_envs=len(seeds), autoreset_mode=AutoresetMode.DISABLED, **env.kwargs
-    )
-    try:
-        policy = method.policy(vector, seeds)
-        records = run_seeds(policy, vector, seeds, on_epoch, initial)
-        return records, vector.unwrapped.episodes.num_classes
-    finally:
-        vector.close()
-
-
-def _evaluated(record: RunRecord, num_epochs: int, num_classes: int) -> EvaluatedRun:
-    if record.account.error is not None:
-        return EvaluatedRun(record.seed, record.trace, None, str(record.account.error))
-    return EvaluatedRun(record.seed, record.trace, summarise(record, num_epochs, num_classes))
-
-
-@contextlib.contextmanager
-def _threads(engine: str, workers: int) -> Iterator[None]:
-    """Shares out the cores, so that they are not oversubscribed.
-
-    The torch engine gets one thread always: its results depend on their number, and must not
-    depend on the number of workers.
-    """
-    before = torch.get_num_threads()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    torch.set_num_threads(1 if engine == "torch" else max(1, (cores or 1) // workers))
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+from atn_gym.eval.rollout import PolicyError
+from atn_gym.eval.seeds import MOST_TOGETHER, EvaluatedRun, evaluate_seeds
 
 
 @dataclass(frozen=True)
@@ -184,7 +71,7 @@ class _Given(Method):
 
 
 def evaluate(
-    policy: Policy | Method | type[Controller] | str,
+    policy: Policy | Method | ControllerFactory | str,
     env_id: str,
     seeds: int | Sequence[int] = 10,
     executor: Executor | None = None,
@@ -195,7 +82,8 @@ def evaluate(
 
     Args:
         policy: Anything with Stable-Baselines3's `predict` on batches of observations, a
-            `Controller` class, a `Method`, or the name of either ("autotunenet",
+            `Controller` class or what else makes one of the setting of a run, such as a
+            `functools.partial` of it, a `Method`, or the name of either ("autotunenet",
             "my_module:Mine").
         env_id: Id of the env, or "module:id".
         seeds: Seeds, or a number n of them, which stands for 0 to n - 1.
@@ -209,7 +97,7 @@ def evaluate(
 
     Raises:
         InvalidArgument: If an argument breaks its requirement.
-        PolicyError: If the policy raises or breaks a rule of the benchmark.
+        PolicyError: If the policy raises or breaks a rule of the benchmark, and no run is left.
 
     Example:
         >>> import atn_gym
@@ -219,9 +107,10 @@ def evaluate(
         >>> len(evaluation.summaries)
         2
     """
+    _refuse_arguments_of_the_controller(policy, kwargs)
     method = _as_method(policy)
     env = EnvConfig(id=env_id, **kwargs)
-    env.params()
+    method.check(run_setting(env))
     chosen = parse_seeds(seeds)
     if executor is None:
         batches = [chosen[i : i + MOST_TOGETHER] for i in range(0, len(chosen), MOST_TOGETHER)]
@@ -232,7 +121,10 @@ def evaluate(
             executor.submit(evaluate_seeds, method, env, [seed], twins, workers) for seed in chosen
         ]
         runs = [future.result() for future in futures]
-    return Evaluation(env_id, [run for batch in runs for run in batch])
+    evaluation = Evaluation(env_id, [run for batch in runs for run in batch])
+    if not evaluation.summaries and not isinstance(method, Controlled):
+        raise PolicyError(next(iter(evaluation.failures.values())))
+    return evaluation
 
 
 def _as_method(policy: Any) -> Method:
@@ -240,11 +132,30 @@ def _as_method(policy: Any) -> Method:
         return controller_method(policy)
     if isinstance(policy, Method):
         return policy
-    if isinstance(policy, type) and issubclass(policy, Controller):
-        return Controlled(policy)
-    if callable(getattr(policy, "predict", None)):
+    is_class = isinstance(policy, type)
+    if not is_class and callable(getattr(policy, "predict", None)):
         return _Given(policy)
+    if issubclass(policy, Controller) if is_class else callable(policy):
+        return Controlled(policy)
     raise InvalidArgument(
-        "a policy must have predict(observation, state, episode_start, deterministic), or be a "
-        f"Controller class, a Method, or the name of one, got {policy!r}"
+        "a policy must be an object with predict(observation, state, episode_start, "
+        "deterministic), a Controller class, a Method, or the name of one, got "
+        f"{policy!r}{': make one of it' if is_class else ''}"
     )
+
+
+def _refuse_arguments_of_the_controller(policy: Any, kwargs: Mapping[str, Any]) -> None:
+    if isinstance(policy, str):
+        controller, call = controller_class(policy), f"controller_method({policy!r}"
+    elif isinstance(policy, type) and issubclass(policy, Controller):
+        controller, call = policy, f"functools.partial({policy.__name__}"
+    else:
+        return
+    of_env = {field.name for field in fields(TuningParams)}
+    own = [name for name in kwargs if name not in of_env and takes_argument(controller, name)]
+    if own:
+        told = ", ".join(f"{name}={kwargs[name]!r}" for name in own)
+        raise InvalidArgument(
+            f"further arguments must be those of the env, but {own[0]!r} is one of the "
+            f"controller: evaluate {call}, {told}) in its place"
+        )

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import multiprocessing
 import os
 import signal
 import threading
+from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import CancelledError, Executor, ProcessPoolExecutor
+from urllib.parse import urlsplit
 
-from atn_gym.errors import DependencyUnavailable, InvalidArgument
+from atn_gym.errors import AtnGymError, DependencyUnavailable, InvalidArgument
 
 _CONNECT_SECONDS = 10
+
+
+class WorkerLost(AtnGymError, RuntimeError):
+    """A worker process died, and with it the runs that it was making."""
 
 
 @contextlib.contextmanager
@@ -52,18 +59,27 @@ def _follow_parent() -> None:
 
 
 @contextlib.contextmanager
-def dask_cluster(address: str) -> Iterator[Executor]:
+def dask_cluster(address: str) -> Iterator[tuple[Executor, int]]:
     """The workers of a Dask cluster, which must see the folder of the results.
+
+    What goes by "module:Class" or "module:id" must be importable there: its folder belongs on
+    the PYTHONPATH of the workers.
 
     Args:
         address: Address of the scheduler, such as "tcp://host:8786".
 
+    Yields:
+        The cluster, and the number of its processes on the host that has the most: they share
+        the cores of that machine. Workers that join later are not counted.
+
     Raises:
         DependencyUnavailable: If Dask is not installed.
         InvalidArgument: If there is no scheduler at the address.
+        WorkerLost: If a job killed its workers, or the scheduler is gone.
     """
     try:
-        from distributed import Client
+        from distributed import Client, KilledWorker
+        from distributed.comm.core import CommClosedError
     except ImportError as error:
         raise DependencyUnavailable(
             f"--dask needs Dask's distributed ({error}): pip install 'atn_gym[cluster]'"
@@ -74,5 +90,26 @@ def dask_cluster(address: str) -> Iterator[Executor]:
         raise InvalidArgument(
             f"no Dask scheduler answers at {address!r} ({error}): start one with `dask scheduler`"
         ) from error
-    with client:
-        yield client.get_executor()
+    try:
+        with client:
+            # A cluster that grows with its work may have none yet.
+            with contextlib.suppress(TimeoutError):
+                client.wait_for_workers(1, timeout=_CONNECT_SECONDS)
+            hosts = Counter(urlsplit(worker).hostname for worker in client.nthreads())
+            try:
+                yield client.get_executor(), max(hosts.values(), default=1)
+            except (CancelledError, CommClosedError):
+                # Or else the client logs, at length, that it no longer tries to connect.
+                logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
+                raise
+    except KilledWorker as error:
+        raise WorkerLost(
+            "a job killed the Dask workers that ran it, perhaps for want of memory: complete runs "
+            "are kept; run the same command again to resume, with fewer workers a machine if it "
+            "recurs"
+        ) from error
+    except (CancelledError, CommClosedError) as error:
+        raise WorkerLost(
+            f"the Dask scheduler at {address!r} is lost: complete runs are kept; start one with "
+            "`dask scheduler` and run the same command again to resume"
+        ) from error

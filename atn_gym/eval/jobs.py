@@ -9,8 +9,8 @@ from typing import Any
 
 from atn_gym.agents.registry import source_digest
 from atn_gym.config import ControllerConfig, EnvConfig
-from atn_gym.eval.evaluation import evaluate_seeds
 from atn_gym.eval.rollout import OnEpoch, PolicyError
+from atn_gym.eval.seeds import evaluate_seeds
 from atn_gym.eval.store import ResultStore
 
 
@@ -22,14 +22,19 @@ def run_configs(
     params.pop("data_dir")
     shared = {
         "env": {"id": env.id, **params},
-        "controller": {
-            "name": controller.name,
-            "source": source_digest(controller.name) or controller.method().digest(),
-            **controller.arguments,
-        },
+        "controller": controller_config(controller),
         "twins": twins,
     }
     return [{**shared, "seed": seed} for seed in seeds]
+
+
+def controller_config(controller: ControllerConfig) -> dict[str, Any]:
+    """The resolved config of a controller, without its label, on which nothing depends."""
+    return {
+        "name": controller.name,
+        "source": source_digest(controller.name) or controller.method().digest(),
+        **controller.arguments,
+    }
 
 
 @dataclass(frozen=True)
@@ -97,17 +102,18 @@ def run_job(job: Job, on_epoch: OnEpoch | None = None) -> JobResult:
 def _run_missing(
     job: Job, configs: dict[int, dict[str, Any]], store: ResultStore, on_epoch: OnEpoch | None
 ) -> dict[int, str]:
-    seeds = list(configs)
+    seeds, failures = list(configs), dict[int, str]()
     try:
         runs = evaluate_seeds(
             job.controller.method(), job.env, seeds, job.twins, job.workers, on_epoch
         )
     except PolicyError as error:
-        return dict.fromkeys(seeds, str(error))
-    failures: dict[int, str] = {}
+        runs, failures = [], dict.fromkeys(seeds, str(error))
     for run in runs:
         if run.summary is None:
             failures[run.seed] = str(run.error)
         else:
             store.write(configs[run.seed], run.trace, run.summary)
+    for seed, reason in failures.items():
+        store.write_failure(configs[seed], reason)
     return failures

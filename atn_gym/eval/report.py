@@ -28,13 +28,14 @@ from atn_gym.eval.report_tables import (
     stability_table,
 )
 from atn_gym.eval.standing import Standing
-from atn_gym.eval.store import StoreError, write_atomically
-from atn_gym.eval.stored_runs import (
+from atn_gym.eval.store import write_atomically
+from atn_gym.eval.stored_experiment import (
     REPORT_FILES,
     Skipped,
     StoredExperiment,
     read_experiment,
 )
+from atn_gym.eval.stored_runs import StoreError
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,8 @@ def write_report(results: Path, out: Path | None = None) -> Written:
     stored = read_experiment(results)
     document = make_document(stored)
     folder = results if out is None else out
-    texts = (to_html(document), to_markdown(document), summary_csv(Comparison(stored.runs)))
+    comparison = Comparison(stored.runs, stored.labels, stored.failures)
+    texts = (to_html(document), to_markdown(document), summary_csv(comparison))
     files = [folder / name for name in REPORT_FILES]
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -85,7 +87,7 @@ def write_report(results: Path, out: Path | None = None) -> Written:
 
 def make_document(stored: StoredExperiment) -> Document:
     """Says everything that a report says."""
-    comparison = Comparison(stored.runs)
+    comparison = Comparison(stored.runs, stored.labels, stored.failures)
     standing = Standing(comparison, comparison.block())
     title = ", ".join(
         [

@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from atn_gym.eval.comparison import REFERENCE, Comparison, Variant, show
+from atn_gym.eval.comparison import REFERENCE, Comparison
 from atn_gym.eval.document import NONE, Listing, Paragraph, Row, Section, Table, count, number, row
 from atn_gym.eval.standing import num_epochs, one_run_flops
-from atn_gym.eval.stored_runs import StoredExperiment, StoredRun
+from atn_gym.eval.stored_experiment import StoredExperiment
+from atn_gym.eval.stored_runs import StoredRun
+from atn_gym.eval.variants import Variant, show
 
 _COLUMNS = ("task", "regime", "kind", "severity", "profile", "trigger")
 """Arguments of an env that have a column of their own."""
@@ -47,6 +49,8 @@ def gaps_section(stored: StoredExperiment, comparison: Comparison) -> Section | 
                 is_warning=True,
             )
         )
+    if comparison.failed:
+        section.parts.append(Listing("Runs that failed", tuple(comparison.failed)))
     if missing:
         section.parts.append(Listing("Runs that are not there", tuple(missing)))
     if skipped:
@@ -116,7 +120,8 @@ def _controller_table(comparison: Comparison) -> Table:
     rows = []
     for controller in comparison.controllers:
         given = {k: v for k, v in sorted(controller.arguments.items()) if v is not None}
-        text = ", ".join(f"{k} {show(v)}" for k, v in given.items())
+        own_name = [] if controller.label.startswith(controller.name) else [controller.name]
+        text = ", ".join([*own_name, *(f"{k} {show(v)}" for k, v in given.items())])
         is_reference = controller.name == REFERENCE
         role = "privileged reference" if is_reference else "contender"
         rows.append(row(controller.label, role, text or NONE, is_reference=is_reference))

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from atn_gym.agents.controller import Params
 from atn_gym.agents.policy import AccountablePolicy, Policy, RunAccount, SearchingPolicy
 from atn_gym.envs.rewards import DIVERGED, log_score
-from atn_gym.errors import AtnGymError
+from atn_gym.errors import AtnGymError, InvalidArgument
 
 Row = dict[str, Any]
 OnEpoch = Callable[[int], None]
 
 
 class PolicyError(AtnGymError, RuntimeError):
-    """A policy raised, or broke a rule of the benchmark: all of its runs are lost."""
+    """A policy raised, or broke a rule of the benchmark."""
 
 
 @dataclass(eq=False)
@@ -36,8 +38,8 @@ class RunRecord:
         training_s: Wall-clock spent in the env; runs trained together share it evenly.
         controller_s: Wall-clock spent in the policy, shared likewise.
         test: Loss and accuracy on the test split.
-        account: What the policy did and spent beyond training the run once; with an error
-            in it, the run is lost.
+        account: What the policy did and spent beyond training the run once.
+        error: Why the run is lost; None if it is not.
     """
 
     seed: int
@@ -49,6 +51,31 @@ class RunRecord:
     controller_s: float = 0.0
     test: dict[str, float] = field(default_factory=dict)
     account: RunAccount = field(default_factory=RunAccount)
+    error: AtnGymError | None = None
+
+
+@contextlib.contextmanager
+def blaming(what: str, when: str) -> Iterator[None]:
+    """Turns whatever is raised within into an error that names who raised it, and when.
+
+    Args:
+        what: What is called within, such as "policy Mine".
+        when: Such as "at epoch 3 of the run with seed 0".
+
+    Raises:
+        PolicyError: If anything is raised.
+    """
+    try:
+        yield
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise PolicyError(f"{what} raised {type(error).__name__} {when}: {reason}") from error
+
+
+def runs_with(seeds: Sequence[int]) -> str:
+    """Names runs in an error: "the runs with seeds 0, 1"."""
+    told = ", ".join(str(seed) for seed in seeds)
+    return f"the run with seed {told}" if len(seeds) == 1 else f"the runs with seeds {told}"
 
 
 def run_seeds(
@@ -72,13 +99,15 @@ def run_seeds(
             searches, if None.
 
     Returns:
-        A record for each seed.
+        A record for each seed. A run is lost alone if its controller fails, or if its action
+        has NaN.
 
     Raises:
-        PolicyError: If the policy raises, or resets or advances a run itself.
+        PolicyError: If the policy raises, returns what is no action for each run, or resets
+            or advances a run itself: all runs are lost.
     """
     if initial is None and isinstance(policy, SearchingPolicy):
-        initial = policy.search()
+        initial = _search(policy, env, seeds)
     observation, infos = env.reset(seed=list(seeds), options=_options(initial))
     records = [_record(infos, i, seed) for i, seed in enumerate(seeds)]
     running = np.ones(len(records), dtype=np.bool_)
@@ -88,6 +117,10 @@ def run_seeds(
         actions, state = _predict(policy, observation, state, start, records)
         decided = time.perf_counter()
         _check_untouched(policy, env.unwrapped.episodes, records, running)
+        actions = _valid_actions(policy, actions, env, records, running)
+        running &= np.array([record.error is None for record in records])
+        if not running.any():
+            break
         observation, rewards, terminations, _, infos = env.step(actions)
         trained = time.perf_counter()
         for i in np.flatnonzero(running).tolist():
@@ -99,10 +132,15 @@ def run_seeds(
         running &= ~terminations
         start = np.zeros_like(start)
     if isinstance(policy, AccountablePolicy):
-        for record, account in zip(records, policy.accounts(state), strict=True):
-            record.account = account
-    for record, test in zip(records, env.unwrapped.test_metrics(), strict=True):
-        record.test = test
+        with blaming(f"policy {type(policy).__name__}", f"in accounts() after {runs_with(seeds)}"):
+            for record, account in zip(records, policy.accounts(state), strict=True):
+                if not isinstance(account, RunAccount):
+                    raise InvalidArgument(f"an account must be a RunAccount, got {account!r}")
+                record.account = account
+                record.error = record.error or account.error
+    for i, record in enumerate(records):
+        if record.error is None:
+            record.test = env.unwrapped.episodes.test_metrics(i)
     return records
 
 
@@ -119,18 +157,55 @@ def _record(infos: dict[str, Any], i: int, seed: int) -> RunRecord:
     return RunRecord(seed, initial, None if shock < 0 else shock)
 
 
+def _search(policy: SearchingPolicy, env: Any, seeds: Sequence[int]) -> list[Params]:
+    """Initial hyperparameters of every run, checked."""
+    with blaming(f"policy {type(policy).__name__}", f"in search() before {runs_with(seeds)}"):
+        found = list(policy.search())
+        for initial, _ in zip(found, seeds, strict=True):
+            env.unwrapped.episodes.hyperparameters.check(initial)
+            if initial.keys() != found[0].keys():
+                raise InvalidArgument(f"all runs must have the same names, got {found}")
+    return found
+
+
 def _predict(
     policy: Policy, observation: Any, state: Any, start: Any, records: list[RunRecord]
 ) -> tuple[Any, Any]:
+    with blaming(f"policy {type(policy).__name__}", _moment(records)):
+        result = policy.predict(observation, state=state, episode_start=start, deterministic=True)
+        if not isinstance(result, tuple) or len(result) != 2:
+            raise InvalidArgument(f"predict must return (actions, state), got {result!r}")
+        return result
+
+
+def _moment(records: Sequence[RunRecord]) -> str:
+    epoch = max(len(record.trace) for record in records)
+    return f"at epoch {epoch} of {runs_with([record.seed for record in records])}"
+
+
+def _valid_actions(
+    policy: Policy,
+    actions: Any,
+    env: Any,
+    records: list[RunRecord],
+    running: NDArray[np.bool_],
+) -> NDArray[Any]:
+    """Actions that the env takes; a running run whose action has NaN is lost, and idles."""
+    who = f"policy {type(policy).__name__}"
     try:
-        return policy.predict(observation, state=state, episode_start=start, deterministic=True)
-    except Exception as error:
-        seeds = ", ".join(str(record.seed) for record in records)
-        epoch = max(len(record.trace) for record in records)
-        raise PolicyError(
-            f"policy {type(policy).__name__} raised {type(error).__name__} at epoch {epoch} of "
-            f"the runs with seeds {seeds}: {error}"
-        ) from error
+        valid = np.array(actions)
+        if valid.shape == env.action_space.shape and np.issubdtype(valid.dtype, np.floating):
+            for i in np.flatnonzero(np.isnan(valid).any(axis=1)).tolist():
+                if running[i]:
+                    records[i].error = PolicyError(
+                        f"{who} returned an action with NaN {_moment([records[i]])}: "
+                        f"{valid[i].tolist()}"
+                    )
+                valid[i] = 0
+        env.unwrapped.episodes.check_actions(valid, env.action_space.shape)
+    except (TypeError, ValueError) as error:
+        raise PolicyError(f"{who} returned wrong actions {_moment(records)}: {error}") from error
+    return valid
 
 
 def _check_untouched(policy: Policy, episodes: Any, records: list[RunRecord], running: Any) -> None:

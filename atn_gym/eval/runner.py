@@ -11,17 +11,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from atn_gym.config import ControllerConfig, EnvConfig, ExperimentConfig
-from atn_gym.errors import AtnGymError
-from atn_gym.eval.evaluation import MOST_TOGETHER, has_twin
-from atn_gym.eval.jobs import Job, JobResult, run_configs, run_job
+from atn_gym.eval.executors import WorkerLost
+from atn_gym.eval.jobs import Job, JobResult, controller_config, run_configs, run_job
 from atn_gym.eval.manifest import make_manifest
+from atn_gym.eval.seeds import MOST_TOGETHER, has_twin
 from atn_gym.eval.store import ResultStore
+from atn_gym.eval.stored_runs import run_key
 
 _POLL_SECONDS = 2.0
-
-
-class WorkerLost(AtnGymError, RuntimeError):
-    """A worker process died, and with it the runs that it was making."""
 
 
 @dataclass
@@ -87,6 +84,9 @@ def run_experiment(
     Raises:
         WorkerLost: If a worker process died. What is complete is kept.
     """
+    store.add_labels(
+        {run_key(controller_config(c)): c.label for c in config.controllers if c.label}
+    )
     jobs = list(_jobs(config, store, workers))
     if jobs:
         store.write_manifest(make_manifest(config.seeds))

@@ -1,7 +1,9 @@
 """Results on disk: one folder a run, complete or absent.
 
-`<root>/<run key>/` holds `config.yaml`, `trace.csv` and, written last, `summary.json`;
-`<root>/manifest.json` says what made them; files in `<root>/.claims/` are locked while a run
+`<root>/<run key>/` holds `config.yaml`, `trace.csv` and, written last, `summary.json`; of a run
+that failed it holds `config.yaml` and `failure.json`;
+`<root>/manifest.json` says what made them, `<root>/labels.json` what controllers are called, by
+the hash of their configs; files in `<root>/.claims/` are locked while a run
 is being made. The run key is a hash of the resolved config. Every file is written under a
 temporary name, synced and renamed, so that nothing half-written is ever read.
 """
@@ -10,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import hashlib
 import io
 import json
 import logging
@@ -22,22 +23,20 @@ from typing import Any
 import yaml
 from filelock import FileLock, Timeout
 
-from atn_gym.errors import AtnGymError
+from atn_gym.eval.stored_runs import (
+    FAILURE_FILE,
+    LABELS_FILE,
+    SUMMARY_FILE,
+    StoreError,
+    UnreadableRun,
+    read_labels,
+    read_run,
+    run_key,
+)
 
 _log = logging.getLogger(__name__)
-_SUMMARY = "summary.json"
 # The dumper in C, where there is one: the other takes longer than half an epoch of Digits.
 _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-
-
-class StoreError(AtnGymError, OSError):
-    """Results cannot be written or read."""
-
-
-def run_key(config: Mapping[str, Any]) -> str:
-    """Names a run by its resolved config: 16 hexadecimal digits."""
-    canonical = json.dumps(config, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
 class ResultStore:
@@ -62,19 +61,16 @@ class ResultStore:
     def read(self, config: Mapping[str, Any]) -> dict[str, Any] | None:
         """The summary of a run, or None if the run is not complete.
 
-        A damaged summary is named in the log and taken for none, so that its run is made anew.
+        A damaged run is named in the log and taken for none, so that it is made anew.
         """
-        path = self.root / run_key(config) / _SUMMARY
+        folder = self.root / run_key(config)
+        if not (folder / SUMMARY_FILE).exists():
+            return None
         try:
-            summary = json.loads(path.read_text(encoding="utf-8"))
-            if not isinstance(summary, dict):
-                raise ValueError(f"it holds {type(summary).__name__}, not an object")
-        except FileNotFoundError:
+            return read_run(folder).summary
+        except UnreadableRun as error:
+            _log.warning("%s is damaged and made anew: %s", folder, error)
             return None
-        except (OSError, ValueError) as error:
-            _log.warning("%s cannot be read (%s): its run is made anew", path, error)
-            return None
-        return summary
 
     def write(
         self,
@@ -82,7 +78,7 @@ class ResultStore:
         trace: Sequence[Mapping[str, Any]],
         summary: Mapping[str, Any],
     ) -> None:
-        """Stores a run.
+        """Stores a run, in place of why it failed, if it has before.
 
         Args:
             config: Its resolved config.
@@ -97,11 +93,39 @@ class ResultStore:
         writer = csv.DictWriter(table, fieldnames=list(trace[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(trace)
+        self._write_run(
+            config,
+            {
+                "trace.csv": table.getvalue(),
+                SUMMARY_FILE: json.dumps(summary, indent=2) + "\n",
+            },
+        )
+        try:
+            (folder / FAILURE_FILE).unlink(missing_ok=True)
+        except OSError as error:
+            raise _not_written(folder, error) from error
+
+    def write_failure(self, config: Mapping[str, Any], reason: str) -> None:
+        """Stores why a run failed, until it is made.
+
+        Args:
+            config: Its resolved config.
+            reason: What went wrong.
+
+        Raises:
+            StoreError: If a file cannot be written.
+        """
+        text = json.dumps({"error": reason}, indent=2) + "\n"
+        self._write_run(config, {FAILURE_FILE: text})
+
+    def _write_run(self, config: Mapping[str, Any], files: Mapping[str, str]) -> None:
+        """Writes files of a run in their order, after its config."""
+        folder = self.root / run_key(config)
         try:
             folder.mkdir(exist_ok=True)
             write_atomically(folder / "config.yaml", yaml.dump(dict(config), Dumper=_DUMPER))
-            write_atomically(folder / "trace.csv", table.getvalue())
-            write_atomically(folder / _SUMMARY, json.dumps(summary, indent=2) + "\n")
+            for name, text in files.items():
+                write_atomically(folder / name, text)
         except OSError as error:
             raise _not_written(folder, error) from error
 
@@ -128,6 +152,34 @@ class ResultStore:
             except OSError as error:
                 raise _not_written(folder, error) from error
             yield claimed
+
+    def add_labels(self, labels: Mapping[str, str]) -> None:
+        """Stores what controllers are called, beside the labels that are there.
+
+        Args:
+            labels: Labels by the `run_key` of the resolved config of the controller.
+
+        Raises:
+            StoreError: If the file cannot be written.
+        """
+        path = self.root / LABELS_FILE
+        if labels.items() <= self._labels(path).items():
+            return
+        folder = self.root / ".claims"
+        try:
+            folder.mkdir(exist_ok=True)
+            with FileLock(folder / LABELS_FILE):
+                merged = {**self._labels(path), **labels}
+                write_atomically(path, json.dumps(merged, indent=2) + "\n")
+        except OSError as error:
+            raise _not_written(self.root, error) from error
+
+    def _labels(self, path: Path) -> dict[str, str]:
+        try:
+            return read_labels(path) if path.exists() else {}
+        except UnreadableRun as error:
+            _log.warning("%s is damaged and written anew: %s", path, error)
+            return {}
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
         """Stores what made the results.

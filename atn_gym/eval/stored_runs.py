@@ -1,12 +1,12 @@
-"""Reads the results of an experiment back: every complete run, and why others are not read.
+"""Reads a stored run back, if it proves to be a complete run of its folder's name.
 
-`atn_gym.eval.store` says what lies where. Only what proves to be a complete run of the
-folder's name is read; whatever else lies there is named and left alone.
+`atn_gym.eval.store` says what lies where.
 """
 
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import math
 import re
@@ -19,13 +19,14 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from atn_gym.eval.store import StoreError, run_key
+from atn_gym.errors import AtnGymError
 
 FloatArray = NDArray[np.float64]
 
-REPORT_FILES = ("report.html", "report.md", "summary.csv")
-_MANIFEST = "manifest.json"
-_RUN_FOLDER = re.compile(r"[0-9a-f]{16}")
+SUMMARY_FILE = "summary.json"
+LABELS_FILE = "labels.json"
+FAILURE_FILE = "failure.json"
+RUN_FOLDER = re.compile(r"[0-9a-f]{16}")
 _ESSENTIAL = ("anytime_performance", "compute_adjusted_performance", "flops", "run_flops")
 _COLUMNS = ("epoch", "val_loss", "gradient_steps")
 _TOO_LARGE = 1e300
@@ -33,6 +34,20 @@ _TOO_LARGE = 1e300
 _TRUTH = {"True": 1.0, "False": 0.0}
 _YAML_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """The safe loader; the one written in C, where it is there, is ten times faster."""
+
+
+class StoreError(AtnGymError, OSError):
+    """Results cannot be written or read."""
+
+
+class UnreadableRun(Exception):
+    """Why a folder is not read as a run: what of it, and what is wrong with it."""
+
+
+def run_key(config: Mapping[str, Any]) -> str:
+    """Names a run by its resolved config: 16 hexadecimal digits."""
+    canonical = json.dumps(config, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,98 +86,67 @@ class StoredRun:
 
 
 @dataclass(frozen=True)
-class Skipped:
-    """Something that is not read, and why."""
+class StoredFailure:
+    """A run that failed.
 
-    name: str
+    Args:
+        config: Its resolved config.
+        reason: Why it failed.
+    """
+
+    config: dict[str, Any]
     reason: str
 
 
-@dataclass(frozen=True, eq=False)
-class StoredExperiment:
-    """What a results folder holds.
+def read_run(folder: Path) -> StoredRun:
+    """Reads a run.
 
     Args:
-        root: The folder.
-        runs: Its complete runs, in the order of their keys.
-        skipped: All else, but for the manifest, reports and hidden files.
-        manifest: What made the results; None if that is missing or cannot be read.
-    """
-
-    root: Path
-    runs: list[StoredRun]
-    skipped: list[Skipped]
-    manifest: dict[str, Any] | None
-
-    @property
-    def name(self) -> str:
-        """Name of the experiment, which is that of its folder."""
-        return self.root.resolve().name
-
-
-class _Unreadable(Exception):
-    """Why a folder is not read as a run."""
-
-
-def read_experiment(root: Path) -> StoredExperiment:
-    """Reads all complete runs of an experiment.
-
-    Args:
-        root: Folder of the experiment, such as `results/benchmark_digits`.
+        folder: Its folder, whose name is its key.
 
     Raises:
-        StoreError: If the folder does not exist, cannot be listed or holds no complete run.
+        UnreadableRun: If the folder holds no complete run of its name.
     """
-    try:
-        entries = sorted(path for path in root.iterdir() if not path.name.startswith("."))
-    except OSError as error:
-        raise StoreError(
-            f"results folder {root} cannot be read ({error.strerror}): name the folder of an "
-            "experiment that `atn-gym run` has written, such as results/digits_data_shift"
-        ) from error
-    runs, skipped = [], []
-    manifest = None
-    for path in entries:
-        try:
-            if path.name == _MANIFEST:
-                manifest = _read_mapping(path)
-            elif path.name not in REPORT_FILES:
-                runs.append(_read_run(path))
-        except _Unreadable as error:
-            skipped.append(Skipped(path.name, str(error)))
-    if not runs:
-        raise StoreError(f"results folder {root} holds no complete run: {_remedy(root, skipped)}")
-    return StoredExperiment(root, runs, skipped, manifest)
-
-
-def _remedy(root: Path, skipped: list[Skipped]) -> str:
-    inside = [path.parent for path in sorted(root.glob(f"*/{_MANIFEST}"))]
-    if inside:
-        return f"name the folder of one experiment, such as {inside[0]}"
-    if any(_RUN_FOLDER.fullmatch(entry.name) for entry in skipped):
-        first = next(entry for entry in skipped if _RUN_FOLDER.fullmatch(entry.name))
-        return f"{first.name}: {first.reason}"
-    return "make some with `atn-gym run`, or name the folder of another experiment"
-
-
-def _read_run(folder: Path) -> StoredRun:
-    if not _RUN_FOLDER.fullmatch(folder.name) or not folder.is_dir():
-        raise _Unreadable("is no run of an experiment")
-    summary_file = folder / "summary.json"
+    if not RUN_FOLDER.fullmatch(folder.name) or not folder.is_dir():
+        raise UnreadableRun("is no run of an experiment")
+    summary_file = folder / SUMMARY_FILE
     if not summary_file.exists():
-        raise _Unreadable("has no summary.json: the run is not complete; `atn-gym run` resumes it")
-    config = _read_mapping(folder / "config.yaml")
+        raise UnreadableRun(
+            "has no summary.json: the run is not complete; `atn-gym run` resumes it"
+        )
+    config = read_mapping(folder / "config.yaml")
     _check_config(config, folder.name)
-    summary = _read_mapping(summary_file)
+    summary = read_mapping(summary_file)
     run = StoredRun(folder.name, config, summary, _read_trace(folder / "trace.csv"))
     for name in _ESSENTIAL:
         if math.isnan(run.metric(name)):
-            raise _Unreadable(f"summary.json: {name} is {summary.get(name)!r}, not a finite number")
+            raise UnreadableRun(
+                f"summary.json: {name} is {summary.get(name)!r}, not a finite number"
+            )
     if summary.get("seed") != run.seed:
-        raise _Unreadable(f"summary.json is of seed {summary.get('seed')!r}, not {run.seed}")
+        raise UnreadableRun(f"summary.json is of seed {summary.get('seed')!r}, not {run.seed}")
     if min(run.metric("flops"), run.metric("run_flops")) <= 0:
-        raise _Unreadable("summary.json: flops and run_flops must be above 0")
+        raise UnreadableRun("summary.json: flops and run_flops must be above 0")
     return run
+
+
+def read_failure(folder: Path) -> StoredFailure | None:
+    """Reads why a run failed; None if nothing says that it did.
+
+    Args:
+        folder: Its folder, whose name is its key.
+
+    Raises:
+        UnreadableRun: If that, or the config of the run, cannot be read.
+    """
+    if not (folder / FAILURE_FILE).exists():
+        return None
+    config = read_mapping(folder / "config.yaml")
+    _check_config(config, folder.name)
+    reason = read_mapping(folder / FAILURE_FILE).get("error")
+    if not isinstance(reason, str):
+        raise UnreadableRun(f"{FAILURE_FILE}: error must be text, got {reason!r}")
+    return StoredFailure(config, reason)
 
 
 def _check_config(config: Mapping[str, Any], key: str) -> None:
@@ -175,25 +159,43 @@ def _check_config(config: Mapping[str, Any], key: str) -> None:
         and type(config.get("seed")) is int
     )
     if not complete:
-        raise _Unreadable("config.yaml is no config of a run: env, controller or seed is missing")
+        raise UnreadableRun("config.yaml is no config of a run: env, controller or seed is missing")
     try:
         own = run_key(config)
     except (TypeError, ValueError) as error:
-        raise _Unreadable(f"config.yaml holds what no config of a run holds: {error}") from error
+        raise UnreadableRun(f"config.yaml holds what no config of a run holds: {error}") from error
     if own != key:
-        raise _Unreadable(f"config.yaml is of the run {own}, not of this folder")
+        raise UnreadableRun(f"config.yaml is of the run {own}, not of this folder")
 
 
-def _read_mapping(path: Path) -> dict[str, Any]:
+def read_mapping(path: Path) -> dict[str, Any]:
+    """Reads a YAML or JSON file that holds a mapping.
+
+    Raises:
+        UnreadableRun: If it cannot be read, or holds something else.
+    """
     try:
         text = path.read_text(encoding="utf-8")
         values = yaml.load(text, _YAML_LOADER) if path.suffix == ".yaml" else json.loads(text)
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         reason = " ".join(str(getattr(error, "strerror", None) or error).split())
-        raise _Unreadable(f"{path.name} cannot be read: {reason}") from error
+        raise UnreadableRun(f"{path.name} cannot be read: {reason}") from error
     if not isinstance(values, dict):
-        raise _Unreadable(f"{path.name} holds no mapping")
+        raise UnreadableRun(f"{path.name} holds no mapping")
     return values
+
+
+def read_labels(path: Path) -> dict[str, str]:
+    """Reads what the controllers of an experiment are called, by the `run_key` of their configs.
+
+    Raises:
+        UnreadableRun: If it cannot be read, or a label is no text.
+    """
+    labels = read_mapping(path)
+    for label in labels.values():
+        if not isinstance(label, str):
+            raise UnreadableRun(f"{path.name}: a label must be text, got {label!r}")
+    return labels
 
 
 def _read_trace(path: Path) -> dict[str, FloatArray]:
@@ -208,8 +210,8 @@ def _read_trace(path: Path) -> dict[str, FloatArray]:
         }
     except (OSError, ValueError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or error
-        raise _Unreadable(f"{path.name} cannot be read: {reason}") from error
+        raise UnreadableRun(f"{path.name} cannot be read: {reason}") from error
     missing = [name for name in _COLUMNS if name not in trace]
     if missing:
-        raise _Unreadable(f"{path.name} has no column {missing[0]}")
+        raise UnreadableRun(f"{path.name} has no column {missing[0]}")
     return trace

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 from rich.table import Table
+from rich.text import Text
 
-from atn_gym.eval.document import seed_count
+from atn_gym.eval.document import number, seed_count
 from atn_gym.eval.runner import Outcome
 
 _MEANS = {
@@ -22,14 +23,15 @@ _COUNTS = {"divergence_events": "div.", "rollback_count": "rollb.", "restarts": 
 def outcome_tables(outcomes: Sequence[Outcome]) -> list[Table]:
     """One table an env: mean ± standard deviation over the seeds of each controller.
 
-    Divergences, rollbacks and restarts are means a run, seconds (s) are of all runs.
+    Divergences, rollbacks and restarts are means a run, seconds (s) are of all runs. A
+    controller of which runs failed says how many its means are of.
     """
     by_env = itertools.groupby(outcomes, key=lambda outcome: outcome.env)
     return [_table(env.id, env.kwargs, list(group)) for env, group in by_env]
 
 
 def _table(env_id: str, kwargs: dict[str, object], outcomes: Sequence[Outcome]) -> Table:
-    seeds = max(len(outcome.summaries) for outcome in outcomes)
+    seeds = max(_num_seeds(outcome) for outcome in outcomes)
     arguments = "".join(f", {name}={value}" for name, value in kwargs.items())
     title = f"{env_id}{arguments}, {seed_count(seeds)}"
     table = Table(
@@ -44,24 +46,37 @@ def _table(env_id: str, kwargs: dict[str, object], outcomes: Sequence[Outcome]) 
     for heading in [*_MEANS.values(), *_COUNTS.values(), "s"]:
         table.add_column(heading, justify="right", no_wrap=True)
     for outcome in outcomes:
-        table.add_row(outcome.controller.shown, *_cells(outcome))
+        table.add_row(Text(_name(outcome)), *_cells(outcome))
     return table
+
+
+def _num_seeds(outcome: Outcome) -> int:
+    return len(outcome.summaries) + len(outcome.failures)
+
+
+def _name(outcome: Outcome) -> str:
+    complete, seeds = len(outcome.summaries), _num_seeds(outcome)
+    name = outcome.controller.shown
+    return f"{name} ({complete} of {seeds} seeds)" if 0 < complete < seeds else name
 
 
 def _cells(outcome: Outcome) -> list[str]:
     if not outcome.summaries:
         return ["failed"]
-    seconds = sum(summary["wall_clock_s"]["total"] for summary in outcome.summaries)
+    seconds = sum(_values(outcome, "wall_clock_s.total"))
     means = [_mean_and_deviation(outcome, name) for name in _MEANS]
-    counts = [f"{_mean(outcome, name):.1f}" for name in _COUNTS]
-    return [*means, *counts, f"{seconds:.0f}"]
-
-
-def _mean(outcome: Outcome, name: str) -> float:
-    return float(np.mean([summary[name] for summary in outcome.summaries]))
+    counts = [number(float(np.mean(_values(outcome, name))), 1) for name in _COUNTS]
+    return [*means, *counts, number(seconds, 0)]
 
 
 def _mean_and_deviation(outcome: Outcome, name: str) -> str:
-    values = np.array([summary[name] for summary in outcome.summaries])
-    deviation = f"±{values.std(ddof=1):.3f}" if len(values) > 1 else ""
-    return f"{values.mean():.3f}{deviation}"
+    values = _values(outcome, name)
+    deviation = f"±{number(float(np.std(values, ddof=1)))}" if len(values) > 1 else ""
+    return f"{number(float(np.mean(values)))}{deviation}"
+
+
+def _values(outcome: Outcome, name: str) -> list[float]:
+    """A metric of every complete run, NaN where an older version stored none."""
+    first, _, rest = name.partition(".")
+    found = [summary.get(first, {} if rest else np.nan) for summary in outcome.summaries]
+    return [value.get(rest, np.nan) if rest else value for value in found]
