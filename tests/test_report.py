@@ -84,7 +84,8 @@ def root(tmp_path):
 def known(root):
     """Three controllers on one env with four seeds."""
     for seed, performance in enumerate([0.0, 0.2, 0.4, 0.6]):
-        add(root, "fixed", seed, anytime_performance=performance, diverged=seed == 0)
+        lost = {"mean_val_loss": float(seed), "test_loss": 10.0 * seed, "diverged": seed == 0}
+        add(root, "fixed", seed, anytime_performance=performance, **lost)
         add(root, "mine", seed, anytime_performance=0.8, rollback_count=seed)
         # Better than all others in the headline too, yet it must stand below them.
         oracle = {"flops": 10**10, "compute_adjusted_performance": 0.95}
@@ -111,15 +112,16 @@ def test_headline_is_as_computed_by_hand(known):
     assert [row.cells[0].text for row in table.rows] == ["mine", "fixed", "lookahead_oracle"]
     mine = cells(table, "mine")
     assert mine["compute-adjusted performance"] == "0.900 [0.900, 0.900]"
-    assert mine["normalised score"] == "0.83"  # (0.8 - 0.3) / (0.9 - 0.3)
-    assert mine["mean rank"] == "1.0"
-    assert mine["P(better than fixed)"] == "1.00"
+    assert mine["normalised score"].startswith("0.83 [")  # (0.8 - 0.3) / (0.9 - 0.3)
+    assert mine["mean rank"] == "1.00 [1.00, 1.00]"
+    assert mine["P(better than fixed)"] == "1.00 [1.00, 1.00]"
     assert mine["rollbacks / run"] == "1.5"
     fixed = cells(table, "fixed")
     assert fixed["compute-adjusted performance"].startswith("0.650 [")
     assert fixed["anytime performance"].startswith("0.300 [")
-    assert fixed["normalised score"] == "0.00"
-    assert fixed["mean rank"] == "2.0"
+    assert fixed["mean val. loss (nats)"].startswith("1.500 [")
+    assert fixed["normalised score"] == "0.00 [0.00, 0.00]"
+    assert fixed["mean rank"] == "2.00 [2.00, 2.00]"
     assert fixed["worst decile"] == "0.000"
     assert fixed["diverged runs"] == "1 / 4"
 
@@ -128,7 +130,7 @@ def test_oracle_is_a_reference_and_not_ranked(known):
     table = tables(known)["All envs"]
     assert [row.is_reference for row in table.rows] == [False, False, True]
     oracle = cells(table, "lookahead_oracle")
-    assert oracle["normalised score"] == "1.00"
+    assert oracle["normalised score"] == "1.00 [1.00, 1.00]"
     assert oracle["mean rank"] == oracle["P(better than fixed)"] == NONE
     assert (
         "privileged reference" in cells(tables(known)["Controllers"], "lookahead_oracle").values()
@@ -142,6 +144,65 @@ def test_env_table_pairs_differences_by_seed(known):
     fixed = cells(tables(known)["DigitsCnn-DataShift"], "fixed")
     assert fixed["anytime"] == f"0.300 ± {np.std([0, 0.2, 0.4, 0.6], ddof=1):.3f}"
     assert fixed["anytime against fixed"] == NONE
+    deviation = np.std([0, 1, 2, 3], ddof=1)
+    assert fixed["mean val. loss (nats)"] == f"1.500 ± {deviation:.3f}"
+    assert fixed["test loss (nats)"] == f"15.000 ± {10 * deviation:.3f}"
+
+
+def test_intervals_of_the_headline_hold_their_value_and_have_a_width(root):
+    rng = np.random.default_rng(0)
+    for seed in range(20):
+        add(root, "fixed", seed, anytime_performance=0.3 + 0.1 * rng.normal())
+        add(root, "mine", seed, anytime_performance=0.35 + 0.1 * rng.normal())
+        add(root, "lookahead_oracle", seed, anytime_performance=0.8)
+    row = cells(tables(root)["All envs"], "mine")
+    for heading in ("normalised score", "mean rank", "P(better than fixed)", "worst decile"):
+        value, low, high = map(float, re.findall(r"[\d.]+", row[heading]))
+        assert low <= value <= high
+        assert low < high
+
+
+@pytest.mark.parametrize(
+    ("seeds", "told", "has_interval"),
+    [
+        (1, "of the single seed; an interval of it would take 20 seeds", False),
+        (10, "of the worst seed of the 10; an interval of it would take 20 seeds", False),
+        (15, "tenth of the seeds, here 1.5 of 15; an interval of it would take 20", False),
+        (20, "of the worst tenth of the seeds, here 2 of 20.", True),
+    ],
+)
+def test_worst_decile_says_how_many_seeds_it_is_about(root, seeds, told, has_interval):
+    for seed in range(seeds):
+        add(root, seed=seed, anytime_performance=seed / 100)
+    found = tables(root)
+    for title, heading in (
+        ("All envs", "worst decile"),
+        ("Stability over all envs", "worst decile of anytime"),
+        ("DigitsCnn-DataShift, stability", "worst decile of anytime"),
+    ):
+        assert told in found[title].note
+        assert ("[" in cells(found[title], "fixed")[heading]) == has_interval
+
+
+def test_envs_without_headroom_are_left_out_of_the_normalised_score_by_name(known):
+    for seed in range(4):
+        add(known, "fixed", seed, env=OTHER, anytime_performance=0.5)
+        add(known, "mine", seed, env=OTHER, anytime_performance=0.1)
+        add(known, "lookahead_oracle", seed, env=OTHER, anytime_performance=0.4)
+    found = tables(known)
+    assert cells(found["All envs"], "mine")["normalised score"].startswith("0.83 [")
+    assert "leaves out DigitsCnn-Stationary, where lookahead_oracle is not" in (
+        found["All envs"].note
+    )
+    assert cells(found["DigitsCnn-Stationary"], "mine")["normalised score"] == NONE
+    assert "There is no normalised score" in found["DigitsCnn-Stationary"].note
+    assert "There is no normalised score" not in found["DigitsCnn-DataShift"].note
+
+
+def test_without_the_oracle_it_is_said_why_there_is_no_normalised_score(root):
+    add(root)
+    add(root, "mine")
+    assert "It takes runs of both, which are not all here" in tables(root)["All envs"].note
 
 
 def test_compute_is_relative_to_one_whole_run(known):
@@ -178,6 +239,33 @@ def test_recovery_is_over_runs_with_a_shock(recovering):
     assert row["update magnitude (decades / epoch)"] == "0.200"
     assert row["epochs with a change (%)"] == "75"
     assert row["false alarms (% of epochs before the shock)"] == NONE
+
+
+def test_stability_and_adaptation_stand_for_each_env(recovering):
+    found = tables(recovering)
+    shocked = cells(found["DigitsCnn-DataShift, adaptation"], "fixed")
+    deviation = np.std([0, 0.5, 1, 1.5], ddof=1)
+    assert shocked["shock cost (nats / epoch)"] == f"0.750 ± {deviation:.3f}"
+    assert shocked["recovered (% of runs with a shock)"] == "50"
+    assert shocked["update magnitude (decades / epoch)"] == "0.100"
+    calm = cells(found["DigitsCnn-Stationary, adaptation"], "fixed")
+    assert calm["shock cost (nats / epoch)"] == NONE
+    assert calm["update magnitude (decades / epoch)"] == "0.300"
+    add(recovering, seed=4, collapsed=True)
+    found = tables(recovering)
+    stability = cells(found["DigitsCnn-DataShift, stability"], "fixed")
+    assert stability["collapsed runs"] == "1 / 1"
+    assert cells(found["DigitsCnn-Stationary, stability"], "fixed")["collapsed runs"] == NONE
+
+
+def test_a_run_that_died_early_is_not_cheap(root):
+    add(root, "fixed", flops=10**9, run_flops=10**9)
+    add(root, "mine", flops=10**8, run_flops=10**8)
+    add(root, "searching", flops=5 * 10**9, run_flops=10**9)
+    comparison = Comparison(read_experiment(root).runs)
+    standing = Standing(comparison, comparison.block())
+    cost = dict(zip(standing.block.controllers, standing.relative_cost(), strict=True))
+    assert cost == {"fixed": 1, "mine": 1, "searching": 5}
 
 
 def test_recovery_curve_counts_runs_that_are_back(recovering):

@@ -12,6 +12,7 @@ from atn_gym.eval.comparison import Comparison
 from atn_gym.eval.document import Document, Paragraph, Section, count, seed_count
 from atn_gym.eval.html import to_html
 from atn_gym.eval.markdown import to_markdown
+from atn_gym.eval.report_behaviour import adaptation_table, stability_table
 from atn_gym.eval.report_figures import (
     headline_figure,
     profile_figure,
@@ -20,13 +21,7 @@ from atn_gym.eval.report_figures import (
     trade_off_figure,
 )
 from atn_gym.eval.report_setting import gaps_section, setting_section
-from atn_gym.eval.report_tables import (
-    adaptation_table,
-    compute_table,
-    env_table,
-    headline_table,
-    stability_table,
-)
+from atn_gym.eval.report_tables import compute_table, env_table, headline_table
 from atn_gym.eval.standing import Standing
 from atn_gym.eval.store import StoreError, write_atomically
 from atn_gym.eval.stored_runs import (
@@ -142,7 +137,9 @@ def _env_section(comparison: Comparison) -> Section:
     section = Section("Each env")
     for env in comparison.envs:
         block = comparison.block(env.label)
-        section.parts.append(env_table(Standing(comparison, block), env.label))
+        standing = Standing(comparison, block)
+        tables = (env_table, stability_table, adaptation_table)
+        section.parts += [table(standing, env.label) for table in tables]
         absent = [c.label for c in comparison.controllers if c.label not in block.controllers]
         if absent:
             text = f"Left out, because runs with these seeds are missing: {', '.join(absent)}."

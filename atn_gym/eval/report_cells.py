@@ -7,13 +7,46 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from atn_gym.eval.document import NONE, Cell, Row, count, estimate, number, row, seed_count
+from atn_gym.eval.document import (
+    NONE,
+    Cell,
+    Row,
+    count,
+    estimate,
+    join,
+    number,
+    row,
+    seed_count,
+)
 from atn_gym.eval.intervals import Estimate
-from atn_gym.eval.standing import Standing, mean_of_known
+from atn_gym.eval.normalised import mean_of_known
+from atn_gym.eval.standing import SEEDS_PER_DECILE, Standing
 
 FloatArray = NDArray[np.float64]
 
 _PER_RUN = (-2, -1)
+
+
+def decile_note(standing: Standing) -> str:
+    """Says how many seeds the worst decile is about, and whether it has an interval."""
+    seeds = len(standing.block.seeds)
+    tenth = f"the worst tenth of the seeds, here {seeds / SEEDS_PER_DECILE:g} of {seeds}"
+    if seeds <= SEEDS_PER_DECILE:
+        tenth = f"the worst seed of the {seeds}" if seeds > 1 else "the single seed"
+    about = f"Worst decile is the mean over envs of the anytime performance of {tenth}"
+    if seeds >= 2 * SEEDS_PER_DECILE:
+        return f"{about}."
+    return f"{about}; an interval of it would take {2 * SEEDS_PER_DECILE} seeds."
+
+
+def headroom_note(standing: Standing) -> str:
+    """Says why envs have no normalised score; nothing if all have one."""
+    if standing.baseline is None or standing.oracle is None:
+        return " It takes runs of both, which are not all here."
+    envs = standing.without_headroom()
+    if not envs:
+        return ""
+    return f" It leaves out {join(envs)}, where lookahead_oracle is not better than fixed."
 
 
 def interval_note(standing: Standing) -> str:
@@ -41,9 +74,9 @@ def rows(standing: Standing, cells: Callable[[int], tuple[Cell | str, ...]]) -> 
     )
 
 
-def interval(found: Estimate, c: int | tuple[()] = ()) -> Cell:
+def interval(found: Estimate, c: int | tuple[()] = (), digits: int = 3) -> Cell:
     """The entry of a controller of an estimate, or a single estimate, with its interval."""
-    return estimate(float(found.value[c]), float(found.low[c]), float(found.high[c]))
+    return estimate(float(found.value[c]), float(found.low[c]), float(found.high[c]), digits)
 
 
 def means(values: FloatArray) -> FloatArray:
