@@ -16,6 +16,7 @@ import atn_gym
 from atn_gym import cli
 from atn_gym.eval.comparison import Comparison
 from atn_gym.eval.document import NONE, Figure, Table
+from atn_gym.eval.manifest import git_commit
 from atn_gym.eval.plots import Point, pareto_front
 from atn_gym.eval.report import make_document, write_report
 from atn_gym.eval.report_figures import run_figure
@@ -294,6 +295,18 @@ def test_versions_and_machine_are_those_of_the_manifest(root):
     assert "versions and machine are unknown" in tables(root)["Seeds, versions and machine"].note
 
 
+def test_what_earlier_manifests_said_stands_beside_it(root):
+    add(root)
+    for commit, workers in (("a", 1), ("b", 1), ("b", 2), ("c", 2)):
+        ResultStore(root).write_manifest({"git_commit": commit, "workers": workers, "seeds": [0]})
+    facts = tables(root)["Seeds, versions and machine"]
+    assert cells(facts, "commit")["value"] == "c; earlier a; earlier b"
+    assert cells(facts, "processes")["value"] == "2; earlier 1"
+    (root / "manifest.json").write_text('{"workers": 1, "earlier": [3, {"workers": 3}]}')
+    facts = tables(root)["Seeds, versions and machine"]
+    assert cells(facts, "processes")["value"] == "1; earlier 3"
+
+
 def test_a_single_seed_says_so_in_every_title(root):
     add(root, "fixed")
     add(root, "mine", anytime_performance=0.5)
@@ -303,6 +316,14 @@ def test_a_single_seed_says_so_in_every_title(root):
     assert cells(tables(root)["All envs"], "mine")["anytime performance"] == "0.500"
     for title in ("All envs", "DigitsCnn-DataShift", "Stability over all envs"):
         assert "a SINGLE seed: no evidence" in tables(root)[title].title
+
+
+@pytest.mark.parametrize(("seeds", "is_few"), [(2, True), (4, True), (5, False)])
+def test_intervals_of_few_seeds_are_said_to_be_too_narrow(root, seeds, is_few):
+    for seed in range(seeds):
+        add(root, seed=seed)
+    note = tables(root)["All envs"].note
+    assert (f"which are too narrow for {seeds} seeds." in note) == is_few
 
 
 def test_several_seeds_are_counted(known):
@@ -318,6 +339,23 @@ def test_mixed_versions_are_warned_of(root, version, told):
     write_report(root)
     page = (root / "report.html").read_text()
     assert f"runs of different versions of atn_gym: 0.1.0 (1 run), {told}" in page
+
+
+def test_mixed_commits_are_warned_of(root):
+    for seed, commit in enumerate(["abc", "abd", "abd", None]):
+        add(root, seed=seed, commit=commit)
+    write_report(root)
+    page = (root / "report.html").read_text()
+    assert "different commits of atn_gym: abc (1 run), abd (2 runs), unknown (1 run)" in page
+
+
+def test_runs_without_a_commit_are_unknown_and_not_warned_of(root):
+    for seed, commit in enumerate(["abc", None]):
+        add(root, seed=seed, commit=commit)
+    write_report(root)
+    page = (root / "report.html").read_text()
+    assert "abc (1 run), unknown (1 run)" in page
+    assert "different commits" not in page
 
 
 def test_one_version_is_not_warned_of(known):
@@ -698,4 +736,5 @@ def test_what_the_runner_stores_can_be_reported(tmp_path):
     row = cells(tables(tmp_path / "small")["Adaptation over all envs"], "cosine")
     assert NONE not in row.values()
     facts = tables(tmp_path / "small")["Seeds, versions and machine"]
-    assert cells(facts, "atn_gym of the runs")["value"] == atn_gym.__version__
+    assert cells(facts, "atn_gym of the runs")["value"] == f"{atn_gym.__version__} (4 runs)"
+    assert cells(facts, "commit of the runs")["value"] == f"{git_commit() or 'unknown'} (4 runs)"

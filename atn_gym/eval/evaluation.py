@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
 
 import gymnasium
 import numpy as np
-import torch
 from gymnasium.vector import AutoresetMode
 
 from atn_gym.agents.controller import Controller, Params
@@ -24,6 +22,7 @@ from atn_gym.envs.regimes import Mixture
 from atn_gym.errors import InvalidArgument, unknown_name
 from atn_gym.eval.rollout import OnEpoch, Row, RunRecord, run_seeds
 from atn_gym.eval.summary import summarise
+from atn_gym.eval.threads import thread_count, threads
 
 MOST_TOGETHER = 32
 """Runs in one vector env: bounds the memory, and what an interruption loses."""
@@ -75,7 +74,7 @@ def evaluate_seeds(
         PolicyError: If the policy raises or breaks a rule: all of these runs are lost.
     """
     params = env.params().resolved()
-    with _ONE_AT_A_TIME, _threads(params.engine, workers):
+    with _ONE_AT_A_TIME, threads(thread_count(params.engine, workers)):
         records, num_classes = _make_runs(method, env, seeds, on_epoch)
         if twins and has_twin(env):
             initial = [record.initial for record in records]
@@ -116,22 +115,6 @@ def _evaluated(record: RunRecord, num_epochs: int, num_classes: int) -> Evaluate
     if record.account.error is not None:
         return EvaluatedRun(record.seed, record.trace, None, str(record.account.error))
     return EvaluatedRun(record.seed, record.trace, summarise(record, num_epochs, num_classes))
-
-
-@contextlib.contextmanager
-def _threads(engine: str, workers: int) -> Iterator[None]:
-    """Shares out the cores, so that they are not oversubscribed.
-
-    The torch engine gets one thread always: its results depend on their number, and must not
-    depend on the number of workers.
-    """
-    before = torch.get_num_threads()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    torch.set_num_threads(1 if engine == "torch" else max(1, (cores or 1) // workers))
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @dataclass(frozen=True)
