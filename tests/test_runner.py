@@ -7,6 +7,7 @@ import math
 import re
 import subprocess
 import sys
+import threading
 
 import gymnasium as gym
 import numpy as np
@@ -229,6 +230,28 @@ def test_complete_runs_are_not_made_again(config_file, monkeypatch):
     assert len(made) == 1
     assert removed.exists()
     assert all(path.stat().st_mtime_ns == before[path] for path in kept)
+
+
+def test_the_runs_of_a_job_are_stored_at_once(config_file, monkeypatch):
+    both = threading.Barrier(2)
+    original = ResultStore.write
+
+    def waiting(*arguments):
+        both.wait(timeout=30)
+        original(*arguments)
+
+    monkeypatch.setattr(ResultStore, "write", waiting)
+    assert cli.main(["run", "--config", str(config_file)]) == 0
+    assert len(stored(config_file)) == 4
+
+
+def test_a_full_disk_ends_the_command_with_the_remedy(config_file, monkeypatch, capsys):
+    def full_disk(*arguments):
+        raise StoreError("no space: earlier results are intact")
+
+    monkeypatch.setattr(ResultStore, "write", full_disk)
+    assert cli.main(["run", "--config", str(config_file)]) == 2
+    assert "earlier results are intact" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "\x00"])
