@@ -1,15 +1,20 @@
 """The pages in docs/ name what the code has, with the values the code has."""
 
 import importlib.util
+import inspect
+import re
 from pathlib import Path
 
 import pytest
 
+import atn_gym
 from atn_gym import registration
 from atn_gym.agents import CONTROLLERS
 from atn_gym.agents.registry import controller_arguments
 from atn_gym.envs.regimes.mixture import HELD_OUT_KINDS, REGIMES
 from atn_gym.envs.tasks import DIGITS_CNN, MNIST_CNN
+from atn_gym.eval import adaptation, intervals, metrics, statistics
+from atn_gym.eval.stored_runs import REPORT_FILES
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -34,6 +39,54 @@ def test_tasks_stand_with_their_budget_and_learning_rate(name, task):
     (row,) = [line for line in page.splitlines() if line.startswith(f"| `{name}` |")]
     assert f"| {task.num_epochs} | {task.initial[0]['learning_rate']:g} |" in row
     assert all(f"`{name}" in page for name in registration.task_names() if "Poor" not in name)
+
+
+@pytest.fixture(scope="module")
+def run():
+    evaluation = atn_gym.evaluate(
+        "fixed", "atn_gym/DigitsCnn-DataShift-v0", seeds=1, num_epochs=2, train_size=128
+    )
+    return evaluation.runs[0]
+
+
+def defined(page, section):
+    """The names in the first cells of the tables of a section."""
+    _, _, text = page.partition(f"\n{section}\n")
+    rows = re.findall(r"^\| (`.*?) \|", re.split(r"^#{2,3} ", text, flags=re.MULTILINE)[0], re.M)
+    return {name for cell in rows for name in re.findall(r"`([^`]+)`", cell)}
+
+
+def test_every_metric_of_a_summary_is_defined_and_no_other(run):
+    page = (DOCS / "metrics.md").read_text(encoding="utf-8")
+    sections = (
+        "### What it is",
+        "### Performance",
+        "### Stability",
+        "### Adaptation",
+        "### Compute",
+    )
+    assert set().union(*(defined(page, section) for section in sections)) == set(run.summary)
+    assert all(f"`{part}`" in page for part in run.summary["wall_clock_s"])
+    assert defined(page, "### `trace.csv`") == set(run.trace[0])
+
+
+@pytest.mark.parametrize("module", [metrics, adaptation, statistics, intervals])
+def test_every_metric_function_stands_in_its_page(module):
+    page = (DOCS / "metrics.md").read_text(encoding="utf-8")
+    functions = [
+        name
+        for name, function in inspect.getmembers(module, inspect.isfunction)
+        if function.__module__ == module.__name__ and not name.startswith(("_", "check_"))
+    ]
+    assert len(functions) >= 4
+    assert [name for name in functions if f"`{name}`" not in page] == []
+    assert f"`{module.__name__}`" in page
+
+
+def test_every_file_of_a_results_folder_is_named():
+    page = (DOCS / "metrics.md").read_text(encoding="utf-8")
+    for name in ("config.yaml", "trace.csv", "summary.json", "manifest.json", *REPORT_FILES):
+        assert re.search(rf"`(<run key>/)?{re.escape(name)}`", page)
 
 
 def controller_pages():
