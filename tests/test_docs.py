@@ -109,6 +109,20 @@ def test_controller_pages_are_those_of_the_docstrings():
         )
 
 
+def test_the_section_on_own_controllers_runs_as_it_stands(capsys):
+    page = controller_pages()["README.md"]
+    names = {}
+    for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+        exec(compile(block, "README.md", "exec"), names)
+    assert float(capsys.readouterr().out) > 0
+    evaluation = atn_gym.evaluate(
+        names["Guess"](0.03), "atn_gym/DigitsCnn-Stationary-v0", seeds=2, num_epochs=1
+    )
+    assert [s["initial_hyperparameters"]["learning_rate"] for s in evaluation.summaries] == (
+        pytest.approx([0.03, 0.03])
+    )
+
+
 @pytest.mark.parametrize("name", CONTROLLERS)
 def test_every_controller_says_when_it_fails_and_what_its_arguments_mean(name):
     page = controller_pages()[f"{name}.md"]
