@@ -542,6 +542,17 @@ def test_page_needs_no_other_file_and_no_script(known):
     assert not re.search(r"https?:|url\(|@import", text)
 
 
+def test_details_stand_below_their_values_where_many_columns_have_one(known):
+    write_report(known)
+    page = (known / "report.html").read_text()
+    found = re.findall(r"<table(?: class=\"(\w+)\")?><caption>([^:<]+)", page)
+    styles = {title: style for style, title in found}
+    assert styles["All envs"] == "stacked"
+    assert styles["DigitsCnn-DataShift"] == "stacked"
+    assert styles["DigitsCnn-DataShift, stability"] == ""
+    assert styles["Controllers"] == "text"
+
+
 EVIL = "<script>alert('1')</script>|`$x$`\n# x"
 
 

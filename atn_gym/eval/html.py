@@ -8,6 +8,7 @@ from html import escape
 from atn_gym.eval.document import Cell, Document, Figure, Listing, Paragraph, Row, Section, Table
 
 _LONGEST_WORD = 26
+_MOST_WIDE = 2
 _STYLE = """
 :root {
   color-scheme: light dark;
@@ -44,7 +45,8 @@ tbody th, .text td { overflow-wrap: anywhere; min-width: 3em; }
 .text td.word { white-space: nowrap; }
 tbody tr { border-bottom: 1px solid var(--line); }
 td { font-variant-numeric: tabular-nums; }
-.detail { color: var(--muted); font-size: 0.72rem; display: block; }
+.detail { color: var(--muted); font-size: 0.72rem; }
+.stacked .detail { display: block; }
 .apart th, .apart td { font-style: italic; }
 .note { color: var(--muted); font-size: 0.8rem; margin: 0.4rem 0 0; max-width: 60rem; }
 .warning { background: var(--warn); padding: 0.5rem 0.8rem; border-left: 4px solid var(--shock); }
@@ -134,14 +136,22 @@ def _part(part: Table | Figure | Paragraph | Listing) -> str:
 
 def _table(table: Table) -> str:
     headings = "".join(f'<th scope="col">{escape(heading)}</th>' for heading in table.headings)
-    style = ' class="text"' if table.is_text else ""
     return (
-        f'<div class="part"><div class="scroll"><table{style}>'
+        f'<div class="part"><div class="scroll"><table{_table_style(table)}>'
         f"<caption>{escape(table.title)}</caption>\n"
         f"<thead><tr>{headings}</tr></thead>\n"
         f"<tbody>{''.join(_row(row) for row in table.rows)}</tbody></table></div>"
         f"{_note(table.note)}</div>"
     )
+
+
+def _table_style(table: Table) -> str:
+    """Where many columns have a detail, it stands below the value: a page is not that wide."""
+    if table.is_text:
+        return ' class="text"'
+    columns = zip(*(row.cells for row in table.rows), strict=True)
+    detailed = [any(cell.detail for cell in column) for column in columns]
+    return ' class="stacked"' if sum(detailed) > _MOST_WIDE else ""
 
 
 def _row(row: Row) -> str:

@@ -90,19 +90,20 @@ def make_document(stored: StoredExperiment) -> Document:
         ]
     )
     gaps = gaps_section(stored, comparison)
+    recovery = recovery_figure(standing)
+    adaptation = Section("Adaptation", [adaptation_table(standing)])
+    if recovery is not None:
+        adaptation.parts.append(recovery)
     sections = [
         setting_section(stored, comparison),
         *([] if gaps is None else [gaps]),
         Section("Headline", [headline_table(standing), headline_figure(standing)]),
-        _env_section(comparison),
         Section("Stability", [stability_table(standing), profile_figure(standing)]),
-        Section("Adaptation", [adaptation_table(standing)]),
+        adaptation,
         Section("Compute", [compute_table(standing), trade_off_figure(standing)]),
+        _env_section(comparison),
         _run_section(comparison, standing),
     ]
-    recovery = recovery_figure(standing)
-    if recovery is not None:
-        sections[-3].parts.append(recovery)
     return Document(title, tuple(sections))
 
 
