@@ -87,13 +87,96 @@ _SEARCH = """(found,) = policy.search()
 observation, info = env.reset(seed=0, options={"hyperparameters": found})
 """
 
+_OWN = """
+## One of your own
+
+A controller decides for one run. It sees the observed validation loss after every epoch, and the
+values in force before the next; what it is told of the run beforehand is in `setting`. In
+`my_module.py`:
+
+```python
+from atn_gym.agents import Controller
+
+
+class Halving(Controller):
+    def __init__(self, setting, factor=0.5):
+        super().__init__(setting)
+        self.factor, self.last, self.worse = factor, float("inf"), False
+
+    def observe(self, metric, step):
+        self.worse, self.last = metric > self.last, metric
+
+    def propose(self, current_params):
+        rate = current_params["learning_rate"] * (self.factor if self.worse else 1.0)
+        return {**current_params, "learning_rate": max(rate, 1e-5)}
+```
+
+In a config it goes by `module:Class`, beside its arguments; the module lies in the folder where the
+command is given. A changed module makes other runs, so that results never mix:
+
+```yaml
+controllers:
+  - name: my_module:Halving
+    factor: 0.7
+```
+
+In Python the class itself will do, or its name:
+
+```python
+import atn_gym
+
+evaluation = atn_gym.evaluate(Halving, "atn_gym/DigitsCnn-DataShift-v0", seeds=2, num_epochs=4)
+print(evaluation.mean("anytime_performance"))
+```
+
+`rollbacks` and `optimizer_evaluations` are counters that it may raise; they are reported.
+
+What searches before the run, or needs more than a controller sees, is a `Method`. It is made from
+its arguments and makes one policy for all runs of an env, which is anything with the `predict` of
+Stable-Baselines3. If that has `search`, it is called before the runs and returns the initial values
+of each; `accounts` tells what was spent, and all of it is charged:
+
+```python
+import numpy as np
+
+from atn_gym.agents import Method, RunAccount
+
+
+class Guess(Method):
+    def __init__(self, learning_rate=0.02):
+        self.learning_rate = learning_rate
+
+    def policy(self, env, seeds):
+        return GuessedRuns(self.learning_rate, env, seeds)
+
+
+class GuessedRuns:
+    def __init__(self, learning_rate, env, seeds):
+        self.found = {"learning_rate": learning_rate, "momentum": 0.9, "weight_decay": 1e-4}
+        self.shape, self.seeds = env.action_space.shape, seeds
+
+    def search(self):
+        return [self.found for _ in self.seeds]
+
+    def predict(self, observation, state=None, episode_start=None, deterministic=True):
+        return np.zeros(self.shape, np.float32), state
+
+    def accounts(self, state):
+        return [RunAccount(restarts=0, gradient_steps=0, flops=0) for _ in self.seeds]
+```
+
+A search that trains counts its restarts, gradient steps and flops there, see
+[`offline_bayesian`](offline_bayesian.md). In a config and in `evaluate` a method goes by the same
+names as a controller.
+"""
+
 
 def pages() -> dict[str, str]:
     """Text of every page by file name."""
     made = {f"{name}.md": _page(name) for name in CONTROLLERS}
     rows = [f"| [`{name}`]({name}.md) | {_sections(name)['summary']} |" for name in CONTROLLERS]
     index = ["# Controllers", "", "| name | what it does |", "|---|---|", *rows, ""]
-    return {"README.md": "\n".join(index), **made}
+    return {"README.md": "\n".join(index) + _OWN, **made}
 
 
 def _page(name: str) -> str:

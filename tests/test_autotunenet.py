@@ -204,6 +204,19 @@ def test_the_study_is_told_what_was_in_force_unless_flawed():
         assert np.isclose(values[0], math.log10(0.0123)) == (not flawed)
 
 
+def test_values_asked_for_within_the_interval_need_no_clamp():
+    """What was asked for is what is in force, so that telling either is the same."""
+    metrics = np.geomspace(2.0, 0.2, 20)
+    for ends in (False, True):
+        applied = make(interval_ends=ends)
+        proposed = make(interval_ends=ends, tell_proposed=True)
+        drive(applied, metrics)
+        drive(proposed, metrics)
+        pairs = zip(applied.study.told, proposed.study.told, strict=True)
+        same = [np.allclose(a, b, atol=1e-9) for (a, _), (b, _) in pairs]
+        assert all(same) == (not ends)
+
+
 def test_the_original_is_the_same_controller_with_all_flaws():
     metrics = [1.0, 0.9, 0.7, 0.9, 0.9, 0.5, 0.7, 0.4, 0.9, 0.9]
     flaws = dict.fromkeys(["interval_ends", "remember_bad", "tell_proposed", "keep_best"], True)

@@ -1,16 +1,23 @@
 """The pages in docs/ name what the code has, with the values the code has."""
 
 import importlib.util
+import inspect
+import re
 from pathlib import Path
 
 import pytest
 
+import atn_gym
 from atn_gym import registration
 from atn_gym.agents import CONTROLLERS
 from atn_gym.agents.registry import controller_arguments
 from atn_gym.envs.regimes.mixture import HELD_OUT_KINDS, REGIMES
 from atn_gym.envs.tasks import DIGITS_CNN, MNIST_CNN
+from atn_gym.eval import adaptation, intervals, metrics, statistics
+from atn_gym.eval.stored_experiment import REPORT_FILES
+from atn_gym.eval.stored_runs import FAILURE_FILE, LABELS_FILE
 
+OTHER_FILES = (FAILURE_FILE, LABELS_FILE, *REPORT_FILES)
 DOCS = Path(__file__).parent.parent / "docs"
 
 
@@ -36,6 +43,54 @@ def test_tasks_stand_with_their_budget_and_learning_rate(name, task):
     assert all(f"`{name}" in page for name in registration.task_names() if "Poor" not in name)
 
 
+@pytest.fixture(scope="module")
+def run():
+    evaluation = atn_gym.evaluate(
+        "fixed", "atn_gym/DigitsCnn-DataShift-v0", seeds=1, num_epochs=2, train_size=128
+    )
+    return evaluation.runs[0]
+
+
+def defined(page, section):
+    """The names in the first cells of the tables of a section."""
+    _, _, text = page.partition(f"\n{section}\n")
+    rows = re.findall(r"^\| (`.*?) \|", re.split(r"^#{2,3} ", text, flags=re.MULTILINE)[0], re.M)
+    return {name for cell in rows for name in re.findall(r"`([^`]+)`", cell)}
+
+
+def test_every_metric_of_a_summary_is_defined_and_no_other(run):
+    page = (DOCS / "metrics.md").read_text(encoding="utf-8")
+    sections = (
+        "### What it is",
+        "### Performance",
+        "### Stability",
+        "### Adaptation",
+        "### Compute",
+    )
+    assert set().union(*(defined(page, section) for section in sections)) == set(run.summary)
+    assert all(f"`{part}`" in page for part in run.summary["wall_clock_s"])
+    assert defined(page, "### `trace.csv`") == set(run.trace[0])
+
+
+@pytest.mark.parametrize("module", [metrics, adaptation, statistics, intervals])
+def test_every_metric_function_stands_in_its_page(module):
+    page = (DOCS / "metrics.md").read_text(encoding="utf-8")
+    functions = [
+        name
+        for name, function in inspect.getmembers(module, inspect.isfunction)
+        if function.__module__ == module.__name__ and not name.startswith(("_", "check_"))
+    ]
+    assert len(functions) >= 4
+    assert [name for name in functions if f"`{name}`" not in page] == []
+    assert f"`{module.__name__}`" in page
+
+
+def test_every_file_of_a_results_folder_is_named():
+    page = (DOCS / "metrics.md").read_text(encoding="utf-8")
+    for name in ("config.yaml", "trace.csv", "summary.json", "manifest.json", *OTHER_FILES):
+        assert re.search(rf"`(<run key>/)?{re.escape(name)}`", page)
+
+
 def controller_pages():
     path = DOCS / "make_controller_pages.py"
     spec = importlib.util.spec_from_file_location(path.stem, path)
@@ -54,6 +109,20 @@ def test_controller_pages_are_those_of_the_docstrings():
         assert (folder / name).read_text(encoding="utf-8") == text, (
             f"{name} is out of date: run python docs/make_controller_pages.py"
         )
+
+
+def test_the_section_on_own_controllers_runs_as_it_stands(capsys):
+    page = controller_pages()["README.md"]
+    names = {}
+    for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+        exec(compile(block, "README.md", "exec"), names)
+    assert float(capsys.readouterr().out) > 0
+    evaluation = atn_gym.evaluate(
+        names["Guess"](0.03), "atn_gym/DigitsCnn-Stationary-v0", seeds=2, num_epochs=1
+    )
+    assert [s["initial_hyperparameters"]["learning_rate"] for s in evaluation.summaries] == (
+        pytest.approx([0.03, 0.03])
+    )
 
 
 @pytest.mark.parametrize("name", CONTROLLERS)

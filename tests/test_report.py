@@ -16,6 +16,7 @@ import atn_gym
 from atn_gym import cli
 from atn_gym.eval.comparison import Comparison
 from atn_gym.eval.document import NONE, Figure, Table
+from atn_gym.eval.manifest import git_commit
 from atn_gym.eval.plots import Point, pareto_front
 from atn_gym.eval.report import make_document, write_report
 from atn_gym.eval.report_figures import run_figure
@@ -85,7 +86,8 @@ def root(tmp_path):
 def known(root):
     """Three controllers on one env with four seeds."""
     for seed, performance in enumerate([0.0, 0.2, 0.4, 0.6]):
-        add(root, "fixed", seed, anytime_performance=performance, diverged=seed == 0)
+        lost = {"mean_val_loss": float(seed), "test_loss": 10.0 * seed, "diverged": seed == 0}
+        add(root, "fixed", seed, anytime_performance=performance, **lost)
         add(root, "mine", seed, anytime_performance=0.8, rollback_count=seed)
         # Better than all others in the headline too, yet it must stand below them.
         oracle = {"flops": 10**10, "compute_adjusted_performance": 0.95}
@@ -112,15 +114,16 @@ def test_headline_is_as_computed_by_hand(known):
     assert [row.cells[0].text for row in table.rows] == ["mine", "fixed", "lookahead_oracle"]
     mine = cells(table, "mine")
     assert mine["compute-adjusted performance"] == "0.900 [0.900, 0.900]"
-    assert mine["normalised score"] == "0.83"  # (0.8 - 0.3) / (0.9 - 0.3)
-    assert mine["mean rank"] == "1.0"
-    assert mine["P(better than fixed)"] == "1.00"
+    assert mine["normalised score"].startswith("0.83 [")  # (0.8 - 0.3) / (0.9 - 0.3)
+    assert mine["mean rank"] == "1.00 [1.00, 1.00]"
+    assert mine["P(better than fixed)"] == "1.00 [1.00, 1.00]"
     assert mine["rollbacks / run"] == "1.5"
     fixed = cells(table, "fixed")
     assert fixed["compute-adjusted performance"].startswith("0.650 [")
     assert fixed["anytime performance"].startswith("0.300 [")
-    assert fixed["normalised score"] == "0.00"
-    assert fixed["mean rank"] == "2.0"
+    assert fixed["mean val. loss (nats)"].startswith("1.500 [")
+    assert fixed["normalised score"] == "0.00 [0.00, 0.00]"
+    assert fixed["mean rank"] == "2.00 [2.00, 2.00]"
     assert fixed["worst decile"] == "0.000"
     assert fixed["diverged runs"] == "1 / 4"
 
@@ -129,7 +132,7 @@ def test_oracle_is_a_reference_and_not_ranked(known):
     table = tables(known)["All envs"]
     assert [row.is_reference for row in table.rows] == [False, False, True]
     oracle = cells(table, "lookahead_oracle")
-    assert oracle["normalised score"] == "1.00"
+    assert oracle["normalised score"] == "1.00 [1.00, 1.00]"
     assert oracle["mean rank"] == oracle["P(better than fixed)"] == NONE
     assert (
         "privileged reference" in cells(tables(known)["Controllers"], "lookahead_oracle").values()
@@ -143,6 +146,65 @@ def test_env_table_pairs_differences_by_seed(known):
     fixed = cells(tables(known)["DigitsCnn-DataShift"], "fixed")
     assert fixed["anytime"] == f"0.300 ± {np.std([0, 0.2, 0.4, 0.6], ddof=1):.3f}"
     assert fixed["anytime against fixed"] == NONE
+    deviation = np.std([0, 1, 2, 3], ddof=1)
+    assert fixed["mean val. loss (nats)"] == f"1.500 ± {deviation:.3f}"
+    assert fixed["test loss (nats)"] == f"15.000 ± {10 * deviation:.3f}"
+
+
+def test_intervals_of_the_headline_hold_their_value_and_have_a_width(root):
+    rng = np.random.default_rng(0)
+    for seed in range(20):
+        add(root, "fixed", seed, anytime_performance=0.3 + 0.1 * rng.normal())
+        add(root, "mine", seed, anytime_performance=0.35 + 0.1 * rng.normal())
+        add(root, "lookahead_oracle", seed, anytime_performance=0.8)
+    row = cells(tables(root)["All envs"], "mine")
+    for heading in ("normalised score", "mean rank", "P(better than fixed)", "worst decile"):
+        value, low, high = map(float, re.findall(r"[\d.]+", row[heading]))
+        assert low <= value <= high
+        assert low < high
+
+
+@pytest.mark.parametrize(
+    ("seeds", "told", "has_interval"),
+    [
+        (1, "of the single seed; an interval of it would take 20 seeds", False),
+        (10, "of the worst seed of the 10; an interval of it would take 20 seeds", False),
+        (15, "tenth of the seeds, here 1.5 of 15; an interval of it would take 20", False),
+        (20, "of the worst tenth of the seeds, here 2 of 20.", True),
+    ],
+)
+def test_worst_decile_says_how_many_seeds_it_is_about(root, seeds, told, has_interval):
+    for seed in range(seeds):
+        add(root, seed=seed, anytime_performance=seed / 100)
+    found = tables(root)
+    for title, heading in (
+        ("All envs", "worst decile"),
+        ("Stability over all envs", "worst decile of anytime"),
+        ("DigitsCnn-DataShift, stability", "worst decile of anytime"),
+    ):
+        assert told in found[title].note
+        assert ("[" in cells(found[title], "fixed")[heading]) == has_interval
+
+
+def test_envs_without_headroom_are_left_out_of_the_normalised_score_by_name(known):
+    for seed in range(4):
+        add(known, "fixed", seed, env=OTHER, anytime_performance=0.5)
+        add(known, "mine", seed, env=OTHER, anytime_performance=0.1)
+        add(known, "lookahead_oracle", seed, env=OTHER, anytime_performance=0.4)
+    found = tables(known)
+    assert cells(found["All envs"], "mine")["normalised score"].startswith("0.83 [")
+    assert "leaves out DigitsCnn-Stationary, where lookahead_oracle is not" in (
+        found["All envs"].note
+    )
+    assert cells(found["DigitsCnn-Stationary"], "mine")["normalised score"] == NONE
+    assert "There is no normalised score" in found["DigitsCnn-Stationary"].note
+    assert "There is no normalised score" not in found["DigitsCnn-DataShift"].note
+
+
+def test_without_the_oracle_it_is_said_why_there_is_no_normalised_score(root):
+    add(root)
+    add(root, "mine")
+    assert "It takes runs of both, which are not all here" in tables(root)["All envs"].note
 
 
 def test_compute_is_relative_to_one_whole_run(known):
@@ -181,6 +243,33 @@ def test_recovery_is_over_runs_with_a_shock(recovering):
     assert row["false alarms (% of epochs before the shock)"] == NONE
 
 
+def test_stability_and_adaptation_stand_for_each_env(recovering):
+    found = tables(recovering)
+    shocked = cells(found["DigitsCnn-DataShift, adaptation"], "fixed")
+    deviation = np.std([0, 0.5, 1, 1.5], ddof=1)
+    assert shocked["shock cost (nats / epoch)"] == f"0.750 ± {deviation:.3f}"
+    assert shocked["recovered (% of runs with a shock)"] == "50"
+    assert shocked["update magnitude (decades / epoch)"] == "0.100"
+    calm = cells(found["DigitsCnn-Stationary, adaptation"], "fixed")
+    assert calm["shock cost (nats / epoch)"] == NONE
+    assert calm["update magnitude (decades / epoch)"] == "0.300"
+    add(recovering, seed=4, collapsed=True)
+    found = tables(recovering)
+    stability = cells(found["DigitsCnn-DataShift, stability"], "fixed")
+    assert stability["collapsed runs"] == "1 / 1"
+    assert cells(found["DigitsCnn-Stationary, stability"], "fixed")["collapsed runs"] == NONE
+
+
+def test_a_run_that_died_early_is_not_cheap(root):
+    add(root, "fixed", flops=10**9, run_flops=10**9)
+    add(root, "mine", flops=10**8, run_flops=10**8)
+    add(root, "searching", flops=5 * 10**9, run_flops=10**9)
+    comparison = Comparison(read_experiment(root).runs)
+    standing = Standing(comparison, comparison.block())
+    cost = dict(zip(standing.block.controllers, standing.relative_cost(), strict=True))
+    assert cost == {"fixed": 1, "mine": 1, "searching": 5}
+
+
 def test_recovery_curve_counts_runs_that_are_back(recovering):
     comparison = Comparison(read_experiment(recovering).runs)
     recovery = Standing(comparison, comparison.block()).recovery()
@@ -207,6 +296,18 @@ def test_versions_and_machine_are_those_of_the_manifest(root):
     assert "versions and machine are unknown" in tables(root)["Seeds, versions and machine"].note
 
 
+def test_what_earlier_manifests_said_stands_beside_it(root):
+    add(root)
+    for commit, workers in (("a", 1), ("b", 1), ("b", 2), ("c", 2)):
+        ResultStore(root).write_manifest({"git_commit": commit, "workers": workers, "seeds": [0]})
+    facts = tables(root)["Seeds, versions and machine"]
+    assert cells(facts, "commit")["value"] == "c; earlier a; earlier b"
+    assert cells(facts, "processes")["value"] == "2; earlier 1"
+    (root / "manifest.json").write_text('{"workers": 1, "earlier": [3, {"workers": 3}]}')
+    facts = tables(root)["Seeds, versions and machine"]
+    assert cells(facts, "processes")["value"] == "1; earlier 3"
+
+
 def test_a_single_seed_says_so_in_every_title(root):
     add(root, "fixed")
     add(root, "mine", anytime_performance=0.5)
@@ -216,6 +317,14 @@ def test_a_single_seed_says_so_in_every_title(root):
     assert cells(tables(root)["All envs"], "mine")["anytime performance"] == "0.500"
     for title in ("All envs", "DigitsCnn-DataShift", "Stability over all envs"):
         assert "a SINGLE seed: no evidence" in tables(root)[title].title
+
+
+@pytest.mark.parametrize(("seeds", "is_few"), [(2, True), (4, True), (5, False)])
+def test_intervals_of_few_seeds_are_said_to_be_too_narrow(root, seeds, is_few):
+    for seed in range(seeds):
+        add(root, seed=seed)
+    note = tables(root)["All envs"].note
+    assert (f"which are too narrow for {seeds} seeds." in note) == is_few
 
 
 def test_several_seeds_are_counted(known):
@@ -231,6 +340,23 @@ def test_mixed_versions_are_warned_of(root, version, told):
     write_report(root)
     page = (root / "report.html").read_text()
     assert f"runs of different versions of atn_gym: 0.1.0 (1 run), {told}" in page
+
+
+def test_mixed_commits_are_warned_of(root):
+    for seed, commit in enumerate(["abc", "abd", "abd", None]):
+        add(root, seed=seed, commit=commit)
+    write_report(root)
+    page = (root / "report.html").read_text()
+    assert "different commits of atn_gym: abc (1 run), abd (2 runs), unknown (1 run)" in page
+
+
+def test_runs_without_a_commit_are_unknown_and_not_warned_of(root):
+    for seed, commit in enumerate(["abc", None]):
+        add(root, seed=seed, commit=commit)
+    write_report(root)
+    page = (root / "report.html").read_text()
+    assert "abc (1 run), unknown (1 run)" in page
+    assert "different commits" not in page
 
 
 def test_one_version_is_not_warned_of(known):
@@ -531,6 +657,17 @@ def test_page_needs_no_other_file_and_no_script(known):
     assert not re.search(r"https?:|url\(|@import", text)
 
 
+def test_details_stand_below_their_values_where_many_columns_have_one(known):
+    write_report(known)
+    page = (known / "report.html").read_text()
+    found = re.findall(r"<table(?: class=\"(\w+)\")?><caption>([^:<]+)", page)
+    styles = {title: style for style, title in found}
+    assert styles["All envs"] == "stacked"
+    assert styles["DigitsCnn-DataShift"] == "stacked"
+    assert styles["DigitsCnn-DataShift, stability"] == ""
+    assert styles["Controllers"] == "text"
+
+
 EVIL = "<script>alert('1')</script>|`$x$`\n# x"
 
 
@@ -725,4 +862,5 @@ def test_what_the_runner_stores_can_be_reported(tmp_path):
     row = cells(tables(tmp_path / "small")["Adaptation over all envs"], "cosine")
     assert NONE not in row.values()
     facts = tables(tmp_path / "small")["Seeds, versions and machine"]
-    assert cells(facts, "atn_gym of the runs")["value"] == atn_gym.__version__
+    assert cells(facts, "atn_gym of the runs")["value"] == f"{atn_gym.__version__} (4 runs)"
+    assert cells(facts, "commit of the runs")["value"] == f"{git_commit() or 'unknown'} (4 runs)"

@@ -5,11 +5,15 @@ import io
 import json
 import linecache
 import math
+import re
+import subprocess
 import sys
+import threading
 
 import gymnasium as gym
 import numpy as np
 import pytest
+import torch
 import yaml
 from rich.console import Console
 
@@ -21,6 +25,7 @@ from atn_gym.errors import InvalidArgument
 from atn_gym.eval import jobs, metrics
 from atn_gym.eval.comparison import Comparison
 from atn_gym.eval.document import NONE
+from atn_gym.eval.manifest import git_commit
 from atn_gym.eval.rollout import run_seeds
 from atn_gym.eval.runner import Outcome
 from atn_gym.eval.store import ResultStore, StoreError, run_key
@@ -72,6 +77,75 @@ def test_run_stores_every_seed_and_prints_a_table(config_file, capsys):
     manifest = json.loads((summaries[0].parent.parent / "manifest.json").read_text())
     assert manifest["seeds"] == [0, 1]
     assert manifest["packages"]["gymnasium"] == gym.__version__
+    assert {"scipy", "scikit-learn", "stable-baselines3"} <= manifest["packages"].keys()
+    summary = json.loads(summaries[0].read_text())
+    assert summary["commit"] == manifest["git_commit"]
+    assert summary["version"] == manifest["atn_gym"]
+
+
+def test_the_manifest_tells_the_threads_that_trained(config_file, monkeypatch):
+    used = set()
+    original = torch.set_num_threads
+
+    def noting(count):
+        used.add(count)
+        original(count)
+
+    before = torch.get_num_threads()
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: set(range(3)))
+    monkeypatch.setattr("torch.set_num_threads", noting)
+    cli.main(["run", "--config", str(config_file)])
+    manifest = json.loads((config_file.parent / "results" / "small" / "manifest.json").read_text())
+    assert manifest["workers"] == 1
+    assert manifest["threads"] == {"compiled": 3}
+    assert used - {before} == {3}
+
+
+def test_a_later_manifest_keeps_what_earlier_ones_say_otherwise(tmp_path):
+    store = ResultStore(tmp_path)
+
+    def written(**facts):
+        store.write_manifest(facts)
+        return json.loads((tmp_path / "manifest.json").read_text())
+
+    assert written(commit="a", seeds=[0]) == {"commit": "a", "seeds": [0]}
+    assert written(commit="a", seeds=[0]) == {"commit": "a", "seeds": [0]}
+    first, second = {"commit": "a", "seeds": [0]}, {"commit": "b", "seeds": [0]}
+    assert written(**second) == {**second, "earlier": [first]}
+    assert written(**first) == {**first, "earlier": [second]}
+    third = {"commit": "c", "seeds": [1]}
+    assert written(**third) == {**third, "earlier": [second, first]}
+    (tmp_path / "manifest.json").write_text("[")
+    assert written(**first) == first
+
+
+def test_the_commit_is_read_once_and_only_of_files_that_git_tracks(tmp_path, monkeypatch):
+    commands = []
+    original = subprocess.run
+
+    def counting(command, **options):
+        commands.append(command)
+        return original(command, **options)
+
+    monkeypatch.setattr("subprocess.run", counting)
+    git_commit.cache_clear()
+    assert git_commit() == git_commit()
+    assert len(commands) <= 2
+    # A package installed into an environment that lies in someone's repository.
+    folder = tmp_path / "venv" / "atn_gym"
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").write_text("")
+    identity = ["-c", "user.name=x", "-c", "user.email=x"]
+    for command in (["init", "-q"], [*identity, "commit", "-qm", "x", "--allow-empty"]):
+        original(["git", "-C", str(tmp_path), *command], check=True)
+    monkeypatch.setattr("atn_gym.__file__", str(folder / "__init__.py"))
+    git_commit.cache_clear()
+    try:
+        assert git_commit() is None
+        original(["git", "-C", str(tmp_path), "add", "."], check=True)
+        assert re.fullmatch(r"[0-9a-f]{40}-dirty", git_commit.__wrapped__())
+    finally:
+        git_commit.cache_clear()
 
 
 def test_results_equal_those_of_a_plain_loop(config_file):
@@ -206,6 +280,28 @@ def test_complete_runs_are_not_made_again(config_file, monkeypatch):
     assert len(made) == 1
     assert removed.exists()
     assert all(path.stat().st_mtime_ns == before[path] for path in kept)
+
+
+def test_the_runs_of_a_job_are_stored_at_once(config_file, monkeypatch):
+    both = threading.Barrier(2)
+    original = ResultStore.write
+
+    def waiting(*arguments):
+        both.wait(timeout=30)
+        original(*arguments)
+
+    monkeypatch.setattr(ResultStore, "write", waiting)
+    assert cli.main(["run", "--config", str(config_file)]) == 0
+    assert len(stored(config_file)) == 4
+
+
+def test_a_full_disk_ends_the_command_with_the_remedy(config_file, monkeypatch, capsys):
+    def full_disk(*arguments):
+        raise StoreError("no space: earlier results are intact")
+
+    monkeypatch.setattr(ResultStore, "write", full_disk)
+    assert cli.main(["run", "--config", str(config_file)]) == 2
+    assert "earlier results are intact" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

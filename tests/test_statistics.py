@@ -7,12 +7,14 @@ import pytest
 from scipy import stats
 
 from atn_gym.errors import InvalidArgument
-from atn_gym.eval.intervals import bootstrap, paired_difference, performance_profile
+from atn_gym.eval.intervals import bootstrap, improvement, paired_difference, performance_profile
+from atn_gym.eval.normalised import normalised_by_env, normalised_over_envs
 from atn_gym.eval.statistics import (
     interquartile_mean,
     mean,
     mean_rank,
     probability_of_improvement,
+    ranks,
     restricted_mean,
     seed_std,
     worst_decile,
@@ -26,7 +28,7 @@ def rng():
     return np.random.default_rng(0)
 
 
-def improvement(both):
+def improved(both):
     return probability_of_improvement(both[..., 0, :, :], both[..., 1, :, :])
 
 
@@ -77,7 +79,7 @@ def test_ranks_do_not_change_under_monotone_maps_of_each_env(rng):
     methods = rng.normal(size=(4, 3, 5))
     scale = np.array([1.0, 10.0, 100.0])[:, None]
     np.testing.assert_array_equal(mean_rank(methods), mean_rank(np.exp(methods) * scale + scale))
-    assert improvement(methods[:2]) == improvement(np.exp(methods[:2]) * scale + scale)
+    assert improved(methods[:2]) == improved(np.exp(methods[:2]) * scale + scale)
     assert mean_rank(methods).sum() == pytest.approx(10)
 
 
@@ -101,8 +103,39 @@ def test_methods_are_compared_along_their_own_axis(rng):
     stack = rng.normal(size=(7, 4, 3, 12))
     assert mean_rank(stack).shape == (7, 4)
     np.testing.assert_allclose(mean_rank(stack)[3], mean_rank(stack[3]))
-    assert improvement(stack).shape == (7,)
-    assert improvement(stack)[3] == pytest.approx(improvement(stack[3]))
+    assert improved(stack).shape == (7,)
+    assert improved(stack)[3] == pytest.approx(improved(stack[3]))
+
+
+def test_ranks_of_runs_do_not_depend_on_which_seeds_are_drawn(rng):
+    methods = rng.integers(4, size=(3, 2, 5)).astype(float)
+    drawn = rng.integers(5, size=5)
+    np.testing.assert_array_equal(ranks(methods)[..., drawn], ranks(methods[..., drawn]))
+
+
+def test_improvement_by_weights_equals_the_comparison_of_every_resample():
+    methods = np.random.default_rng(0).integers(6, size=(4, 3, 8)).astype(float)
+    found = improvement(methods, methods[0], np.random.default_rng(1))
+    for c, method in enumerate(methods):
+        both = np.stack([method, methods[0]])
+        expected = bootstrap(both, improved, np.random.default_rng(1), joint_envs=True)
+        np.testing.assert_allclose([part[c] for part in found], expected, atol=1e-12)
+    np.testing.assert_allclose(found.value[0], 0.5)
+
+
+def test_normalised_score_over_envs_is_that_of_each_env_pooled(rng):
+    values = rng.normal(size=(4, 6, 5)) + np.array([0, 1, 3, -1])[:, None, None]
+    values[2, 3] = values[0, 3] - 1  # Here the oracle, method 2, is worse than fixed, 0.
+    by_env = normalised_by_env(values, fixed=0, oracle=2)
+    assert np.isnan(by_env[:, 3]).all()
+    known = np.delete(by_env, 3, axis=1)
+    assert np.isfinite(known).all()
+    pooled = normalised_over_envs(values, fixed=0, oracle=2)
+    np.testing.assert_allclose(pooled, interquartile_mean(known[:, :, None]), atol=1e-12)
+    np.testing.assert_allclose(pooled[[0, 2]], [0, 1], atol=1e-12)
+    stacked = normalised_over_envs(np.stack([values[:, ::-1], values]), fixed=0, oracle=2)
+    np.testing.assert_allclose(stacked, [pooled, pooled])
+    assert np.isnan(normalised_over_envs(values[:, 3:4], fixed=0, oracle=2)).all()
 
 
 def restricted(times, recovered, horizon):
@@ -277,6 +310,7 @@ YES = np.ones((2, 3), bool)
         (lambda r: bootstrap(RUNS, mean, r, num_resamples=0), "num_resamples must be an integer"),
         (lambda r: bootstrap(RUNS, np.mean, r), r"statistic must map .*got \(\): reduce the last"),
         (lambda r: paired_difference(RUNS, ONE_SEED, r), r"envs and seeds .*got shape \(2, 1\)"),
+        (lambda r: improvement(RUNS, ONE_SEED, r), r"envs and seeds .*got shape \(2, 1\)"),
         (lambda r: performance_profile(RUNS, np.ones(0), r), r"thresholds .*got \(0,\)"),
         (lambda r: performance_profile(RUNS, np.array(0.5), r), r"thresholds .*got \(\)"),
     ],

@@ -32,6 +32,14 @@ class AutoTuneNet(Controller):
 
     Momentum m takes part by 1 - m. A score that is not finite never enters the average.
 
+    Values are asked for from the interval, and not from the whole range to be clamped to it
+    afterwards. By default the interval is half a decade wide, the range of the learning rate
+    five: nearly every value asked for would lie outside and be cut to one of the ends, so that
+    the optimiser would choose a direction alone, which is the flaw `interval_ends`. Nothing
+    being clamped, what was asked for and what is in force are the same but for rounding, and
+    `tell_proposed` matters only along with `interval_ends`, or if the env cuts a change of
+    more than one step of an action.
+
     When it fails: one epoch tells little about values whose effect takes many, and the
     score of a trial carries that of the ones before it. The intervals reach further down
     than up on the logarithmic scale, so that the values sink while the optimiser guesses.

@@ -8,6 +8,7 @@ from html import escape
 from atn_gym.eval.document import Cell, Document, Figure, Listing, Paragraph, Row, Section, Table
 
 _LONGEST_WORD = 26
+_MOST_WIDE = 2
 _STYLE = """
 :root {
   color-scheme: light dark;
@@ -22,7 +23,7 @@ _STYLE = """
 }
 * { box-sizing: border-box; }
 body {
-  margin: 0 auto; padding: 1.5rem; max-width: 68rem; background: var(--paper); color: var(--ink);
+  margin: 0 auto; padding: 1.5rem; max-width: 76rem; background: var(--paper); color: var(--ink);
   font: 15px/1.45 system-ui, "Segoe UI", "Helvetica Neue", "DejaVu Sans", sans-serif;
 }
 h1 { font-size: 1.5rem; line-height: 1.25; overflow-wrap: anywhere; }
@@ -39,12 +40,13 @@ tbody th { font-weight: 400; }
 td, .word { white-space: nowrap; }
 tbody th, .text td { overflow-wrap: anywhere; min-width: 3em; }
 .text { width: auto; }
-.text tbody th { min-width: 15.5em; }
+.text tbody th { min-width: 12em; }
 .text td { white-space: normal; }
 .text td.word { white-space: nowrap; }
 tbody tr { border-bottom: 1px solid var(--line); }
 td { font-variant-numeric: tabular-nums; }
 .detail { color: var(--muted); font-size: 0.72rem; }
+.stacked .detail { display: block; }
 .apart th, .apart td { font-style: italic; }
 .note { color: var(--muted); font-size: 0.8rem; margin: 0.4rem 0 0; max-width: 60rem; }
 .warning { background: var(--warn); padding: 0.5rem 0.8rem; border-left: 4px solid var(--shock); }
@@ -134,14 +136,22 @@ def _part(part: Table | Figure | Paragraph | Listing) -> str:
 
 def _table(table: Table) -> str:
     headings = "".join(f'<th scope="col">{escape(heading)}</th>' for heading in table.headings)
-    style = ' class="text"' if table.is_text else ""
     return (
-        f'<div class="part"><div class="scroll"><table{style}>'
+        f'<div class="part"><div class="scroll"><table{_table_style(table)}>'
         f"<caption>{escape(table.title)}</caption>\n"
         f"<thead><tr>{headings}</tr></thead>\n"
         f"<tbody>{''.join(_row(row) for row in table.rows)}</tbody></table></div>"
         f"{_note(table.note)}</div>"
     )
+
+
+def _table_style(table: Table) -> str:
+    """Where many columns have a detail, it stands below the value: a page is not that wide."""
+    if table.is_text:
+        return ' class="text"'
+    columns = zip(*(row.cells for row in table.rows), strict=True)
+    detailed = [any(cell.detail for cell in column) for column in columns]
+    return ' class="stacked"' if sum(detailed) > _MOST_WIDE else ""
 
 
 def _row(row: Row) -> str:
@@ -152,9 +162,9 @@ def _row(row: Row) -> str:
 
 
 def _name(cell: Cell) -> str:
-    """A name that, if it is a long one, can be broken after a separator."""
+    """A name that, if it is a long one, can be broken after a separator, never in a number."""
     name = _cell(cell)
-    return name if len(cell.text) <= _LONGEST_WORD else re.sub(r"[.:]", r"\g<0><wbr>", name)
+    return name if len(cell.text) <= _LONGEST_WORD else re.sub(r"[.:](?!\d)", r"\g<0><wbr>", name)
 
 
 def _word(cell: Cell) -> str:

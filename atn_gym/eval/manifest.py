@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import platform
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-import torch
 
 import atn_gym
 
@@ -18,22 +18,44 @@ _PACKAGES = (
     "numpy",
     "optuna",
     "scikit-learn",
+    "scipy",
+    "stable-baselines3",
     "torch",
     "torchvision",
 )
 
 
-def make_manifest(seeds: list[int]) -> dict[str, Any]:
-    """Collects versions, threads, processor, commit and seeds as plain values."""
+def make_manifest(seeds: list[int], workers: int, threads: Mapping[str, int]) -> dict[str, Any]:
+    """Collects versions, processes, processor, commit and seeds as plain values.
+
+    Args:
+        seeds: Seeds of the runs.
+        workers: Number of processes that share the machine.
+        threads: Threads that each of them trains with, by engine.
+    """
     return {
         "atn_gym": atn_gym.__version__,
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in _PACKAGES},
-        "threads": torch.get_num_threads(),
+        "workers": workers,
+        "threads": dict(threads),
         "processor": _processor(),
-        "git_commit": _git_commit(),
+        "git_commit": git_commit(),
         "seeds": seeds,
     }
+
+
+@functools.cache
+def git_commit() -> str | None:
+    """Commit of the source tree, marked if it has changes; read once a process.
+
+    Returns:
+        40 hexadecimal digits, "-dirty" after them where files differ from the commit; None
+        for a package that git does not track, such as one installed from a wheel.
+    """
+    if _git("ls-files", "--error-unmatch", "__init__.py") is None:
+        return None
+    return _git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
 
 
 def _version(package: str) -> str | None:
@@ -52,12 +74,15 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def _git_commit() -> str | None:
-    """Commit of the source tree, marked if it has changes; None for an installed wheel."""
+def _git(*command: str) -> str | None:
+    """What git says of the folder of the package; None if it says nothing or is not there."""
     source = Path(atn_gym.__file__).parent
-    command = ["git", "-C", str(source), "describe", "--always", "--dirty", "--abbrev=40"]
+    # Without locks: others may work in the same tree.
+    prefix = ("git", "--no-optional-locks", "-C", str(source))
     try:
-        result = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+        result = subprocess.run(
+            [*prefix, *command], capture_output=True, text=True, timeout=10, check=False
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return result.stdout.strip() or None

@@ -12,6 +12,7 @@ from atn_gym.eval.comparison import Comparison
 from atn_gym.eval.document import Document, Paragraph, Section, count, seed_count
 from atn_gym.eval.html import to_html
 from atn_gym.eval.markdown import to_markdown
+from atn_gym.eval.report_behaviour import adaptation_table, stability_table
 from atn_gym.eval.report_figures import (
     headline_figure,
     profile_figure,
@@ -20,13 +21,7 @@ from atn_gym.eval.report_figures import (
     trade_off_figure,
 )
 from atn_gym.eval.report_setting import gaps_section, setting_section
-from atn_gym.eval.report_tables import (
-    adaptation_table,
-    compute_table,
-    env_table,
-    headline_table,
-    stability_table,
-)
+from atn_gym.eval.report_tables import compute_table, env_table, headline_table
 from atn_gym.eval.standing import Standing
 from atn_gym.eval.store import write_atomically
 from atn_gym.eval.stored_experiment import (
@@ -97,19 +92,20 @@ def make_document(stored: StoredExperiment) -> Document:
         ]
     )
     gaps = gaps_section(stored, comparison)
+    recovery = recovery_figure(standing)
+    adaptation = Section("Adaptation", [adaptation_table(standing)])
+    if recovery is not None:
+        adaptation.parts.append(recovery)
     sections = [
         setting_section(stored, comparison),
         *([] if gaps is None else [gaps]),
         Section("Headline", [headline_table(standing), headline_figure(standing)]),
-        _env_section(comparison),
         Section("Stability", [stability_table(standing), profile_figure(standing)]),
-        Section("Adaptation", [adaptation_table(standing)]),
+        adaptation,
         Section("Compute", [compute_table(standing), trade_off_figure(standing)]),
+        _env_section(comparison),
         _run_section(comparison, standing),
     ]
-    recovery = recovery_figure(standing)
-    if recovery is not None:
-        sections[-3].parts.append(recovery)
     return Document(title, tuple(sections))
 
 
@@ -144,7 +140,9 @@ def _env_section(comparison: Comparison) -> Section:
     section = Section("Each env")
     for env in comparison.envs:
         block = comparison.block(env.label)
-        section.parts.append(env_table(Standing(comparison, block), env.label))
+        standing = Standing(comparison, block)
+        tables = (env_table, stability_table, adaptation_table)
+        section.parts += [table(standing, env.label) for table in tables]
         absent = [c.label for c in comparison.controllers if c.label not in block.controllers]
         if absent:
             text = f"Left out, because runs with these seeds are missing: {', '.join(absent)}."

@@ -7,20 +7,57 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from atn_gym.eval.document import NONE, Cell, Row, count, estimate, number, row, seed_count
+from atn_gym.eval.document import (
+    NONE,
+    Cell,
+    Row,
+    count,
+    estimate,
+    join,
+    number,
+    row,
+    seed_count,
+)
 from atn_gym.eval.intervals import Estimate
-from atn_gym.eval.standing import Standing, mean_of_known
+from atn_gym.eval.normalised import mean_of_known
+from atn_gym.eval.standing import SEEDS_PER_DECILE, Standing
 
 FloatArray = NDArray[np.float64]
 
 _PER_RUN = (-2, -1)
+_FEW_SEEDS = 5
+"""With fewer, the bootstrap's variance of a mean comes out at 3 / 4 of what it is, or less."""
+
+
+def decile_note(standing: Standing) -> str:
+    """Says how many seeds the worst decile is about, and whether it has an interval."""
+    seeds = len(standing.block.seeds)
+    tenth = f"the worst tenth of the seeds, here {seeds / SEEDS_PER_DECILE:g} of {seeds}"
+    if seeds <= SEEDS_PER_DECILE:
+        tenth = f"the worst seed of the {seeds}" if seeds > 1 else "the single seed"
+    about = f"Worst decile is the mean over envs of the anytime performance of {tenth}"
+    if seeds >= 2 * SEEDS_PER_DECILE:
+        return f"{about}."
+    return f"{about}; an interval of it would take {2 * SEEDS_PER_DECILE} seeds."
+
+
+def headroom_note(standing: Standing) -> str:
+    """Says why envs have no normalised score; nothing if all have one."""
+    if standing.baseline is None or standing.oracle is None:
+        return " It takes runs of both, which are not all here."
+    envs = standing.without_headroom()
+    if not envs:
+        return ""
+    return f" It leaves out {join(envs)}, where lookahead_oracle is not better than fixed."
 
 
 def interval_note(standing: Standing) -> str:
     """Says what the intervals of a pooled table or figure are."""
-    if len(standing.block.seeds) == 1:
+    seeds = len(standing.block.seeds)
+    if seeds == 1:
         return "Interquartile means; a single seed has no interval."
-    return "Interquartile means with 95 % stratified bootstrap intervals over seeds."
+    note = "Interquartile means with 95 % stratified bootstrap intervals over seeds"
+    return f"{note}, which are too narrow for {seeds} seeds." if seeds < _FEW_SEEDS else f"{note}."
 
 
 def extent(standing: Standing) -> str:
@@ -41,9 +78,9 @@ def rows(standing: Standing, cells: Callable[[int], tuple[Cell | str, ...]]) -> 
     )
 
 
-def interval(found: Estimate, c: int | tuple[()] = ()) -> Cell:
+def interval(found: Estimate, c: int | tuple[()] = (), digits: int = 3) -> Cell:
     """The entry of a controller of an estimate, or a single estimate, with its interval."""
-    return estimate(float(found.value[c]), float(found.low[c]), float(found.high[c]))
+    return estimate(float(found.value[c]), float(found.low[c]), float(found.high[c]), digits)
 
 
 def means(values: FloatArray) -> FloatArray:

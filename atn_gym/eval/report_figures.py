@@ -67,7 +67,7 @@ def profile_figure(standing: Standing) -> Figure:
 
 def trade_off_figure(standing: Standing) -> Figure:
     """Performance against compute."""
-    costs = standing.relative_flops()
+    costs = standing.relative_cost()
     performance = standing.anytime.value
     points = [_point(standing, c, costs[c], performance[c]) for c in standing.order]
     x = Axis(
@@ -83,7 +83,7 @@ def trade_off_figure(standing: Standing) -> Figure:
         trade_off(points, x, y, title),
         "Interquartile mean of the anytime performance over all envs. The orange line is the "
         "Pareto front of the contenders: those on it, ringed, are beaten by none that costs as "
-        "little. Purple: the privileged reference.",
+        "little. A run that diverged counts as a whole one. Purple: the privileged reference.",
     )
 
 

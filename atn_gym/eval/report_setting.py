@@ -17,11 +17,13 @@ from atn_gym.eval.variants import Variant, show
 
 _COLUMNS = ("task", "regime", "kind", "severity", "profile", "trigger")
 """Arguments of an env that have a column of their own."""
+_UNKNOWN = "unknown"
 _FACTS = {
     "atn_gym": "atn_gym",
     "python": "Python",
     "packages": "packages",
-    "threads": "threads",
+    "workers": "processes",
+    "threads": "threads of each",
     "processor": "processor",
     "git_commit": "commit",
 }
@@ -59,16 +61,29 @@ def gaps_section(stored: StoredExperiment, comparison: Comparison) -> Section | 
 
 
 def _version_warnings(runs: Sequence[StoredRun]) -> list[Paragraph]:
-    versions = Counter(_version(run) for run in runs)
-    if len(versions) < 2:
-        return []
-    told = ", ".join(f"{v} ({count(n, 'run')})" for v, n in sorted(versions.items()))
-    text = f"These are runs of different versions of atn_gym: {told}. Do not compare across them."
-    return [Paragraph(text, is_warning=True)]
+    versions, commits = Counter(map(_version, runs)), Counter(map(_commit, runs))
+    warnings = []
+    if len(versions) > 1:
+        warnings.append(f"different versions of atn_gym: {_counts(versions)}")
+    # Runs that do not say from which commit they are tell nothing of the others.
+    if len(commits.keys() - {_UNKNOWN}) > 1:
+        warnings.append(f"different commits of atn_gym: {_counts(commits)}")
+    return [
+        Paragraph(f"These are runs of {told}. Do not compare across them.", is_warning=True)
+        for told in warnings
+    ]
+
+
+def _counts(found: Counter[str]) -> str:
+    return ", ".join(f"{name} ({count(n, 'run')})" for name, n in sorted(found.items()))
 
 
 def _version(run: StoredRun) -> str:
-    return str(run.summary.get("version") or "unknown")
+    return str(run.summary.get("version") or _UNKNOWN)
+
+
+def _commit(run: StoredRun) -> str:
+    return str(run.summary.get("commit") or _UNKNOWN)
 
 
 def _env_table(comparison: Comparison) -> Table:
@@ -136,25 +151,35 @@ def _controller_table(comparison: Comparison) -> Table:
 
 def _fact_table(stored: StoredExperiment, comparison: Comparison) -> Table:
     seeds = ", ".join(str(seed) for seed in comparison.seeds)
-    versions = ", ".join(sorted({_version(run) for run in comparison.runs.values()}))
+    runs = list(comparison.runs.values())
     rows = [
         row("seeds", f"{len(comparison.seeds)}: {seeds}"),
         row("runs", number(len(comparison.runs), 0)),
-        row("atn_gym of the runs", versions),
+        row("atn_gym of the runs", _counts(Counter(map(_version, runs)))),
+        row("commit of the runs", _counts(Counter(map(_commit, runs)))),
     ]
-    for name, value in (stored.manifest or {}).items():
+    manifest = dict(stored.manifest or {})
+    earlier = [one for one in _list(manifest.pop("earlier", [])) if isinstance(one, dict)]
+    for name, value in manifest.items():
         if name != "seeds":
-            rows.append(row(_FACTS.get(name, name), _fact(value)))
-    note = "The latter from manifest.json, which the last command that made runs has written."
+            before = dict.fromkeys(_fact(one.get(name)) for one in earlier)
+            others = [told for told in before if told != _fact(value)]
+            told = "; earlier ".join([_fact(value), *others])
+            rows.append(row(_FACTS.get(name, name), told))
+    note = "The latter from manifest.json, which every command that makes runs writes."
     if stored.manifest is None:
         note = "There is no manifest.json that can be read: versions and machine are unknown."
     return Table("Seeds, versions and machine", ("what", "value"), tuple(rows), note, is_text=True)
 
 
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
 def _fact(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{name} {_argument(of_one)}" for name, of_one in value.items())
-    return "unknown" if value is None else show(value)
+    return _UNKNOWN if value is None else show(value)
 
 
 def _shared(arguments: Sequence[dict[str, Any]]) -> dict[str, Any]:

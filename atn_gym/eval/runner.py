@@ -17,6 +17,7 @@ from atn_gym.eval.manifest import make_manifest
 from atn_gym.eval.seeds import MOST_TOGETHER, has_twin
 from atn_gym.eval.store import ResultStore
 from atn_gym.eval.stored_runs import run_key
+from atn_gym.eval.threads import thread_count
 
 _POLL_SECONDS = 2.0
 
@@ -89,7 +90,9 @@ def run_experiment(
     )
     jobs = list(_jobs(config, store, workers))
     if jobs:
-        store.write_manifest(make_manifest(config.seeds))
+        engines = {job.env.params().resolved().engine for job in jobs}
+        threads = {engine: thread_count(engine, workers) for engine in sorted(engines)}
+        store.write_manifest(make_manifest(config.seeds, workers, threads))
     progress = Progress(
         runs=sum(len(job.seeds) for job in jobs), epochs=sum(_epochs(job) for job in jobs)
     )

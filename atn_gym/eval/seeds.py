@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import gymnasium
-import torch
 from gymnasium.vector import AutoresetMode
 
 from atn_gym.agents.controller import Params
@@ -27,6 +24,7 @@ from atn_gym.eval.rollout import (
     runs_with,
 )
 from atn_gym.eval.summary import summarise
+from atn_gym.eval.threads import thread_count, threads
 
 MOST_TOGETHER = 32
 """Runs in one vector env: bounds the memory, and what an interruption loses."""
@@ -79,7 +77,7 @@ def evaluate_seeds(
             are lost.
     """
     params = env.params().resolved()
-    with _ONE_AT_A_TIME, _threads(params.engine, workers):
+    with _ONE_AT_A_TIME, threads(thread_count(params.engine, workers)):
         records, num_classes = _make_runs(method, env, seeds, on_epoch)
         kept = [record for record in records if record.error is None]
         if twins and kept and has_twin(env):
@@ -133,19 +131,3 @@ def _evaluated(record: RunRecord, num_epochs: int, num_classes: int) -> Evaluate
     if record.error is not None:
         return EvaluatedRun(record.seed, record.trace, None, str(record.error))
     return EvaluatedRun(record.seed, record.trace, summarise(record, num_epochs, num_classes))
-
-
-@contextlib.contextmanager
-def _threads(engine: str, workers: int) -> Iterator[None]:
-    """Shares out the cores, so that they are not oversubscribed.
-
-    The torch engine gets one thread always: its results depend on their number, and must not
-    depend on the number of workers.
-    """
-    before = torch.get_num_threads()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    torch.set_num_threads(1 if engine == "torch" else max(1, (cores or 1) // workers))
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,13 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atn_gym.eval.comparison import Block, Comparison
-from atn_gym.eval.intervals import Estimate, Statistic, bootstrap, paired_difference
-from atn_gym.eval.metrics import normalised_score
+from atn_gym.eval.intervals import (
+    Estimate,
+    Statistic,
+    bootstrap,
+    improvement,
+    paired_difference,
+)
+from atn_gym.eval.normalised import normalised_by_env, normalised_over_envs
 from atn_gym.eval.statistics import (
     interquartile_mean,
-    mean_rank,
+    mean,
     probability_of_improvement,
+    ranks,
     restricted_mean,
+    worst_decile,
 )
 from atn_gym.eval.stored_runs import StoredRun
 
@@ -25,6 +31,8 @@ FloatArray = NDArray[np.float64]
 
 HEADLINE = "compute_adjusted_performance"
 ANYTIME = "anytime_performance"
+VAL_LOSS = "mean_val_loss"
+SEEDS_PER_DECILE = 10
 _BOOTSTRAP_SEED = 0
 """Fixed, so that a report made twice is the same twice."""
 
@@ -38,13 +46,6 @@ def num_epochs(run: StoredRun) -> int:
 def one_run_flops(runs: list[StoredRun]) -> float:
     """Flops of one whole run on an env: the most that any of its runs made for itself."""
     return max(run.metric("run_flops") for run in runs)
-
-
-def mean_of_known(values: FloatArray, axis: int | tuple[int, ...] | None = None) -> FloatArray:
-    """Mean of what is not NaN; NaN where nothing is known."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        return np.asarray(np.nanmean(values, axis=axis))
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,20 +91,29 @@ class Standing:
         self.is_reference = np.array([c in comparison.references for c in block.controllers])
         self.baseline = self._index(comparison.baseline)
         oracles = [c for c in comparison.references if c in block.controllers]
-        self._oracle = self._index(oracles[0]) if oracles else None
-        self.adjusted = self._estimate(HEADLINE, interquartile_mean)
-        self.anytime = self._estimate(ANYTIME, interquartile_mean)
+        self.oracle = self._index(oracles[0]) if oracles else None
+        self.adjusted = self._pooled(HEADLINE)
+        self.anytime = self._pooled(ANYTIME)
+        self.val_loss = self._pooled(VAL_LOSS)
 
     def _index(self, controller: str | None) -> int | None:
         found = self.block.controllers
         return found.index(controller) if controller in found and controller is not None else None
 
-    def _estimate(self, metric: str, statistic: Statistic) -> Estimate:
-        return _or_without_interval(
-            lambda scores: bootstrap(scores, statistic, _generator(), joint_envs=True),
-            statistic,
-            self.block.values(metric),
-        )
+    def _pooled(self, metric: str) -> Estimate:
+        """Interquartile mean of a metric over all runs, NaN where one does not have it."""
+        values = self.block.values(metric)
+        known = np.array([np.isfinite(of_one).all() for of_one in values])
+        return self._of_some(known, values, interquartile_mean)
+
+    def _of_some(
+        self, chosen: NDArray[np.bool_], values: FloatArray, statistic: Statistic
+    ) -> Estimate:
+        """A statistic of some controllers, NaN for the others."""
+        parts = np.full((3, len(values)), np.nan)
+        if chosen.any():
+            parts[:, chosen] = _estimate(values[chosen], statistic)
+        return Estimate(*parts)
 
     @cached_property
     def order(self) -> list[int]:
@@ -112,40 +122,56 @@ class Standing:
         best = self.adjusted.value
         return sorted(range(len(names)), key=lambda c: (self.is_reference[c], -best[c], names[c]))
 
-    def mean_ranks(self) -> FloatArray:
+    def mean_ranks(self) -> Estimate:
         """Mean rank among the contenders by compute-adjusted performance; NaN for others."""
-        ranks = np.full(len(self.block.controllers), np.nan)
-        if (~self.is_reference).any():
-            ranks[~self.is_reference] = mean_rank(self.block.values(HEADLINE)[~self.is_reference])
-        return ranks
+        values, contenders = self.block.values(HEADLINE), ~self.is_reference
+        # Draws of seeds change no rank within a seed, so that they are found once.
+        of_runs = np.full(values.shape, np.nan)
+        if contenders.any():
+            of_runs[contenders] = ranks(values[contenders])
+        return self._of_some(contenders, of_runs, mean)
 
-    def improvement(self) -> FloatArray:
+    def improvement(self) -> Estimate:
         """Probability of a higher compute-adjusted performance than the baseline's; or NaN."""
         values = self.block.values(HEADLINE)
         if self.baseline is None:
-            return np.full(len(values), np.nan)
-        baseline = np.broadcast_to(values[self.baseline], values.shape)
-        return probability_of_improvement(values, baseline)
+            return Estimate(*np.full((3, len(values)), np.nan))
+        baseline = values[self.baseline]
+        if len(self.block.seeds) > 1:
+            return improvement(values, baseline, _generator())
+        better = probability_of_improvement(values, np.broadcast_to(baseline, values.shape))
+        return Estimate(better, *np.full((2, len(values)), np.nan))
 
-    def normalised(self) -> FloatArray:
-        """Normalised score of each env: (controllers, envs), NaN where it has no meaning."""
+    def worst(self) -> Estimate:
+        """`worst_decile` of the anytime performance.
+
+        It has an interval only if it is about two seeds or more: the least of the draws is
+        never below the least of the seeds, so that the bootstrap cannot tell its spread.
+        """
         values = self.block.values(ANYTIME)
-        scores = np.full(values.shape[:2], np.nan)
-        if self.baseline is None or self._oracle is None:
-            return scores
-        for c, e in np.ndindex(scores.shape):
-            of_env = values[:, e]
-            score = normalised_score(of_env[c], of_env[self.baseline], of_env[self._oracle])
-            scores[c, e] = np.nan if score is None else score.mean()
-        return scores
+        if values.shape[-1] >= 2 * SEEDS_PER_DECILE:
+            return _estimate(values, worst_decile)
+        return Estimate(worst_decile(values), *np.full((2, len(values)), np.nan))
 
-    def normalised_over_envs(self) -> FloatArray:
-        """Interquartile mean over the envs of the normalised scores, shape (controllers,)."""
-        scores = self.normalised()
-        scores = scores[:, np.isfinite(scores).all(axis=0)]
-        if not scores.shape[1]:
-            return np.full(len(scores), np.nan)
-        return interquartile_mean(scores[:, :, None])
+    def normalised(self) -> Estimate:
+        """Interquartile mean over envs of the normalised scores; NaN without both references.
+
+        A draw of seeds is one for all methods, those at 0 and at 1 among them.
+        """
+        values = self.block.values(ANYTIME)
+        fixed, oracle = self.baseline, self.oracle
+        if fixed is None or oracle is None:
+            return Estimate(*np.full((3, len(values)), np.nan))
+        return _estimate(values, lambda drawn: normalised_over_envs(drawn, fixed, oracle))
+
+    def without_headroom(self) -> list[str]:
+        """Envs that have no normalised score, because the oracle is not better than fixed."""
+        if self.baseline is None or self.oracle is None:
+            return []
+        scores = normalised_by_env(self.block.values(ANYTIME), self.baseline, self.oracle)
+        return [
+            env for env, score in zip(self.block.envs, scores[0], strict=True) if np.isnan(score)
+        ]
 
     def against_baseline(self, controller: int) -> Estimate:
         """Paired difference of the anytime performance to the baseline; NaN without one."""
@@ -154,18 +180,25 @@ class Standing:
             unknown = np.array(np.nan)
             return Estimate(unknown, unknown, unknown)
         baseline = values[self.baseline]
-        return _or_without_interval(
-            lambda scores: paired_difference(scores, baseline, _generator(), joint_envs=True),
-            lambda scores: (scores - baseline).mean(axis=(-2, -1)),
-            values[controller],
-        )
+        if len(self.block.seeds) > 1:
+            return paired_difference(values[controller], baseline, _generator(), joint_envs=True)
+        return _estimate(values[controller] - baseline, mean)
 
     def relative_flops(self) -> FloatArray:
         """Flops charged in whole runs, mean over runs, shape (controllers,)."""
-        of_env = [self.block.runs_of(env) for env in self.block.envs]
-        whole = np.array([one_run_flops(runs) for runs in of_env])
-        result: FloatArray = (self.block.values("flops") / whole[:, None]).mean(axis=(-2, -1))
+        result: FloatArray = (self.block.values("flops") / self._whole()).mean(axis=(-2, -1))
         return result
+
+    def relative_cost(self) -> FloatArray:
+        """As `relative_flops`, with the scored run a whole one: to die early is not cheap."""
+        searched = self.block.values("flops") - self.block.values("run_flops")
+        result: FloatArray = 1 + (searched / self._whole()).mean(axis=(-2, -1))
+        return result
+
+    def _whole(self) -> FloatArray:
+        """Flops of one whole run on each env, shape (envs, 1)."""
+        runs = (self.block.runs_of(env) for env in self.block.envs)
+        return np.array([[one_run_flops(of_env)] for of_env in runs])
 
     def recovery(self) -> RecoveryTimes | None:
         """Recovery times; None if no run met a shock."""
@@ -188,11 +221,9 @@ def _generator() -> np.random.Generator:
     return np.random.default_rng(_BOOTSTRAP_SEED)
 
 
-def _or_without_interval(
-    estimate: Callable[[FloatArray], Estimate], statistic: Statistic, scores: FloatArray
-) -> Estimate:
-    """An estimate, or of a single seed, the spread of which is unknown, its value alone."""
-    if scores.shape[-1] > 1:
-        return estimate(scores)
-    value = np.asarray(statistic(scores))
+def _estimate(values: FloatArray, statistic: Statistic) -> Estimate:
+    """A statistic with its interval; of a single seed, whose spread is unknown, its value."""
+    if values.shape[-1] > 1:
+        return bootstrap(values, statistic, _generator(), joint_envs=True)
+    value = np.asarray(statistic(values))
     return Estimate(value, np.full_like(value, np.nan), np.full_like(value, np.nan))

@@ -102,8 +102,8 @@ def probability_of_improvement(scores: FloatArray, other: FloatArray) -> FloatAr
     return result
 
 
-def mean_rank(scores: FloatArray) -> FloatArray:
-    """Rank of each method among all on the same env and seed, averaged over the runs.
+def ranks(scores: FloatArray) -> FloatArray:
+    """Rank of each method among all on the same env and seed.
 
     Rank 1 is the highest score; equal scores share the mean of their ranks (Demsar,
     "Statistical comparisons of classifiers over multiple data sets", JMLR 7, 2006).
@@ -112,14 +112,19 @@ def mean_rank(scores: FloatArray) -> FloatArray:
         scores: Shape (..., num_methods, num_envs, num_seeds), higher is better.
 
     Returns:
-        Shape (..., num_methods), in [1, num_methods].
+        The same shape, in [1, num_methods].
     """
     if scores.ndim < 3:
         raise InvalidArgument(
             f"scores must have shape (..., num_methods, num_envs, num_seeds), got {scores.shape}"
         )
-    result: FloatArray = stats.rankdata(-check_scores(scores), axis=-3).mean(axis=_RUNS)
+    result: FloatArray = stats.rankdata(-check_scores(scores), axis=-3)
     return result
+
+
+def mean_rank(scores: FloatArray) -> FloatArray:
+    """`ranks` averaged over the runs, shape (..., num_methods)."""
+    return mean(ranks(scores))
 
 
 def restricted_mean(times: FloatArray, recovered: BoolArray, horizon: int) -> FloatArray:

@@ -1,8 +1,9 @@
 """Results on disk: one folder a run, complete or absent.
 
 `<root>/<run key>/` holds `config.yaml`, `trace.csv` and, written last, `summary.json`; of a run
-that failed it holds `config.yaml` and `failure.json`;
-`<root>/manifest.json` says what made them, `<root>/labels.json` what controllers are called, by
+that failed it holds `config.yaml` and `failure.json`.
+`<root>/manifest.json` says what made them, the command that made runs last and, under
+`earlier`, those before that differ from it; `<root>/labels.json` what controllers are called, by
 the hash of their configs; files in `<root>/.claims/` are locked while a run
 is being made. The run key is a hash of the resolved config. Every file is written under a
 temporary name, synced and renamed, so that nothing half-written is ever read.
@@ -182,16 +183,31 @@ class ResultStore:
             return {}
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
-        """Stores what made the results.
+        """Stores what makes the results; what made earlier ones, if it differs, is kept.
 
         Raises:
             StoreError: If the file cannot be written.
         """
+        path = self.root / "manifest.json"
         try:
-            text = json.dumps(manifest, indent=2) + "\n"
-            write_atomically(self.root / "manifest.json", text)
+            lock = self.root / ".claims" / "manifest"
+            lock.parent.mkdir(exist_ok=True)
+            with FileLock(lock):
+                text = json.dumps({**manifest, **_earlier(path, manifest)}, indent=2) + "\n"
+                write_atomically(path, text)
         except OSError as error:
             raise _not_written(self.root, error) from error
+
+
+def _earlier(path: Path, manifest: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """What the manifests before this one said, oldest first; each that differs, once."""
+    try:
+        before = json.loads(path.read_text(encoding="utf-8"))
+        earlier = [*before.pop("earlier", []), before]
+    except (OSError, ValueError, AttributeError, TypeError):
+        return {}
+    kept = [one for i, one in enumerate(earlier) if one != manifest and one not in earlier[:i]]
+    return {"earlier": kept} if kept else {}
 
 
 def _not_written(folder: Path, error: OSError) -> StoreError:

@@ -11,6 +11,7 @@ import atn_gym
 from atn_gym.envs.hyperparameters import HyperparameterSpace
 from atn_gym.envs.rewards import DIVERGED
 from atn_gym.eval import adaptation, metrics
+from atn_gym.eval.manifest import git_commit
 from atn_gym.eval.rollout import RunRecord
 
 FloatArray = NDArray[np.float64]
@@ -49,6 +50,7 @@ def summarise(record: RunRecord, num_epochs: int, num_classes: int) -> dict[str,
     charged_flops = run_flops + record.account.flops
     return {
         "version": atn_gym.__version__,
+        "commit": git_commit(),
         "seed": record.seed,
         "initial_hyperparameters": record.initial,
         "shock_epoch": record.shock,
