@@ -595,6 +595,18 @@ def test_figures_are_drawings_with_the_shock_and_every_controller(known):
     assert len(over_epochs.findall("path[@class='shock']")) == 2 * 3
 
 
+def test_legends_name_only_what_is_drawn(root, known):
+    def notes(folder):
+        document = make_document(read_experiment(folder))
+        figures = [p for s in document.sections for p in s.parts if isinstance(p, Figure)]
+        return [f.note for f in figures if f.title != "Performance over all envs"]
+
+    assert all("Purple" in note for note in notes(known))
+    alone = root.with_name("alone")
+    add(alone, "mine")
+    assert not any("Purple" in note or "Grey" in note for note in notes(alone))
+
+
 def test_pareto_front_leaves_out_what_is_beaten():
     points = [
         Point(n, x, y, False) for n, x, y in [("a", 1, 1), ("b", 1, 2), ("c", 3, 2), ("d", 4, 3)]

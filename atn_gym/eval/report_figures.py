@@ -16,7 +16,6 @@ from atn_gym.eval.svg import Axis
 
 FloatArray = NDArray[np.float64]
 
-_LEGEND = "Blue: the controller named. Grey: fixed. Purple: the privileged reference"
 _THRESHOLDS = 61
 
 
@@ -55,13 +54,14 @@ def profile_figure(standing: Standing) -> Figure:
         curves = [Curve(thresholds, share) for share in shares]
     bands = ", with 95 % bootstrap bands" if len(standing.block.seeds) > 1 else ""
     entries = [_entry(standing, c, curve) for c, curve in enumerate(curves)]
+    legend = _legend(entries, _baseline(standing, entries))
     title = "Performance profiles"
     y = Axis("share of runs above τ", 0, 1)
     svg = panels(_shown(standing, entries), _baseline(standing, entries), axis, y, title)
     return Figure(
         title,
         svg,
-        f"Share of all runs with an anytime performance above τ{bands}. {_LEGEND}.",
+        f"Share of all runs with an anytime performance above τ{bands}. {legend}.",
     )
 
 
@@ -77,13 +77,14 @@ def trade_off_figure(standing: Standing) -> Figure:
         is_log=True,
     )
     title = "Performance against compute"
+    purple = " Purple: the privileged reference." if standing.is_reference.any() else ""
     y = _axis("anytime performance", [performance])
     return Figure(
         title,
         trade_off(points, x, y, title),
         "Interquartile mean of the anytime performance over all envs. The orange line is the "
         "Pareto front of the contenders: those on it, ringed, are beaten by none that costs as "
-        "little. A run that diverged counts as a whole one. Purple: the privileged reference.",
+        f"little. A run that diverged counts as a whole one.{purple}",
     )
 
 
@@ -101,7 +102,9 @@ def recovery_figure(standing: Standing) -> Figure | None:
     y = Axis("share of runs recovered", 0, 1)
     svg = panels(_shown(standing, entries), _baseline(standing, entries), x, y, title)
     envs = count(recovery.times.shape[1], "env")
-    return Figure(title, svg, f"Over {envs} with a shock. {_LEGEND}.")
+    return Figure(
+        title, svg, f"Over {envs} with a shock. {_legend(entries, _baseline(standing, entries))}."
+    )
 
 
 def run_figure(comparison: Comparison, env: str, order: list[str]) -> Figure:
@@ -142,7 +145,8 @@ def run_figure(comparison: Comparison, env: str, order: list[str]) -> Figure:
         f"{title}: {extent}",
         svg,
         "Median over seeds, and the band between the quartiles; a run that diverged keeps the "
-        f"loss of divergence and has no hyperparameters any more. {_LEGEND}{where}.",
+        "loss of divergence and has no hyperparameters any more. "
+        f"{_legend(entries, baseline)}{where}.",
     )
 
 
@@ -184,6 +188,16 @@ def _over_seeds(runs: list[StoredRun], column: str, epochs: int) -> Curve:
 
 def _entry(standing: Standing, c: int, curve: Curve) -> Entry:
     return Entry(standing.block.controllers[c], (curve,), bool(standing.is_reference[c]))
+
+
+def _legend(entries: list[Entry], baseline: Entry | None) -> str:
+    """What the colours of curves mean, of those that there are."""
+    told = ["Blue: the controller named"]
+    if baseline is not None:
+        told.append("Grey: fixed")
+    if any(entry.is_reference for entry in entries):
+        told.append("Purple: the privileged reference")
+    return ". ".join(told)
 
 
 def _shown(standing: Standing, entries: list[Entry]) -> list[Entry]:
