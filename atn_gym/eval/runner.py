@@ -88,7 +88,8 @@ def run_experiment(
     store.add_labels(
         {run_key(controller_config(c)): c.label for c in config.controllers if c.label}
     )
-    jobs = list(_jobs(config, store, workers))
+    complete: dict[str, dict[str, Any]] = {}
+    jobs = list(_jobs(config, store, workers, complete))
     if jobs:
         engines = {job.env.params().resolved().engine for job in jobs}
         threads = {engine: thread_count(engine, workers) for engine in sorted(engines)}
@@ -112,17 +113,21 @@ def run_experiment(
             # Another process makes these runs, or dies: then they fall to this one.
             time.sleep(_POLL_SECONDS)
     return [
-        Outcome(env, controller, _stored(env, controller, config, store), failures.get(pair, {}))
+        Outcome(*pair, _read(_configs(config, *pair), store, complete), failures.get(pair, {}))
         for pair in itertools.product(config.envs, config.controllers)
-        for env, controller in [pair]
     ]
 
 
-def _jobs(config: ExperimentConfig, store: ResultStore, workers: int) -> Iterator[Job]:
+def _jobs(
+    config: ExperimentConfig, store: ResultStore, workers: int, complete: dict[str, dict[str, Any]]
+) -> Iterator[Job]:
     for env, controller in itertools.product(config.envs, config.controllers):
-        configs = run_configs(env, controller, config.seeds, config.twins)
+        configs = _configs(config, env, controller)
+        _read(configs, store, complete)
         missing = [
-            seed for seed, run in zip(config.seeds, configs, strict=True) if store.read(run) is None
+            seed
+            for seed, run in zip(config.seeds, configs, strict=True)
+            if run_key(run) not in complete
         ]
         together = min(MOST_TOGETHER, -(-len(missing) // workers))
         for first in range(0, len(missing), max(together, 1)):
@@ -165,9 +170,17 @@ def _run_all(
         yield job, result
 
 
-def _stored(
-    env: EnvConfig, controller: ControllerConfig, config: ExperimentConfig, store: ResultStore
+def _configs(
+    config: ExperimentConfig, env: EnvConfig, controller: ControllerConfig
 ) -> list[dict[str, Any]]:
-    configs = run_configs(env, controller, config.seeds, config.twins)
-    read = (store.read(run) for run in configs)
-    return [summary for summary in read if summary is not None]
+    return run_configs(env, controller, config.seeds, config.twins)
+
+
+def _read(
+    configs: list[dict[str, Any]], store: ResultStore, complete: dict[str, dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Summaries of the runs that are complete, each read once alone and kept by its key."""
+    for run in configs:
+        if run_key(run) not in complete and (summary := store.read(run)) is not None:
+            complete[run_key(run)] = summary
+    return [complete[run_key(run)] for run in configs if run_key(run) in complete]
