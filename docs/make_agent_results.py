@@ -18,7 +18,8 @@ from matplotlib import pyplot as plt
 
 from atn_gym.eval.intervals import Estimate, bootstrap, paired_difference
 from atn_gym.eval.statistics import interquartile_mean
-from atn_gym.eval.stored_runs import StoredRun, read_experiment
+from atn_gym.eval.stored_experiment import read_experiment
+from atn_gym.eval.stored_runs import StoredRun
 from atn_gym.training.log import LOG, STEPS, read_log
 
 FOLDER = Path(__file__).parent / "agents"
