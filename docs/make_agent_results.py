@@ -18,7 +18,8 @@ from matplotlib import pyplot as plt
 
 from atn_gym.eval.intervals import Estimate, bootstrap, paired_difference
 from atn_gym.eval.statistics import interquartile_mean
-from atn_gym.eval.stored_runs import StoredRun, read_experiment
+from atn_gym.eval.stored_experiment import read_experiment
+from atn_gym.eval.stored_runs import StoredRun
 from atn_gym.training.log import LOG, STEPS, read_log
 
 FOLDER = Path(__file__).parent / "agents"
@@ -123,10 +124,10 @@ def draw_training(trainings: list[Path]) -> None:
         rows = read_log(folder / LOG)
         for axis, env in zip(axes, _EVALUATIONS, strict=True):
             key = f"eval/{env}/anytime_performance"
-            found = [(row[STEPS], row[key]) for row in rows if key in row]
+            found = [(row[STEPS] / 1000, row[key]) for row in rows if key in row]
             axis.plot(*np.array(found).T, marker=".", label=folder.name)
             axis.set_title(f"{env}, test split", fontsize=10)
-            axis.set_xlabel("steps (epochs of all networks)")
+            axis.set_xlabel("thousand steps (epochs of all networks)")
             axis.grid(alpha=0.3)
     axes[0].set_ylabel("anytime performance")
     axes[1].legend(fontsize=8)
@@ -169,8 +170,10 @@ def draw_shock(runs: list[StoredRun]) -> None:
         axes[-1, column].set_xlabel("epoch")
     for row, (_, label) in enumerate(_QUANTITIES):
         axes[row, 0].set_ylabel(label)
-    axes[0, 0].legend(fontsize=8)
-    figure.tight_layout()
+    figure.legend(
+        *axes[0, 0].get_legend_handles_labels(), ncols=len(_CONTROLLERS), loc="upper center"
+    )
+    figure.tight_layout(rect=(0, 0, 1, 0.96))
     figure.savefig(FOLDER / "ppo_digits_shock.png", dpi=100)
 
 

@@ -1,0 +1,46 @@
+"""The trained agents that come with the package."""
+
+import pytest
+
+import atn_gym
+from atn_gym.agents import pretrained
+from atn_gym.agents.model_card import read_card
+from atn_gym.agents.rl import SHIPPED
+from atn_gym.agents.shipped_agents import agent_names
+from atn_gym.errors import InvalidArgument
+from atn_gym.training.config import load_training_config
+
+DOCS = SHIPPED.parents[2] / "docs/agents"
+
+
+def test_there_is_one():
+    assert "ppo_digits" in agent_names()
+
+
+@pytest.mark.parametrize("name", agent_names())
+def test_it_is_small_and_has_a_page(name):
+    assert (SHIPPED / f"{name}.zip").stat().st_size < 1_000_000
+    assert (DOCS / f"{name}.md").is_file()
+
+
+@pytest.mark.parametrize("name", agent_names())
+def test_its_card_holds_the_training_that_is_shipped_too(name):
+    card = read_card(SHIPPED / f"{name}.zip")
+    assert card is not None
+    config = load_training_config(f"train_{name}")
+    assert card.config == config.model_dump(mode="json", exclude={"results"})
+    assert card.num_timesteps >= config.n_timesteps
+
+
+def test_it_saves_poor_beginnings():
+    env_id, seeds = "atn_gym/DigitsCnnPoorInit-OptimizerSensitivityShift-v0", range(1100, 1104)
+    agent, fixed = (
+        atn_gym.evaluate(policy, env_id, seeds=seeds, twins=False).mean("anytime_performance")
+        for policy in (pretrained("ppo_digits"), "fixed")
+    )
+    assert agent > fixed + 0.1
+
+
+def test_an_unknown_agent_is_named_with_its_neighbour():
+    with pytest.raises(InvalidArgument, match="did you mean 'ppo_digits'"):
+        pretrained("ppo_digit")
