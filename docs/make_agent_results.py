@@ -19,8 +19,11 @@ from matplotlib import pyplot as plt
 from atn_gym.eval.intervals import Estimate, bootstrap, paired_difference
 from atn_gym.eval.statistics import interquartile_mean
 from atn_gym.eval.stored_experiment import read_experiment
-from atn_gym.eval.stored_runs import StoredRun
+from atn_gym.eval.stored_runs import StoredRun, run_key
+from atn_gym.eval.variants import name_variants
 from atn_gym.training.log import LOG, STEPS, read_log
+
+Runs = dict[str, list[StoredRun]]
 
 FOLDER = Path(__file__).parent / "agents"
 _EVALUATIONS = ("DigitsCnn-Mixture-v0", "DigitsCnnPoorInit-Mixture-v0")
@@ -31,12 +34,7 @@ _ENVS = (
     "DigitsCnnPoorInit-Stationary",
 )
 _AGENT = "ppo_digits"
-_CONTROLLERS = {
-    "rl": _AGENT,
-    "autotunenet": "autotunenet",
-    "cosine": "cosine",
-    "fixed": "fixed",
-}
+_DRAWN = (_AGENT, "autotunenet", "cosine", "fixed")
 _QUANTITIES = (
     ("val_loss", "validation loss (nats)"),
     ("learning_rate", "learning rate"),
@@ -44,28 +42,30 @@ _QUANTITIES = (
 )
 
 
-def scores_of(runs: list[StoredRun], metric: str) -> dict[str, np.ndarray]:
+def read_runs(root: Path) -> Runs:
+    """Runs of an experiment by what tables call their controllers."""
+    experiment = read_experiment(root)
+    configs = [run.config["controller"] for run in experiment.runs]
+    variants = name_variants(configs, "name", experiment.labels)
+    found: Runs = {}
+    for run in experiment.runs:
+        label = variants[run_key(run.config["controller"])].label
+        found.setdefault(label, []).append(run)
+    return found
+
+
+def scores_of(runs: Runs, metric: str) -> dict[str, np.ndarray]:
     """A metric of every controller, shape (envs, seeds), in the order of their names."""
-    found: dict[str, dict[str, dict[int, float]]] = {}
-    for run in runs:
-        by_env = found.setdefault(_title(run), {})
-        by_env.setdefault(run.config["env"]["id"], {})[run.seed] = run.metric(metric)
-    return {
-        name: np.array(
-            [[by_seed[s] for s in sorted(by_seed)] for _, by_seed in sorted(envs.items())]
-        )
-        for name, envs in found.items()
-    }
+    scores = {}
+    for name, own in runs.items():
+        found: dict[str, dict[int, float]] = {}
+        for run in own:
+            found.setdefault(run.config["env"]["id"], {})[run.seed] = run.metric(metric)
+        scores[name] = np.array([[found[e][s] for s in sorted(found[e])] for e in sorted(found)])
+    return scores
 
 
-def _title(run: StoredRun) -> str:
-    """Name of the controller of a run, told apart from the same with other arguments."""
-    controller = run.config["controller"]
-    tuned = controller["name"] == "one_cycle" and controller["pct_start"] != 0.3
-    return "one_cycle, tuned" if tuned else _CONTROLLERS.get(controller["name"], controller["name"])
-
-
-def print_differences(runs: list[StoredRun]) -> None:
+def print_differences(runs: Runs) -> None:
     """Prints what each controller reaches, and what the agent has above it, paired by seed."""
     anytime = scores_of(runs, "anytime_performance")
     adjusted = scores_of(runs, "compute_adjusted_performance")
@@ -94,10 +94,10 @@ def _shown(estimate: Estimate) -> str:
     return f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
 
 
-def print_envs(runs: list[StoredRun]) -> None:
+def print_envs(runs: Runs) -> None:
     """Prints the agent on every env beside the best of the other controllers."""
     anytime = scores_of(runs, "anytime_performance")
-    envs = sorted({run.config["env"]["id"] for run in runs})
+    envs = sorted({run.config["env"]["id"] for run in runs[_AGENT]})
     print("| env | agent | best other controller | agent above it | agent above `fixed` |")
     print("|---|---|---|---|---|")
     for i, env in enumerate(envs):
@@ -135,19 +135,14 @@ def draw_training(trainings: list[Path]) -> None:
     figure.savefig(FOLDER / "ppo_digits_training.png", dpi=110)
 
 
-def draw_shock(runs: list[StoredRun]) -> None:
+def draw_shock(runs: Runs) -> None:
     """Draws what controllers do over the epochs: medians, and quartiles of the agent."""
     figure, axes = plt.subplots(
         len(_QUANTITIES), len(_ENVS), figsize=(3.3 * len(_ENVS), 7.5), sharex=True, squeeze=False
     )
     for column, env in enumerate(_ENVS):
-        for name, label in _CONTROLLERS.items():
-            chosen = [
-                run
-                for run in runs
-                if run.config["controller"]["name"] == name
-                and run.config["env"]["id"] == f"atn_gym/{env}-v0"
-            ]
+        for name in _DRAWN:
+            chosen = [r for r in runs[name] if r.config["env"]["id"] == f"atn_gym/{env}-v0"]
             for row, (quantity, _) in enumerate(_QUANTITIES):
                 budget = max(len(run.trace["epoch"]) for run in chosen)
                 values = np.full((len(chosen), budget), np.nan)
@@ -157,8 +152,8 @@ def draw_shock(runs: list[StoredRun]) -> None:
                     values = 1 - values
                 epochs = np.arange(1, budget + 1)
                 axis = axes[row, column]
-                (line,) = axis.plot(epochs, np.nanmedian(values, axis=0), label=label)
-                if name == "rl":
+                (line,) = axis.plot(epochs, np.nanmedian(values, axis=0), label=name)
+                if name == _AGENT:
                     low, high = np.nanquantile(values, [0.25, 0.75], axis=0)
                     axis.fill_between(epochs, low, high, alpha=0.25, color=line.get_color())
         for axis in axes[:, column]:
@@ -170,9 +165,7 @@ def draw_shock(runs: list[StoredRun]) -> None:
         axes[-1, column].set_xlabel("epoch")
     for row, (_, label) in enumerate(_QUANTITIES):
         axes[row, 0].set_ylabel(label)
-    figure.legend(
-        *axes[0, 0].get_legend_handles_labels(), ncols=len(_CONTROLLERS), loc="upper center"
-    )
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), ncols=len(_DRAWN), loc="upper center")
     figure.tight_layout(rect=(0, 0, 1, 0.96))
     figure.savefig(FOLDER / "ppo_digits_shock.png", dpi=100)
 
@@ -185,8 +178,8 @@ def main() -> None:
     parser.add_argument("--mnist", type=Path, required=True)
     arguments = parser.parse_args()
     FOLDER.mkdir(exist_ok=True)
-    digits = read_experiment(arguments.digits).runs
-    for runs in (digits, read_experiment(arguments.mnist).runs):
+    digits = read_runs(arguments.digits)
+    for runs in (digits, read_runs(arguments.mnist)):
         print_differences(runs)
         print_envs(runs)
     draw_training(arguments.trainings)
