@@ -40,6 +40,8 @@ _CHANGES: dict[str, dict[str, Any]] = {
     "reward `linear`": {"env": {"reward": "linear"}},
     "reward `improvement`": {"env": {"reward": "improvement"}},
     "signals of other networks": {"shuffle_signals": True},
+    "signals of other networks, seed 1": {"shuffle_signals": True, "seed": 1},
+    "signals of other networks, seed 2": {"shuffle_signals": True, "seed": 2},
     "batch size 64 alone": {"parts": [0, 1, 2, 3, 4, 5], "n_envs": 60},
     "no kind more often": {"parts": [0, 4, 6, 7]},
 }

@@ -168,18 +168,20 @@ def test_a_dead_worker_is_named_with_the_remedy(sweep, tmp_path, monkeypatch):
 def test_workers_end_with_the_process_that_began_them(sweep, tmp_path):
     process = start(sweep, tmp_path, "--workers", "2")
     try:
-        deadline = time.monotonic() + 60
-        while len(children(process.pid)) < 3 and time.monotonic() < deadline:
-            time.sleep(0.2)
-        workers = children(process.pid)
-        assert workers
+        workers = children_once_begun(process)
     finally:
         process.kill()
         process.communicate()
-    deadline = time.monotonic() + 20
-    while any(map(alive, workers)) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    assert not any(map(alive, workers))
+    assert_they_end(workers)
+
+
+def children_once_begun(process):
+    """Two workers and the process that tracks what they share."""
+    deadline = time.monotonic() + 60
+    while len(found := children(process.pid)) < 3 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert len(found) == 3
+    return found
 
 
 def children(pid):
@@ -191,6 +193,13 @@ def children(pid):
     return found
 
 
+def assert_they_end(pids):
+    deadline = time.monotonic() + 20
+    while any(map(alive, pids)) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not any(map(alive, pids))
+
+
 def alive(pid):
     with contextlib.suppress(OSError):
         return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
@@ -199,13 +208,14 @@ def alive(pid):
 
 def test_an_interrupt_ends_workers_at_once_and_says_how_to_resume(sweep, tmp_path):
     process = start(sweep, tmp_path, "--workers", "2")
-    time.sleep(6)
+    workers = children_once_begun(process)
+    # As from a terminal, which interrupts all: the workers are still importing.
     os.killpg(process.pid, signal.SIGINT)
-    output, _ = process.communicate(timeout=30)
-    if process.returncode != 0:
-        assert process.returncode == 130
-        assert "interrupted; run the same command again to resume" in output
-        assert "Traceback" not in output
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "interrupted; run the same command again to resume" in output
+    assert "Traceback" not in output
+    assert_they_end(workers)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
@@ -260,7 +270,11 @@ def dask_scheduler(request):
         for process in started:
             process.terminate()
         for process in started:
-            process.wait(20)
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
 def test_results_do_not_depend_on_dask_nor_on_a_worker_killed(

@@ -11,6 +11,8 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Executor, ProcessPoolExecutor
+from multiprocessing import resource_tracker
+from multiprocessing.context import SpawnContext, SpawnProcess
 from urllib.parse import urlsplit
 
 from atn_gym.errors import AtnGymError, DependencyUnavailable, InvalidArgument
@@ -31,9 +33,9 @@ def processes(workers: int) -> Iterator[Executor]:
     Args:
         workers: Number of processes, >= 1.
     """
-    executor = ProcessPoolExecutor(
-        workers, multiprocessing.get_context("spawn"), initializer=_begin_worker
-    )
+    # Started first, for its start lets interrupts through again.
+    resource_tracker.ensure_running()
+    executor = ProcessPoolExecutor(workers, _Spawning(), initializer=_follow_parent_in_background)
     try:
         yield executor
     except BaseException:
@@ -44,9 +46,26 @@ def processes(workers: int) -> Iterator[Executor]:
     executor.shutdown()
 
 
-def _begin_worker() -> None:
-    # An interrupt of the terminal reaches all processes: the first one decides.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+class _Worker(SpawnProcess):
+    """A process that no interrupt reaches, from its first moment on.
+
+    One of the terminal reaches all processes: the first one decides.
+    """
+
+    def start(self) -> None:
+        """Starts it with interrupts held back, which it inherits."""
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            super().start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+class _Spawning(SpawnContext):
+    Process = _Worker
+
+
+def _follow_parent_in_background() -> None:
     threading.Thread(target=_follow_parent, daemon=True).start()
 
 
@@ -90,6 +109,8 @@ def dask_cluster(address: str) -> Iterator[tuple[Executor, int]]:
         raise InvalidArgument(
             f"no Dask scheduler answers at {address!r} ({error}): start one with `dask scheduler`"
         ) from error
+    # What a job raises comes back as its result: tornado would log it besides, at length.
+    logging.getLogger("tornado.application").setLevel(logging.CRITICAL)
     try:
         with client:
             # A cluster that grows with its work may have none yet.
