@@ -1,6 +1,7 @@
 """Sweeps by several processes, killed and resumed: the results are always the same."""
 
 import contextlib
+import functools
 import json
 import multiprocessing
 import os
@@ -78,6 +79,8 @@ def start(config, results, *arguments):
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        # Where the tests run in the background, a shell has them ignore interrupts.
+        preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
 
