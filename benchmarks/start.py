@@ -1,7 +1,7 @@
 """How long does a process take to its first step, and how much memory does it hold then?
 
 Every case is a process of its own, as often as asked, the cases in turn; medians are quoted.
-The kernels are compiled before. Reads /proc, and so runs on Linux alone.
+The kernels are compiled before. It needs MNIST, and /proc, and so runs on Linux alone.
 
     OMP_NUM_THREADS=2 python benchmarks/start.py
 """
@@ -26,28 +26,27 @@ for name in ("VmHWM", "RssAnon"):
 """
 _ENV = """
 import gymnasium, numpy, atn_gym
-env = gymnasium.make_vec("atn_gym/{env}-DataShift-v0", num_envs={runs}, {arguments})
+shift = dict(kind="gaussian_noise", trigger=0)
+env = gymnasium.make_vec("atn_gym/{env}-DataShift-v0", num_envs={runs}, engine="{engine}", **shift)
 env.reset(seed=0)
 env.step(numpy.zeros(env.action_space.shape, numpy.float32))
 """
-_NOISE = "kind='gaussian_noise', trigger=0, engine={engine!r}"
 
 
 def cases() -> dict[str, str]:
     """Code of each case by its title."""
     found = {"`import torch`": "import torch"}
     for engine in ("compiled", "torch"):
-        arguments = _NOISE.format(engine=engine)
         for env, runs in (("DigitsCnn", 1), ("DigitsCnn", 64), ("MnistCnn", 1)):
             title = f"{env}, {runs} {'run' if runs == 1 else 'runs'}, {engine} engine"
-            found[title] = _ENV.format(env=env, runs=runs, arguments=arguments)
+            found[title] = _ENV.format(env=env, runs=runs, engine=engine)
     return found
 
 
 def measure(code: str) -> list[float]:
     """Seconds, peak of the resident memory and private memory at the end, both in MiB."""
     command = [sys.executable, "-c", _SCRIPT.format(code=code)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return [float(line) for line in done.stdout.split()]
 
 

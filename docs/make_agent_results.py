@@ -35,10 +35,12 @@ _ENVS = (
 )
 _AGENT = "ppo_digits"
 _DRAWN = (_AGENT, "autotunenet", "cosine", "fixed")
+_STATIONARY = "atn_gym/DigitsCnn-Stationary-v0"
 _QUANTITIES = (
     ("val_loss", "validation loss (nats)"),
     ("learning_rate", "learning rate"),
     ("momentum", "1 - momentum"),
+    ("weight_decay", "weight decay"),
 )
 
 
@@ -138,7 +140,7 @@ def draw_training(trainings: list[Path]) -> None:
 def draw_shock(runs: Runs) -> None:
     """Draws what controllers do over the epochs: medians, and quartiles of the agent."""
     figure, axes = plt.subplots(
-        len(_QUANTITIES), len(_ENVS), figsize=(3.3 * len(_ENVS), 7.5), sharex=True, squeeze=False
+        len(_QUANTITIES), len(_ENVS), figsize=(3.3 * len(_ENVS), 9.6), sharex=True, squeeze=False
     )
     for column, env in enumerate(_ENVS):
         for name in _DRAWN:
@@ -182,6 +184,13 @@ def main() -> None:
     for runs in (digits, read_runs(arguments.mnist)):
         print_differences(runs)
         print_envs(runs)
+    print(f"{_STATIONARY} alone:\n")
+    print_differences(
+        {
+            name: [run for run in own if run.config["env"]["id"] == _STATIONARY]
+            for name, own in digits.items()
+        }
+    )
     draw_training(arguments.trainings)
     draw_shock(digits)
 

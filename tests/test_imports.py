@@ -126,16 +126,19 @@ def test_evaluation_arithmetic_knows_numpy_and_scipy_alone(name):
     assert roots - sys.stdlib_module_names <= {"numpy", "scipy"}
 
 
+def printed(code):
+    """What a fresh interpreter prints."""
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
 def test_importing_the_package_registers_the_whole_grid_without_torch():
     code = (
         "import json, sys, atn_gym, gymnasium; heavy = {'torch', 'torchvision', 'sklearn', "
         "'numba', 'matplotlib', 'optuna', 'stable_baselines3'} & sys.modules.keys(); "
         "print(json.dumps([sorted(heavy), list(gymnasium.registry)]))"
     )
-    output = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    ).stdout
-    heavy, registered = json.loads(output)
+    heavy, registered = json.loads(printed(code))
     assert heavy == []
     assert set(registered) >= {
         f"atn_gym/{task}Cnn{init}-{regime}-v0"
@@ -153,7 +156,4 @@ def test_training_does_not_load_the_compiler_of_torch():
         "env.step(env.action_space.sample())\n"
         "print(env.unwrapped.episodes.params.resolved().engine, 'torch._dynamo' in sys.modules)"
     )
-    output = subprocess.run(
-        [sys.executable, "-c", code], check=True, capture_output=True, text=True
-    ).stdout
-    assert output.split() == ["compiled", "False"]
+    assert printed(code).split() == ["compiled", "False"]

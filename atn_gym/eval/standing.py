@@ -140,7 +140,7 @@ class Standing:
         if len(self.block.seeds) > 1:
             return improvement(values, baseline, _generator())
         better = probability_of_improvement(values, np.broadcast_to(baseline, values.shape))
-        return Estimate(better, *np.full((2, len(values)), np.nan))
+        return _without_interval(better)
 
     def worst(self) -> Estimate:
         """`worst_decile` of the anytime performance.
@@ -151,7 +151,7 @@ class Standing:
         values = self.block.values(ANYTIME)
         if values.shape[-1] >= 2 * SEEDS_PER_DECILE:
             return _estimate(values, worst_decile)
-        return Estimate(worst_decile(values), *np.full((2, len(values)), np.nan))
+        return _without_interval(worst_decile(values))
 
     def normalised(self) -> Estimate:
         """Interquartile mean over envs of the normalised scores; NaN without both references.
@@ -225,5 +225,9 @@ def _estimate(values: FloatArray, statistic: Statistic) -> Estimate:
     """A statistic with its interval; of a single seed, whose spread is unknown, its value."""
     if values.shape[-1] > 1:
         return bootstrap(values, statistic, _generator(), joint_envs=True)
-    value = np.asarray(statistic(values))
-    return Estimate(value, np.full_like(value, np.nan), np.full_like(value, np.nan))
+    return _without_interval(statistic(values))
+
+
+def _without_interval(value: FloatArray) -> Estimate:
+    unknown = np.full_like(value, np.nan)
+    return Estimate(np.asarray(value), unknown, unknown)

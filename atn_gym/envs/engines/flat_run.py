@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn, optim
 
-_BUFFERS = (("momentum_buffer",), ("exp_avg", "exp_avg_sq"))
-"""Tensors in the optimizer's state: of SGD, of AdamW."""
+_SGD_BUFFERS = ("momentum_buffer",)
+_ADAMW_BUFFERS = ("exp_avg", "exp_avg_sq")
 _MODULE_HOOKS = (
     "_forward_hooks",
     "_forward_pre_hooks",
@@ -43,7 +43,8 @@ class FlatRun:
         self._optimizer = optimizer
         self._modules = tuple(model.modules())
         self._parameters = tuple(model.parameters())
-        self._names = _BUFFERS[isinstance(optimizer, optim.AdamW)]
+        adaptive = isinstance(optimizer, optim.AdamW)
+        self._names = _ADAMW_BUFFERS if adaptive else _SGD_BUFFERS
         size = sum(p.numel() for p in self._parameters)
         self.weights = torch.zeros(size)
         """Weights, float32 (P,)."""
