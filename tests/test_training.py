@@ -1,16 +1,12 @@
 """`atn-gym train`: what it writes, what it goes on from, and what it refuses."""
 
-import os
 import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import yaml
+from strikes import strike
 
 import atn_gym
 from atn_gym import cli
@@ -86,24 +82,21 @@ def test_an_interrupted_training_ends_with_the_agent_of_an_undisturbed_one(name,
     assert all(torch.equal(first[key], second[key]) for key in first)
 
 
-def test_a_killed_training_goes_on_from_its_last_checkpoint_without_a_gap_in_the_log(tmp_path):
-    (tmp_path / "small.yaml").write_text(yaml.safe_dump({**VALUES, "n_timesteps": 1024}))
-    command = [sys.executable, "-m", "atn_gym.cli", "train", "--config", "small.yaml"]
-    folder = tmp_path / "results/small"
-    environment = {**os.environ, "PYTHONPATH": str(Path(atn_gym.__file__).parents[1])}
-    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE)
-    while len(checkpoints(folder / "checkpoints")) < 2:
-        assert process.poll() is None
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+def test_a_killed_training_goes_on_from_its_last_checkpoint_without_a_gap_in_the_log(
+    tmp_path, capsys
+):
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(VALUES))
+    arguments = ["train", "--config", str(tmp_path / "small.yaml"), "--results", str(tmp_path)]
+    folder = tmp_path / "small"
+    killed = strike(arguments, folder / "checkpoints", writes=3, delay=0)
+    assert killed == -signal.SIGKILL
+    assert len(checkpoints(folder / "checkpoints")) == 2
     assert not (folder / "model.zip").exists()
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "PPO, 1,024 steps" in done.stdout
+    assert cli.main(arguments) == 0
+    assert "PPO, 192 steps" in capsys.readouterr().out
     steps = [row[STEPS] for row in read_log(folder / "log.jsonl")]
     assert steps == sorted(steps)
-    assert steps[-1] == 1024
+    assert steps[-1] == 192
     gaps = [after - before for before, after in zip([0, *steps], steps, strict=False)]
     assert max(gaps) <= VALUES["checkpoint_freq"]
 
