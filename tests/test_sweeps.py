@@ -274,9 +274,9 @@ def dask_scheduler(request):
             )
         yield address, started
     finally:
-        for process in started:
+        # The scheduler last: workers that are left alone look for it for a while.
+        for process in reversed(started):
             process.terminate()
-        for process in started:
             try:
                 process.wait(20)
             except subprocess.TimeoutExpired:
