@@ -26,7 +26,7 @@ for name in ("VmHWM", "RssAnon"):
 """
 _ENV = """
 import gymnasium, numpy, atn_gym
-shift = dict(kind="gaussian_noise", trigger=0)
+shift = dict(kind="{kind}", trigger=0)
 env = gymnasium.make_vec("atn_gym/{env}-DataShift-v0", num_envs={runs}, engine="{engine}", **shift)
 env.reset(seed=0)
 env.step(numpy.zeros(env.action_space.shape, numpy.float32))
@@ -37,9 +37,14 @@ def cases() -> dict[str, str]:
     """Code of each case by its title."""
     found = {"`import torch`": "import torch"}
     for engine in ("compiled", "torch"):
-        for env, runs in (("DigitsCnn", 1), ("DigitsCnn", 64), ("MnistCnn", 1)):
-            title = f"{env}, {runs} {'run' if runs == 1 else 'runs'}, {engine} engine"
-            found[title] = _ENV.format(env=env, runs=runs, engine=engine)
+        for env, runs, kind in (
+            ("DigitsCnn", 1, "gaussian_noise"),
+            ("DigitsCnn", 64, "gaussian_noise"),
+            ("MnistCnn", 1, "label_noise"),
+            ("MnistCnn", 1, "gaussian_noise"),
+        ):
+            title = f"{env}, {kind}, {runs} {'run' if runs == 1 else 'runs'}, {engine} engine"
+            found[title] = _ENV.format(env=env, runs=runs, kind=kind, engine=engine)
     return found
 
 

@@ -12,6 +12,7 @@ from urllib.error import URLError
 import numpy as np
 import pytest
 import torch
+import torchvision
 from sklearn.datasets import load_digits as sklearn_digits
 from torch import Tensor
 
@@ -26,6 +27,7 @@ from atn_gym.envs.datasets import (
     load_fashion_mnist,
     load_mnist,
 )
+from atn_gym.envs.image_files import read_image_files
 from atn_gym.envs.regimes import DataShift
 from atn_gym.envs.tasks import DIGITS_CNN
 from atn_gym.envs.trainer import Trainer
@@ -160,6 +162,34 @@ def test_too_few_images_to_hold_a_validation_split_are_refused(tiny_fashion):
     with pytest.raises(DataUnavailable, match=r"more than 6000 training images, got 20") as caught:
         load_fashion_mnist(tiny_fashion)
     assert str(tiny_fashion / "FashionMNIST" / "raw") in str(caught.value)
+
+
+def test_image_files_are_read_as_torchvision_reads_them(tiny_fashion):
+    found = read_image_files("FashionMNIST", tiny_fashion, advice="")
+    for (images, labels), train in zip(found, (True, False), strict=True):
+        expected = torchvision.datasets.FashionMNIST(tiny_fashion, train)
+        assert torch.equal(images, expected.data)
+        assert torch.equal(labels, expected.targets)
+        assert (images.dtype, labels.dtype) == (expected.data.dtype, expected.targets.dtype)
+
+
+def test_files_that_are_there_are_read_without_torchvision(tiny_fashion, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torchvision", None)
+    assert len(read_image_files("FashionMNIST", tiny_fashion, advice="")) == 2
+
+
+def test_a_label_too_few_is_reported_as_unavailable_data(tiny_fashion):
+    raw = tiny_fashion / "FashionMNIST" / "raw"
+    write_idx(raw, "train", np.zeros((20, 4, 4)), np.zeros(19))
+    with pytest.raises(DataUnavailable, match=r"holds 20 images, but .*labels.* 19"):
+        load_fashion_mnist(tiny_fashion)
+
+
+def test_files_of_another_format_are_reported_as_unavailable_data(tiny_fashion):
+    raw = tiny_fashion / "FashionMNIST" / "raw"
+    (raw / "t10k-images-idx3-ubyte").write_bytes((raw / "t10k-labels-idx1-ubyte").read_bytes())
+    with pytest.raises(DataUnavailable, match="no IDX file of 3-dimensional bytes"):
+        load_fashion_mnist(tiny_fashion)
 
 
 @pytest.mark.parametrize("kept", [0, 3, 100])

@@ -22,6 +22,7 @@ LAYERS = (
         "atn_gym.envs.datasets",
         "atn_gym.envs.flops",
         "atn_gym.envs.hyperparameters",
+        "atn_gym.envs.image_files",
         "atn_gym.envs.networks",
         "atn_gym.envs.optimizers",
         "atn_gym.envs.randomness",

@@ -7,20 +7,19 @@ with the mean and standard deviation of the pixels of the whole training split.
 from __future__ import annotations
 
 import functools
-import importlib.metadata
 import os
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import platformdirs
 import torch
 from torch import Tensor
 
-from atn_gym.errors import DataUnavailable, DependencyUnavailable, InvalidArgument
+from atn_gym.envs.image_files import read_image_files
+from atn_gym.errors import DataUnavailable, InvalidArgument
 
 DATA_VARIABLE = "ATN_GYM_DATA"
 SPLITS = ("train", "validation", "test")
@@ -165,7 +164,7 @@ def load_digits(data_dir: str | os.PathLike[str] | None = None) -> Dataset:
     val_images, test_images, val_labels, test_labels = model_selection.train_test_split(
         rest_images, rest_labels, train_size=323, stratify=rest_labels, random_state=0
     )
-    inputs = _standardised(*map(torch.from_numpy, (train_images, val_images, test_images)))
+    inputs = _standardised(map(torch.from_numpy, (train_images, val_images, test_images)))
     targets = [torch.from_numpy(y) for y in (train_labels, val_labels, test_labels)]
     splits = [Split(*pair) for pair in zip(inputs, targets, strict=True)]
     return Dataset(splits[0], splits[1], splits[2], num_classes=10)
@@ -180,7 +179,7 @@ def load_mnist(data_dir: str | os.PathLike[str] | None = None) -> Dataset:
     Source:
         Y. LeCun, C. Cortes and C. Burges, The MNIST database, 1998.
     """
-    return _load_torchvision("MNIST", data_directory(data_dir))
+    return _load_image_files("MNIST", data_directory(data_dir))
 
 
 def load_fashion_mnist(data_dir: str | os.PathLike[str] | None = None) -> Dataset:
@@ -189,61 +188,33 @@ def load_fashion_mnist(data_dir: str | os.PathLike[str] | None = None) -> Datase
     Source:
         H. Xiao, K. Rasul and R. Vollgraf, arXiv:1708.07747, 2017.
     """
-    return _load_torchvision("FashionMNIST", data_directory(data_dir))
+    return _load_image_files("FashionMNIST", data_directory(data_dir))
 
 
-def _load_torchvision(name: str, root: Path) -> Dataset:
-    source = getattr(_torchvision_datasets(), name)
-    try:
-        train = source(root=root, train=True, download=True)
-        test = source(root=root, train=False, download=True)
-    except (RuntimeError, OSError, ValueError, EOFError, AssertionError) as error:
-        reason = str(error).partition("\n")[0].rstrip(":")
+def _load_image_files(name: str, root: Path) -> Dataset:
+    folder = root / name / "raw"
+    advice = (
+        f"Set {DATA_VARIABLE} or data_dir= to the folder that holds {name}/raw, delete damaged "
+        "files to have them downloaded anew, or use a DigitsCnn env, which needs no download"
+    )
+    (images, labels), (test_images, test_labels) = read_image_files(name, root, advice)
+    if len(images) <= _VALIDATION_IMAGES:
         raise DataUnavailable(
-            f"{name} must lie whole in the folder {root / name / 'raw'} or be downloadable, but "
-            f"that failed ({reason}). Set {DATA_VARIABLE} or data_dir= to the folder that holds "
-            f"{name}/raw, delete damaged files to have them downloaded anew, or use a DigitsCnn "
-            "env, which needs no download"
-        ) from error
-    if len(train.data) <= _VALIDATION_IMAGES:
-        raise DataUnavailable(
-            f"{name} in {root / name / 'raw'} must hold more than {_VALIDATION_IMAGES} training "
-            f"images, got {len(train.data)}: delete that folder to have it downloaded anew"
+            f"{name} in {folder} must hold more than {_VALIDATION_IMAGES} training images, got "
+            f"{len(images)}: delete that folder to have it downloaded anew"
         )
-    order = torch.from_numpy(np.random.default_rng(0).permutation(len(train.data)))
+    order = torch.from_numpy(np.random.default_rng(0).permutation(len(images)))
     held_out, kept = order[:_VALIDATION_IMAGES], order[_VALIDATION_IMAGES:]
-    images = (train.data[kept], train.data[held_out], test.data)
-    inputs = _standardised(*(split.unsqueeze(1) for split in images))
-    targets = (train.targets[kept], train.targets[held_out], test.targets)
+    parts = ((images, kept), (images, held_out), (test_images, slice(None)))
+    inputs = _standardised(pixels[places].unsqueeze(1) for pixels, places in parts)
+    targets = (labels[kept], labels[held_out], test_labels)
     splits = [Split(*pair) for pair in zip(inputs, targets, strict=True)]
-    return Dataset(splits[0], splits[1], splits[2], len(train.classes))
+    return Dataset(splits[0], splits[1], splits[2], num_classes=10)
 
 
-def _torchvision_datasets() -> Any:
-    try:
-        from torchvision import datasets
-    except (ImportError, RuntimeError, AttributeError) as error:
-        versions = " and ".join(
-            f"{package} {_installed_version(package)}" for package in ("torch", "torchvision")
-        )
-        raise DependencyUnavailable(
-            f"torchvision must import, but {versions} do not match ({error}). Install a pair "
-            "that was released together, for example `pip install --upgrade torch torchvision`, "
-            "or use a DigitsCnn env, which does not need torchvision"
-        ) from error
-    return datasets
-
-
-def _installed_version(package: str) -> str:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return "(not installed)"
-
-
-def _standardised(train: Tensor, *others: Tensor) -> list[Tensor]:
-    """Shifts and scales all splits so that the training pixels have mean 0 and deviation 1."""
-    inputs = [split.to(torch.float32, copy=True) for split in (train, *others)]
+def _standardised(splits: Iterable[Tensor]) -> list[Tensor]:
+    """Shifts and scales all splits so that the pixels of the first have mean 0 and deviation 1."""
+    inputs = [split.to(torch.float32, copy=True) for split in splits]
     sums = torch.zeros(2, dtype=torch.float64)
     # In parts, for arithmetic in float64 copies what it reads.
     for part in inputs[0].split(1024):
