@@ -67,7 +67,7 @@ def main() -> None:
     for _ in range(arguments.repeats):
         for title, code in cases().items():
             found[title].append(measure(code))
-    print("| process, with shifted inputs | seconds to the first step | peak, MiB | private, MiB |")
+    print("| process | seconds to the first step | peak, MiB | private, MiB |")
     print("|---|---|---|---|")
     for title, rows in found.items():
         seconds, peak, private = (statistics.median(column) for column in zip(*rows, strict=True))
