@@ -12,6 +12,9 @@ from typing import Any
 
 _MOST_LISTED = 20
 
+FOREIGN_ERRORS = (Exception, SystemExit)
+"""What code of the user's may raise: `sys.exit()` too must not end the runs of others."""
+
 
 class AtnGymError(Exception):
     """Base of every error that the package raises on purpose."""

@@ -112,7 +112,8 @@ class Halving(Controller):
 ```
 
 In a config it goes by `module:Class`, beside its arguments; the module lies in the folder where the
-command is given. A changed module makes other runs, so that results never mix:
+command is given. A change of that module makes other runs, so that results do not mix; a change of
+what the module imports does not, so give the experiment another name then:
 
 ```yaml
 controllers:

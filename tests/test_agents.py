@@ -15,6 +15,7 @@ from atn_gym.agents import (
     RunSetting,
     controller_factory,
 )
+from atn_gym.agents.registry import controller_arguments
 from atn_gym.envs.hyperparameters import HyperparameterSpace
 from atn_gym.errors import InvalidArgument
 
@@ -248,6 +249,23 @@ def test_schedule_without_learning_rate_is_refused():
 def test_unknown_controllers_and_arguments_are_named(name, arguments, message):
     with pytest.raises(InvalidArgument, match=message):
         controller_factory(name, **arguments)
+
+
+class Starred(Fixed):
+    def __init__(self, run, *others, gain=1.0, **further):
+        super().__init__(run)
+
+
+def test_a_controller_may_name_its_setting_as_it_likes_and_pass_arguments_on():
+    name = f"{__name__}:Starred"
+    assert controller_arguments(name, {"more": 2}) == {"gain": 1.0, "more": 2}
+    assert isinstance(controller_factory(name, gain=2.0)(SETTING), Starred)
+
+
+def test_a_flat_observation_is_refused_with_the_remedy():
+    policy = ControllerPolicy(Fixed, SETTING.hyperparameters, SETTING.num_epochs)
+    with pytest.raises(InvalidArgument, match=r"got ndarray: .* without FlatObservation"):
+        policy.predict(np.zeros((1, 44), np.float32))
 
 
 def test_controller_of_ones_own_by_import_string():

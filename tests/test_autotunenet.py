@@ -106,6 +106,18 @@ def test_smoothing_decides_what_is_bad():
     assert drive_rollbacks(smoothing_window=1) == 1
 
 
+def test_a_rollback_forgets_the_scores_that_were_smoothed():
+    metrics = [1.0, 1.0, 0.5, 0.5, 11.5, 11.5, 0.5, 0.5, 0.5, 0.5]
+    controller = make(smoothing_window=3)
+    drive(controller, metrics)
+    assert controller.rollbacks == 1
+    # 11.5 is told once, smoothed; what comes after the rollback does not pay for it.
+    assert told(controller) == pytest.approx([-0.5, -0.5, -12.5 / 3, -0.5, -0.5, -0.5])
+    flawed = make(smoothing_window=3, keep_best=True)
+    drive(flawed, metrics)
+    assert min(told(flawed)[3:]) < -5
+
+
 def drive_rollbacks(**arguments):
     controller = make(patience=1, **arguments)
     drive(controller, [1.0, 1.0, 0.5, 0.65])

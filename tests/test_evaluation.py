@@ -14,7 +14,7 @@ from atn_gym.agents import Controller, Fixed, controller_method
 from atn_gym.agents.method import Controlled
 from atn_gym.config import EnvConfig
 from atn_gym.errors import InvalidArgument
-from atn_gym.eval.rollout import PolicyError
+from atn_gym.eval.blame import PolicyError
 from atn_gym.eval.seeds import evaluate_seeds, has_twin
 
 ENV = "atn_gym/DigitsCnn-OptimizerSensitivityShift-v0"

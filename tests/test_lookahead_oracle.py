@@ -4,7 +4,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from atn_gym.agents import ControllerPolicy, Fixed, LookaheadOracle
+from atn_gym.agents import ControllerPolicy, Fixed, LookaheadOracle, RunAccount
 from atn_gym.errors import InvalidArgument
 from atn_gym.eval.rollout import run_seeds
 from atn_gym.eval.summary import summarise
@@ -52,13 +52,34 @@ def test_it_leaves_the_run_as_it_was():
     class Looking(ControllerPolicy):
         oracle = LookaheadOracle().policy(env, [0, 1])
 
+        spent = None
+
         def predict(self, observation, state=None, episode_start=None, deterministic=True):
-            self.oracle.predict(observation)
+            _, self.spent = self.oracle.predict(observation, self.spent)
             return super().predict(observation, state, episode_start, deterministic)
+
+        def accounts(self, state):
+            return self.spent
 
     looked = run_seeds(Looking.for_env(Fixed, env), env, [0, 1])
     fixed = run_seeds(ControllerPolicy.for_env(Fixed, reference), reference, [0, 1])
     assert [record.trace for record in looked] == [record.trace for record in fixed]
+
+
+def test_divergence_counts_as_much_as_the_env_charges_for_it():
+    """With checkpoint rollback, where a run goes on after it: each epoch by itself."""
+    env = vector(num_epochs=8, checkpoint_rollback=True)
+    wild = {"learning_rate": [1.0], "momentum": [0.99], "weight_decay": [1e-2]}
+    env.reset(seed=[0], options={"hyperparameters": {k: np.array(v) for k, v in wild.items()}})
+    nothing = np.zeros((1, 4), np.float32)
+    for _ in range(4):
+        *_, infos = env.step(nothing)
+    assert infos["diverged"].all()
+    policy, episodes = LookaheadOracle(horizon=3).policy(env, [0]), env.unwrapped.episodes
+    snapshot = episodes.get_state(0)
+    counted = policy._try(nothing[0], [0], [RunAccount()])
+    episodes.set_state(0, snapshot)
+    assert counted.tolist() == [sum(env.step(nothing)[1][0] for _ in range(3))] == [-3.0]
 
 
 def test_a_longer_horizon_takes_the_best_sum_of_rewards_that_follow():

@@ -142,6 +142,8 @@ def test_pid_does_not_wind_up_while_its_output_is_clipped():
 
 
 def test_pid_takes_the_largest_step_down_where_the_loss_is_not_finite():
+    first = np.log10(factors(Pid(setting(), max_step=0.3), [math.nan, 1.0]))
+    np.testing.assert_allclose(first, [-0.3, 0.0], atol=1e-9)
     outputs = np.log10(factors(Pid(setting(), max_step=0.3), [1.0, math.nan, math.inf]))
     np.testing.assert_allclose(outputs[1:], [-0.3, -0.3], atol=1e-9)
 

@@ -16,7 +16,7 @@ from atn_gym.agents.model_card import ModelCard
 from atn_gym.config import load_config
 from atn_gym.envs.wrappers import FlatObservation
 from atn_gym.errors import InvalidArgument
-from atn_gym.eval.rollout import PolicyError
+from atn_gym.eval.blame import PolicyError
 
 ENV = "atn_gym/DigitsCnn-DataShift-v0"
 SMALL = {"num_epochs": 3, "train_size": 128}

@@ -3,6 +3,7 @@
 import functools
 import json
 import re
+import sys
 
 import gymnasium as gym
 import numpy as np
@@ -13,8 +14,9 @@ from atn_gym import cli
 from atn_gym.agents import ControllerPolicy, Fixed, RunSetting, controller_method
 from atn_gym.agents.method import Controlled
 from atn_gym.errors import InvalidArgument
+from atn_gym.eval.blame import PolicyError
 from atn_gym.eval.report import write_report
-from atn_gym.eval.rollout import PolicyError, run_seeds
+from atn_gym.eval.rollout import run_seeds
 from atn_gym.eval.summary import summarise
 
 SMALL = {"num_epochs": 3, "train_size": 128}
@@ -54,15 +56,41 @@ def train_more(env):
     env.step(np.zeros((2, 3), np.float32))
 
 
+def begin_with_another_rate(env):
+    """And train it up to where it stood."""
+    episodes = env.unwrapped.episodes
+    episodes.begin(0, 0, {"learning_rate": 0.2})
+    for _ in range(2):
+        episodes.step([0], np.zeros((1, 3)))
+
+
 @pytest.mark.parametrize(
     ("mischief", "at_epoch", "seed"),
-    [(reset_all, 1, 0), (reset_one, 2, 1), (reseed, 0, 0), (train_more, 1, 0)],
+    [
+        (reset_all, 1, 0),
+        (reset_one, 2, 1),
+        (reseed, 0, 0),
+        (train_more, 1, 0),
+        (begin_with_another_rate, 2, 0),
+    ],
 )
 def test_a_policy_that_resets_or_advances_a_run_is_an_error(mischief, at_epoch, seed):
     env = vector()
     message = f"reset or advanced the run with seed {seed} .* at epoch {at_epoch}: runs are never"
     with pytest.raises(PolicyError, match=message):
         run_seeds(WithEnv(env, mischief, at_epoch), env, [0, 1])
+
+
+def test_what_is_trained_beside_a_run_must_be_charged():
+    def try_an_epoch(env):
+        episodes = env.unwrapped.episodes
+        snapshot = episodes.get_state(0)
+        episodes.step([0], np.ones((1, 3)))
+        episodes.set_state(0, snapshot)
+
+    env = vector()
+    with pytest.raises(PolicyError, match=r"trained 2 gradient steps beside .* accounts for 0"):
+        run_seeds(WithEnv(env, try_an_epoch), env, [0, 1])
 
 
 def test_a_policy_that_looks_without_touching_is_none():
@@ -135,6 +163,10 @@ def failing(how, seed):
     return Failing
 
 
+def leave(proposal):
+    sys.exit("enough")
+
+
 def divide(proposal):
     return {**proposal, "learning_rate": 1 / 0}
 
@@ -142,6 +174,7 @@ def divide(proposal):
 @pytest.mark.parametrize(
     ("how", "message"),
     [
+        (leave, "controller Failing raised SystemExit at epoch 1 .* seed 1: enough"),
         (divide, "controller Failing raised ZeroDivisionError at epoch 1 .* seed 1: division"),
         (lambda p: {**p, "momentum": float("nan")}, "invalid proposal at epoch 1 .* seed 1.* nan"),
         (lambda p: {"momentum": 0.5}, "invalid proposal at epoch 1 .* seed 1.*learning_rate"),
@@ -159,6 +192,46 @@ def test_a_failing_controller_loses_its_own_run_alone(how, message):
     expected = run_seeds(ControllerPolicy.for_env(Fixed, reference), reference, [0, 1, 2])
     assert first.trace == expected[0].trace
     assert third.trace == expected[2].trace
+
+
+class Miscounting(Fixed):
+    @property
+    def rollbacks(self):
+        return None if self.setting.seed == 1 else 0
+
+    @rollbacks.setter
+    def rollbacks(self, count):
+        pass
+
+
+def test_a_controller_that_counts_nonsense_loses_its_own_run_alone():
+    env = vector()
+    first, second = run_seeds(Controlled(Miscounting).policy(env, [0, 1]), env, [0, 1])
+    assert first.error is None
+    assert re.search("Miscounting must count .* seed 1: rollbacks must be", str(second.error))
+
+
+class Wild(Fixed):
+    """Diverges in the run with seed 0, and counts what it is told."""
+
+    def observe(self, metric, step):
+        self.optimizer_evaluations += 1
+
+    def propose(self, current_params):
+        if self.setting.seed:
+            return current_params
+        return {"learning_rate": 1.0, "momentum": 0.99, "weight_decay": 1e-2}
+
+
+def test_what_a_controller_is_told_does_not_hang_on_the_runs_beside_it():
+    counts = []
+    for seeds in ([0], [0, 1]):
+        env = vector("atn_gym/DigitsCnn-Stationary-v0", len(seeds), num_epochs=8, train_size=None)
+        record, *_ = run_seeds(Controlled(Wild).policy(env, seeds), env, seeds)
+        assert len(record.trace) < 8
+        counts.append(record.account.optimizer_evaluations)
+        assert counts[-1] == len(record.trace) - 1
+    assert counts[0] == counts[1]
 
 
 class Choosy(Fixed):

@@ -93,11 +93,12 @@ def test_proposals_stay_within_the_bounds():
         ({"scheduler": "StepLR", "step_size": 0}, r"refuses .*StepLR \(ZeroDivisionError\)"),
         ({"scheduler": "StepLR", "step_size": "three"}, r"StepLR \(TypeError\)"),
         ({"scheduler": "ReduceLROnPlateau", "patience": "three"}, r"\(TypeError\)"),
-        ({"scheduler": "ExponentialLR", "gamma": float("nan")}, "to the learning rate nan"),
+        ({"scheduler": "ExponentialLR", "gamma": float("nan")}, "lead to nan at epoch 1"),
         (
             {"scheduler": "OneCycleLR", "max_lr": 0.1, "total_steps": EPOCHS - 2},
             "Tried to step 11 times",
         ),
+        ({"scheduler": "StepLR", "step_size": 2, "gamma": -0.5}, "lead to -0.5 at epoch 2"),
         ({"scheduler": "LambdaLR", "lr_lambda": "abs"}, "LambdaLR is made of functions"),
         ({"scheduler": "SequentialLR"}, "SequentialLR is made of .* other schedulers"),
         ({"scheduler": "ChainedScheduler"}, "write a Controller of your own"),
@@ -106,6 +107,24 @@ def test_proposals_stay_within_the_bounds():
 def test_wrong_arguments_are_named(arguments, message):
     with pytest.raises(InvalidArgument, match=message):
         controller_factory("scheduler", **arguments)(SETTING)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("step", {"gamma": -0.5}),
+        ("step", {"step_size": -3}),
+        ("step", {"step_size": 2.5}),
+        ("reduce_lr_on_plateau", {"factor": -0.3}),
+        ("reduce_lr_on_plateau", {"patience": -1}),
+        ("reduce_lr_on_plateau", {"cooldown": 0.5}),
+        ("cosine", {"eta_min": -1.0}),
+        ("one_cycle", {"max_lr": -1.0}),
+    ],
+)
+def test_arguments_beyond_the_documented_range_are_refused(name, arguments):
+    with pytest.raises(InvalidArgument, match=r">= \d"):
+        controller_factory(name, **arguments)(SETTING)
 
 
 @pytest.mark.parametrize("step_size", [0, "three"])
@@ -117,7 +136,7 @@ def test_a_bad_argument_is_named_when_a_config_is_loaded(tmp_path, step_size):
         "seeds": 1,
     }
     (tmp_path / "bad.yaml").write_text(yaml.safe_dump(config))
-    with pytest.raises(InvalidArgument, match=r"bad.yaml: torch refuses .* StepLR"):
+    with pytest.raises(InvalidArgument, match=r"bad.yaml: step_size must be an integer >= 1, got"):
         load_config(tmp_path / "bad.yaml")
 
 

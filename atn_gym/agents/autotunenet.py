@@ -19,13 +19,14 @@ class AutoTuneNet(Controller):
     """Tries values that a Bayesian optimiser asks for, one epoch each, within safe limits.
 
     After `warmup_epochs` untouched ones, every epoch tries new values. Its score is minus the
-    observed validation loss, averaged over the trials of the last `smoothing_window` epochs.
+    observed validation loss, averaged over the last `smoothing_window` trials.
     With B the best such score so far, a score S is bad if it is not finite or if
     (B - S) / |B| > max_regression.
 
     - `patience` bad scores in a row are unstable: the last good values are restored, a
-      rollback is counted, B is forgotten (or a shift would cause rollbacks for ever), nothing
-      new is tried in this epoch, and for `cooldown` epochs every finite score is good.
+      rollback is counted, B and the scores before are forgotten (or a shift would cause
+      rollbacks for ever, and what is tried next pay for what failed), nothing new is tried in
+      this epoch, and for `cooldown` epochs every finite score is good.
     - Otherwise the study is told the score and the values that were in force, and a score
       that is not bad makes them the last good ones. Then new values are asked for, each from
       the interval [1 - max_delta, 1 + max_delta] times the current one, cut at the bounds.
@@ -57,7 +58,7 @@ class AutoTuneNet(Controller):
         interval_ends: Flaw: takes the nearer end of the interval, never what lies between.
         remember_bad: Flaw: a bad score that is not yet unstable makes its values good ones.
         tell_proposed: Flaw: tells the study what it asked for, not what was in force.
-        keep_best: Flaw: never forgets the best score.
+        keep_best: Flaw: never forgets the best score, nor those before a rollback.
 
     Raises:
         InvalidArgument: If an argument breaks its requirement.
@@ -164,6 +165,7 @@ class AutoTuneNet(Controller):
         self._accepting = self._cooldown
         if not self._keep_best:
             self._best = None
+            self._recent.clear()
         self.rollbacks += 1
         return self._last_good
 

@@ -32,7 +32,7 @@ class Bandit(Controller):
         setting: What is known of the run.
         factors: The arms: factors on the learning rate, each in [0.1, 10], without repetition.
         window: Number of plays that are remembered, >= 1.
-        discount: Weight of a play relative to the one after it, in (0, 1].
+        discount: Weight of a play relative to the one after it, in [0.001, 1].
         exploration: Weight of uncertainty, in units of the reward, >= 0.
 
     Raises:

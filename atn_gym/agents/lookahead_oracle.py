@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from atn_gym.agents.method import Method
 from atn_gym.agents.policy import Actions, Observation, RunAccount
-from atn_gym.envs.rewards import DIVERGED, log_score
 from atn_gym.errors import InvalidArgument, check_number, check_positive_integer
 
 
@@ -33,7 +32,8 @@ class LookaheadOracle(Method):
     candidates on a noisy loss pick what was lucky. A method that plans can beat it.
 
     Args:
-        levels: Sizes of the candidate actions, each in (0, 1]: shares of the largest step.
+        levels: Sizes of the candidate actions, each in [0.001, 1]: shares of the largest
+            step.
         horizon: Epochs that are looked ahead, >= 1.
 
     Source:
@@ -132,19 +132,14 @@ class LookaheadPolicy:
                 break
             self._episodes.step(running, np.tile(action, (len(running), 1)))
             action = np.zeros_like(action)
-            for run in running:
-                info = self._episodes.info(run)
+            infos = [self._episodes.info(run) for run in running]
+            losses = np.array([info["privileged"]["val_loss"] for info in infos])
+            scores = self._episodes.scores(running, losses)
+            for run, info, score in zip(running, infos, scores, strict=True):
                 accounts[run].flops += info["flops"]
                 accounts[run].gradient_steps += info["gradient_steps"]
-                sums[run] += self._score(info)
+                sums[run] += score
         return np.array(list(sums.values()), dtype=np.float64)
-
-    def _score(self, info: dict[str, Any]) -> float:
-        """Default reward of an epoch; divergence counts for every epoch that is left."""
-        if info["diverged"]:
-            return DIVERGED * float(1 + self._episodes.num_epochs - info["epoch"])
-        loss = np.array(info["privileged"]["val_loss"])
-        return float(log_score(loss, self._episodes.num_classes))
 
     def accounts(self, state: list[RunAccount]) -> list[RunAccount]:
         """What was spent on trying."""

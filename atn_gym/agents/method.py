@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ from atn_gym.agents.controller import (
     make_controller,
 )
 from atn_gym.agents.policy import ControllerPolicy, Policy
-from atn_gym.errors import AtnGymError, InvalidArgument
+from atn_gym.errors import FOREIGN_ERRORS, AtnGymError, InvalidArgument
 
 
 class Method(ABC):
@@ -59,18 +60,28 @@ class Controlled(Method):
         """Makes the policy of the runs of an env."""
         return ControllerPolicy.for_env(self.make_controller, env, seeds, isolate=True)
 
-    def digest(self) -> str | None:
-        """Tells apart what the arguments do not, such as the content of a file."""
-        return None
-
     def check(self, setting: RunSetting) -> None:
         """Makes a controller, which checks its arguments."""
-        try:
+        with making(f"controller {factory_name(self.make_controller)}"):
             make_controller(self.make_controller, setting)
-        except AtnGymError:
-            raise
-        except Exception as error:
-            raise InvalidArgument(
-                f"controller {factory_name(self.make_controller)} raised {type(error).__name__} "
-                f"when it was made: {error}"
-            ) from error
+
+
+@contextlib.contextmanager
+def making(what: str) -> Iterator[None]:
+    """Names what cannot be made, unless an error of this package says what is wrong with it.
+
+    Args:
+        what: Such as "controller Mine".
+
+    Raises:
+        InvalidArgument: If anything else is raised within.
+    """
+    try:
+        yield
+    except AtnGymError:
+        raise
+    except FOREIGN_ERRORS as error:
+        reason = " ".join(str(error).split())
+        raise InvalidArgument(
+            f"{what} raised {type(error).__name__} when it was made: {reason}"
+        ) from error

@@ -17,7 +17,6 @@ from atn_gym.agents.controller import Params
 from atn_gym.agents.method import Method
 from atn_gym.agents.policy import Actions, Observation, RunAccount
 from atn_gym.agents.study import SAMPLERS, Study, Trial
-from atn_gym.envs.rewards import DIVERGED, log_score
 from atn_gym.errors import check_count, check_positive_integer, unknown_name
 
 ENVS = ("stationary", "same")
@@ -170,10 +169,9 @@ class SearchedPolicy:
         actions = np.zeros(vector.action_space.shape, np.float32)
         while running.any():
             observation, _, ended, _, infos = vector.step(actions)
-            losses = observation["val_loss"][:, -1].astype(np.float64)
-            scores = np.asarray(log_score(losses, episodes.num_classes))
-            lost = DIVERGED * (1 + episodes.num_epochs - infos["epoch"])
-            sums += np.where(running, np.where(infos["diverged"], lost, scores), 0.0)
+            runs = np.flatnonzero(running)
+            losses = observation["val_loss"][runs, -1].astype(np.float64)
+            sums[runs] += episodes.scores(runs.tolist(), losses)
             account.flops += int(infos["flops"][running].sum())
             account.gradient_steps += int(infos["gradient_steps"][running].sum())
             running &= ~ended

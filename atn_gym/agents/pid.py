@@ -74,6 +74,7 @@ class Pid(Controller):
             self._output = -self._max_step
             return
         loss = max(metric, 1e-12)
+        self._output = 0.0
         if self._last_loss is not None:
             self._control(math.log10(loss / self._last_loss))
         self._last_loss = loss

@@ -18,7 +18,7 @@ from atn_gym.agents.controller import (
     make_controller,
 )
 from atn_gym.envs.hyperparameters import HyperparameterSpace
-from atn_gym.errors import AtnGymError, InvalidArgument
+from atn_gym.errors import FOREIGN_ERRORS, AtnGymError, InvalidArgument, check_count
 
 Observation = dict[str, NDArray[np.float32]]
 Actions = NDArray[np.float32]
@@ -151,7 +151,8 @@ class ControllerPolicy:
     ) -> tuple[Actions, list[ControlledRun]]:
         """Asks the controller of each run for its next hyperparameters.
 
-        A run whose progress has not changed since the last call is over and idles.
+        A run that has spent its budget, or whose progress has not changed since the last call,
+        is over and idles.
 
         Args:
             observation: The Dict observation of one run, or of n runs.
@@ -164,9 +165,15 @@ class ControllerPolicy:
             next time.
 
         Raises:
+            InvalidArgument: If the observation is no Dict.
             ControllerError: If a controller raises, cannot be made, or proposes missing or
                 unknown names, or values that are not finite or out of bounds.
         """
+        if not isinstance(observation, Mapping):
+            raise InvalidArgument(
+                "a controller needs the Dict observation of the env, got "
+                f"{type(observation).__name__}: give it the env without FlatObservation"
+            )
         single = observation["progress"].ndim == 1
         batch = {k: v[None] if single else v for k, v in observation.items()}
         epochs = np.rint(batch["progress"][:, 0] * self._num_epochs).astype(int).tolist()
@@ -179,7 +186,7 @@ class ControllerPolicy:
         for i, epoch in enumerate(epochs):
             if state is None or starts[i]:
                 run, metric = ControlledRun(None, epoch), None
-            elif epoch == state[i].epoch or state[i].error is not None:
+            elif epoch in (state[i].epoch, self._num_epochs) or state[i].error is not None:
                 runs.append(state[i])
                 continue
             else:
@@ -200,23 +207,14 @@ class ControllerPolicy:
 
     def accounts(self, state: list[ControlledRun]) -> list[RunAccount]:
         """Rollbacks, optimizer evaluations and the error of the controller of every run."""
-        return [
-            RunAccount(error=run.error)
-            if run.controller is None
-            else RunAccount(
-                rollbacks=run.controller.rollbacks,
-                optimizer_evaluations=run.controller.optimizer_evaluations,
-                error=run.error,
-            )
-            for run in state
-        ]
+        return [_account(run) for run in state]
 
     def _make(self, run: int) -> Controller:
         seed = run if self._seeds is None else self._seeds[run]
         setting = RunSetting(self._space, self._num_epochs, seed)
         try:
             return make_controller(self._make_controller, setting)
-        except Exception as error:
+        except FOREIGN_ERRORS as error:
             raise ControllerError(
                 f"controller {factory_name(self._make_controller)} raised {type(error).__name__} "
                 f"when it was made for the run with seed {seed}: {error}"
@@ -230,7 +228,7 @@ class ControllerPolicy:
             if metric is not None:
                 controller.observe(metric, epoch)
             proposal = controller.propose(self._space.named(values))
-        except Exception as error:
+        except FOREIGN_ERRORS as error:
             raise ControllerError(
                 f"controller {type(controller).__name__} raised {type(error).__name__} {when}: "
                 f"{error}"
@@ -250,6 +248,24 @@ class ControllerPolicy:
         if missing:
             raise InvalidArgument(f"a proposal must name {', '.join(missing)} too")
         self._space.check(proposal)
+
+
+def _account(run: ControlledRun) -> RunAccount:
+    if run.controller is None:
+        return RunAccount(error=run.error)
+    counts = {}
+    try:
+        for name in ("rollbacks", "optimizer_evaluations"):
+            counts[name] = getattr(run.controller, name)
+            check_count(name, counts[name])
+    except FOREIGN_ERRORS as error:
+        return RunAccount(
+            error=ControllerError(
+                f"controller {type(run.controller).__name__} must count what it does in the run "
+                f"with seed {run.controller.setting.seed}: {error}"
+            )
+        )
+    return RunAccount(**counts, error=run.error)
 
 
 def _round(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -15,14 +15,14 @@ from atn_gym.agents.controller import Controller, ControllerFactory
 from atn_gym.agents.fixed import Fixed
 from atn_gym.agents.heuristic import Heuristic
 from atn_gym.agents.lookahead_oracle import LookaheadOracle
-from atn_gym.agents.method import Controlled, Method
+from atn_gym.agents.method import Controlled, Method, making
 from atn_gym.agents.offline_bayesian import OfflineBayesian
 from atn_gym.agents.pid import Pid
 from atn_gym.agents.random_online import RandomOnline
 from atn_gym.agents.rl import Rl
 from atn_gym.agents.schedulers import Cosine, OneCycle, ReduceLROnPlateau, Scheduler, Step
 from atn_gym.agents.spsa import Spsa
-from atn_gym.errors import AtnGymError, InvalidArgument, did_you_mean, unknown_name
+from atn_gym.errors import FOREIGN_ERRORS, InvalidArgument, did_you_mean, unknown_name
 
 CONTROLLERS: dict[str, type[Controller] | type[Method]] = {
     "fixed": Fixed,
@@ -83,7 +83,7 @@ def import_module(name: str, what: str) -> ModuleType:
     """
     try:
         return importlib.import_module(name)
-    except (Exception, SystemExit) as error:
+    except FOREIGN_ERRORS as error:
         reason = " ".join(str(error).split())
         told = reason if isinstance(error, ImportError) else f"{type(error).__name__}: {reason}"
         raise InvalidArgument(
@@ -96,7 +96,9 @@ def _classes(module: ModuleType) -> list[str]:
 
 
 def source_digest(name: str) -> str | None:
-    """Tells versions of a class of one's own apart: a hash of the module's source.
+    """Tells versions of a class of one's own apart: a hash of the source of its module.
+
+    What that module imports is not part of it.
 
     Args:
         name: A name in `CONTROLLERS`, whose version is that of the package: None; or
@@ -140,9 +142,12 @@ def _signature(
     controller: type[Controller] | type[Method],
 ) -> tuple[dict[str, inspect.Parameter], bool]:
     """Arguments apart from the setting of the run, and whether any others are passed on."""
-    parameters = inspect.signature(controller).parameters.values()
-    known = {p.name: p for p in parameters if p.name != "setting" and p.kind != p.VAR_KEYWORD}
-    return known, any(p.kind == p.VAR_KEYWORD for p in parameters)
+    parameters = list(inspect.signature(controller).parameters.values())
+    passes_on = any(p.kind == p.VAR_KEYWORD for p in parameters)
+    if issubclass(controller, Controller):
+        parameters = parameters[1:]
+    several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return {p.name: p for p in parameters if p.kind not in several}, passes_on
 
 
 def controller_factory(name: str, **arguments: Any) -> ControllerFactory:
@@ -178,12 +183,6 @@ def controller_method(name: str, **arguments: Any) -> Method:
     found = controller_class(name)
     if issubclass(found, Method):
         filled = controller_arguments(name, arguments)
-        try:
+        with making(f"method {name!r}"):
             return found(**filled)
-        except AtnGymError:
-            raise
-        except Exception as error:
-            raise InvalidArgument(
-                f"method {name!r} raised {type(error).__name__} when it was made: {error}"
-            ) from error
     return Controlled(controller_factory(name, **arguments))

@@ -153,14 +153,19 @@ class ModelPolicy:
         if isinstance(model.observation_space, spaces.Box):
             self._flatten = Flattening(offered)
             offered = self._flatten.space
-        for what, trained, given in (
-            ("observe", model.observation_space, offered),
-            ("act", model.action_space, episodes.action_space),
+        for what, trained, given, arguments in (
+            ("observe", model.observation_space, offered, "window and hyperparameters"),
+            (
+                "act",
+                model.action_space,
+                episodes.action_space,
+                "hyperparameters and checkpoint_rollback",
+            ),
         ):
             if trained != given:
                 raise InvalidArgument(
                     f"model {name} was trained to {what} in {trained}, but this env has {given}: "
-                    "make the env with the window and hyperparameters that it was trained with"
+                    f"make the env with the {arguments} that it was trained with"
                 )
 
     def predict(

@@ -9,7 +9,13 @@ import torch
 from torch.optim import SGD, lr_scheduler
 
 from atn_gym.agents.controller import Controller, Params, RunSetting
-from atn_gym.errors import InvalidArgument, unknown_name
+from atn_gym.errors import (
+    InvalidArgument,
+    check_count,
+    check_number,
+    check_positive_integer,
+    unknown_name,
+)
 
 _OF_OBJECTS = ("ChainedScheduler", "LambdaLR", "MultiplicativeLR", "SequentialLR")
 """Schedulers that are made of functions or of other schedulers."""
@@ -44,8 +50,9 @@ class Scheduler(Controller):
         `torch.optim.lr_scheduler`.
 
     Raises:
-        InvalidArgument: If there is no such scheduler, torch refuses an argument at any epoch
-            of the budget, or the learning rate is not among the controlled hyperparameters.
+        InvalidArgument: If there is no such scheduler, torch refuses an argument or the learning
+            rate is below 0 at any epoch of the budget, or it is not among the controlled
+            hyperparameters.
 
     Example:
         >>> from atn_gym.envs.hyperparameters import HyperparameterSpace
@@ -86,13 +93,22 @@ class Scheduler(Controller):
         told = f"torch refuses the arguments of {self._class.__name__}"
         try:
             self._scheduler = self._make_scheduler(self._high)
+            rates = [self._rate]
             for step in range(1, self.setting.num_epochs):
                 self.observe(1.0, step)
+                rates.append(self._rate)
         except Exception as error:
             raise InvalidArgument(f"{told} ({type(error).__name__}): {error}") from error
-        rate = self._scheduler.optimizer.param_groups[0]["lr"]
-        if not math.isfinite(rate):
-            raise InvalidArgument(f"{told}: they lead to the learning rate {rate}")
+        for step, rate in enumerate(rates):
+            if not math.isfinite(rate) or rate < 0:
+                raise InvalidArgument(
+                    f"the arguments of {self._class.__name__} must keep the learning rate >= 0, "
+                    f"but lead to {rate:g} at epoch {step}"
+                )
+
+    @property
+    def _rate(self) -> float:
+        return float(self._scheduler.optimizer.param_groups[0]["lr"])
 
     def observe(self, metric: float, step: int) -> None:
         """Steps the scheduler, with the metric if it is one that looks at it."""
@@ -110,8 +126,7 @@ class Scheduler(Controller):
         if not self._started:
             self._scheduler = self._make_scheduler(current_params["learning_rate"])
             self._started = True
-        rate = self._scheduler.optimizer.param_groups[0]["lr"]
-        return {**current_params, "learning_rate": min(max(rate, self._low), self._high)}
+        return {**current_params, "learning_rate": min(max(self._rate, self._low), self._high)}
 
 
 class ReduceLROnPlateau(Scheduler):
@@ -126,7 +141,7 @@ class ReduceLROnPlateau(Scheduler):
 
     Args:
         setting: What is known of the run.
-        factor: Factor on the learning rate, in (0, 1).
+        factor: Factor on the learning rate, in [0, 1).
         patience: Epochs without improvement that are tolerated, >= 0.
         threshold: Relative improvement that counts.
         cooldown: Epochs after a reduction in which none are counted, >= 0.
@@ -143,6 +158,9 @@ class ReduceLROnPlateau(Scheduler):
         threshold: float = 1e-4,
         cooldown: int = 0,
     ) -> None:
+        check_number("factor", factor, 0)
+        check_count("patience", patience)
+        check_count("cooldown", cooldown)
         super().__init__(
             setting,
             "ReduceLROnPlateau",
@@ -165,7 +183,7 @@ class Cosine(Scheduler):
 
     Args:
         setting: What is known of the run.
-        eta_min: Learning rate that the end of the budget approaches.
+        eta_min: Learning rate that the end of the budget approaches, >= 0.
 
     Source:
         I. Loshchilov and F. Hutter, SGDR, ICLR 2017, without restarts.
@@ -183,8 +201,8 @@ class Step(Scheduler):
 
     Args:
         setting: What is known of the run.
-        step_size: Interval in epochs; a third of the budget if None.
-        gamma: The factor, > 0.
+        step_size: Interval in epochs, >= 1; a third of the budget if None.
+        gamma: The factor, >= 0.
 
     Source:
         `torch.optim.lr_scheduler.StepLR`.
@@ -194,6 +212,8 @@ class Step(Scheduler):
         self, setting: RunSetting, step_size: int | None = None, gamma: float = 0.3
     ) -> None:
         interval = max(setting.num_epochs // 3, 1) if step_size is None else step_size
+        check_positive_integer("step_size", interval)
+        check_number("gamma", gamma, 0)
         super().__init__(setting, "StepLR", step_size=interval, gamma=gamma)
 
 
@@ -208,7 +228,7 @@ class OneCycle(Scheduler):
 
     Args:
         setting: What is known of the run.
-        max_lr: Learning rate at the peak.
+        max_lr: Learning rate at the peak, >= 0.
         pct_start: Share of the budget before the peak.
         div_factor: The first learning rate is `max_lr` divided by it. What is more than a
             decade from the initial one is reached in more than one epoch.

@@ -30,7 +30,7 @@ class Spsa(Controller):
     Args:
         setting: What is known of the run.
         a: Gain: decades that a slope of one decade an epoch for each decade moves it, >= 0.
-        c: Perturbation, decades, > 0.
+        c: Perturbation, decades, >= 0.001.
         max_step: Largest move of the centre in an iteration, decades, >= 0.
 
     Raises:

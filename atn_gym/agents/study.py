@@ -48,7 +48,7 @@ class Study:
 
     Args:
         space: The hyperparameters.
-        seed: Seed of the sampler.
+        seed: Seed of the sampler, which takes the last 32 bits of it.
         startup_trials: Trials drawn at random before the sampler uses what it was told.
         sampler: A name in `SAMPLERS`.
 
@@ -76,7 +76,7 @@ class Study:
         self._low, self._high = space.log10_bounds
         with _quiet():
             self._study = optuna.create_study(
-                direction="maximize", sampler=SAMPLERS[sampler](seed, startup_trials)
+                direction="maximize", sampler=SAMPLERS[sampler](seed % 2**32, startup_trials)
             )
 
     def ask(self, low: FloatArray | None = None, high: FloatArray | None = None) -> Trial:

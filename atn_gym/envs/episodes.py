@@ -19,7 +19,7 @@ from atn_gym.envs.hyperparameters import HyperparameterSpace
 from atn_gym.envs.params import TuningParams
 from atn_gym.envs.randomness import Stream, integer_seed
 from atn_gym.envs.rendering import RunTrace
-from atn_gym.envs.rewards import DIVERGED, EpochOutcome, get_reward
+from atn_gym.envs.rewards import DIVERGED, EpochOutcome, get_reward, log_score
 from atn_gym.envs.trainer import EpochMetrics, Trainer
 from atn_gym.errors import EpisodeStateError, InvalidArgument
 
@@ -44,6 +44,10 @@ class Episodes:
         dataset = load_dataset(self.task.dataset, params.data_dir, params.train_size, params.device)
         self._trainer = Trainer(self.task, dataset, num_runs, params.device, params.engine)
         self._states: list[EpisodeState | None] = [None] * num_runs
+        self.episodes_begun = [0] * num_runs
+        """Episodes that each run has begun."""
+        self.epochs_trained = [0] * num_runs
+        """Epochs that each run has trained in all of them, those taken back included."""
         self.num_classes = dataset.num_classes
         self.num_epochs = self.task.num_epochs
         self.steps_per_epoch = self._trainer.steps_per_epoch
@@ -128,6 +132,7 @@ class Episodes:
         if self.params.checkpoint_rollback:
             state.best = (loss, self._trainer.get_checkpoint(run))
         self._states[run] = state
+        self.episodes_begun[run] += 1
 
     def check_actions(self, actions: Any, shape: tuple[int, ...]) -> FloatArray:
         """Validates actions.
@@ -174,6 +179,7 @@ class Episodes:
         rewards = self._rewards(states)
         for run, state in zip(runs, states, strict=True):
             self._conclude(run, state)
+            self.epochs_trained[run] += 1
         return rewards, np.array([s.ended for s in states])
 
     def _act(self, run: int, state: EpisodeState, action: FloatArray) -> None:
@@ -214,10 +220,21 @@ class Episodes:
             val_accuracy=np.array([self.latest(s)["val_accuracy"] for s in states]),
             num_classes=self.num_classes,
         )
-        diverged = np.array([s.diverged for s in states])
+        return self._charged(states, self._reward(outcome))
+
+    def scores(self, runs: Sequence[int], losses: FloatArray) -> FloatArray:
+        """Default rewards of the last epoch of n runs for the losses given, (n,).
+
+        Where it diverged it is -1 for that epoch and each that is lost with it.
+        """
+        states = [self.state(run) for run in runs]
+        return self._charged(states, log_score(losses, self.num_classes))
+
+    def _charged(self, states: list[EpisodeState], scores: FloatArray) -> FloatArray:
+        """Scores of an epoch, but where it diverged what that costs."""
         remaining = np.array([self.num_epochs - s.epoch for s in states])
         lost = 1 if self.params.checkpoint_rollback else 1 + remaining
-        return np.where(diverged, DIVERGED * lost, self._reward(outcome))
+        return np.where([s.diverged for s in states], DIVERGED * lost, scores)
 
     def _conclude(self, run: int, state: EpisodeState) -> None:
         fatal = state.diverged and not self.params.checkpoint_rollback

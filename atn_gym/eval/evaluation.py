@@ -17,7 +17,7 @@ from atn_gym.agents.registry import controller_class, controller_method, takes_a
 from atn_gym.config import EnvConfig, parse_seeds, run_setting
 from atn_gym.envs.params import TuningParams
 from atn_gym.errors import InvalidArgument, unknown_name
-from atn_gym.eval.rollout import PolicyError
+from atn_gym.eval.blame import PolicyError
 from atn_gym.eval.seeds import MOST_TOGETHER, EvaluatedRun, evaluate_seeds
 
 
@@ -47,13 +47,17 @@ class Evaluation:
         """Mean of a metric over the runs that did not fail.
 
         Raises:
-            InvalidArgument: If there is no such metric, or it has no value in some run.
+            InvalidArgument: If there is no such metric, it has no value in some run, or every
+            run failed.
         """
+        if not self.summaries:
+            reason = next(iter(self.failures.values()), "there are none")
+            raise InvalidArgument(f"a mean needs a run that did not fail, but all did: {reason}")
         for summary in self.summaries:
             if metric not in summary:
                 raise unknown_name("metric", metric, summary)
         values = [summary[metric] for summary in self.summaries]
-        if not values or not all(isinstance(v, (int, float)) for v in values):
+        if not all(isinstance(v, (int, float)) for v in values):
             raise InvalidArgument(
                 f"metric {metric!r} must have a number in every run, got {values}"
             )
@@ -98,6 +102,7 @@ def evaluate(
     Raises:
         InvalidArgument: If an argument breaks its requirement.
         PolicyError: If the policy raises or breaks a rule of the benchmark, and no run is left.
+            What a controller raises is told in the failures of the result alone.
 
     Example:
         >>> import atn_gym

@@ -10,7 +10,8 @@ from typing import Any
 
 from atn_gym.agents.registry import source_digest
 from atn_gym.config import ControllerConfig, EnvConfig
-from atn_gym.eval.rollout import OnEpoch, PolicyError
+from atn_gym.eval.blame import PolicyError
+from atn_gym.eval.rollout import OnEpoch
 from atn_gym.eval.seeds import evaluate_seeds
 from atn_gym.eval.store import ResultStore
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,13 +14,11 @@ from atn_gym.agents.controller import Params
 from atn_gym.agents.policy import AccountablePolicy, Policy, RunAccount, SearchingPolicy
 from atn_gym.envs.rewards import DIVERGED, log_score
 from atn_gym.errors import AtnGymError, InvalidArgument
+from atn_gym.eval.blame import PolicyError, blaming, runs_with
+from atn_gym.eval.single_run import SingleRuns
 
 Row = dict[str, Any]
 OnEpoch = Callable[[int], None]
-
-
-class PolicyError(AtnGymError, RuntimeError):
-    """A policy raised, or broke a rule of the benchmark."""
 
 
 @dataclass(eq=False)
@@ -54,30 +51,6 @@ class RunRecord:
     error: AtnGymError | None = None
 
 
-@contextlib.contextmanager
-def blaming(what: str, when: str) -> Iterator[None]:
-    """Turns whatever is raised within into an error that names who raised it, and when.
-
-    Args:
-        what: What is called within, such as "policy Mine".
-        when: Such as "at epoch 3 of the run with seed 0".
-
-    Raises:
-        PolicyError: If anything is raised.
-    """
-    try:
-        yield
-    except Exception as error:
-        reason = " ".join(str(error).split())
-        raise PolicyError(f"{what} raised {type(error).__name__} {when}: {reason}") from error
-
-
-def runs_with(seeds: Sequence[int]) -> str:
-    """Names runs in an error: "the runs with seeds 0, 1"."""
-    told = ", ".join(str(seed) for seed in seeds)
-    return f"the run with seed {told}" if len(seeds) == 1 else f"the runs with seeds {told}"
-
-
 def run_seeds(
     policy: Policy,
     env: Any,
@@ -103,24 +76,27 @@ def run_seeds(
         has NaN.
 
     Raises:
-        PolicyError: If the policy raises, returns what is no action for each run, or resets
-            or advances a run itself: all runs are lost.
+        PolicyError: If the policy raises, returns what is no action for each run, resets or
+            advances a run itself, or trains epochs that it does not account for: all runs are
+            lost.
     """
     if initial is None and isinstance(policy, SearchingPolicy):
         initial = _search(policy, env, seeds)
     observation, infos = env.reset(seed=list(seeds), options=_options(initial))
     records = [_record(infos, i, seed) for i, seed in enumerate(seeds)]
+    single = SingleRuns(env.unwrapped.episodes, type(policy).__name__)
     running = np.ones(len(records), dtype=np.bool_)
     start, state = np.ones(len(records), dtype=np.bool_), None
-    while running.any():
+    for epoch in range(env.unwrapped.episodes.num_epochs):
+        if not running.any():
+            break
         began = time.perf_counter()
         actions, state = _predict(policy, observation, state, start, records)
         decided = time.perf_counter()
-        _check_untouched(policy, env.unwrapped.episodes, records, running)
+        single.check_untouched(running, epoch)
         actions = _valid_actions(policy, actions, env, records, running)
         running &= np.array([record.error is None for record in records])
-        if not running.any():
-            break
+        seen = observation
         observation, rewards, terminations, _, infos = env.step(actions)
         trained = time.perf_counter()
         for i in np.flatnonzero(running).tolist():
@@ -130,6 +106,8 @@ def run_seeds(
         if on_epoch is not None:
             on_epoch(int(running.sum()))
         running &= ~terminations
+        # What a run shows after its end must not hang on whether others go on.
+        observation = _where(running, observation, seen)
         start = np.zeros_like(start)
     if isinstance(policy, AccountablePolicy):
         with blaming(f"policy {type(policy).__name__}", f"in accounts() after {runs_with(seeds)}"):
@@ -140,8 +118,16 @@ def run_seeds(
                 record.error = record.error or account.error
     for i, record in enumerate(records):
         if record.error is None:
+            single.check_account(i, len(record.trace), record.account)
             record.test = env.unwrapped.episodes.test_metrics(i)
     return records
+
+
+def _where(mask: NDArray[np.bool_], then: Any, otherwise: Any) -> Any:
+    """Observations of the runs in a mask from one batch, of the others from another."""
+    if isinstance(then, dict):
+        return {name: _where(mask, then[name], otherwise[name]) for name in then}
+    return np.where(mask.reshape(-1, *[1] * (then.ndim - 1)), then, otherwise)
 
 
 def _options(initial: Sequence[Params] | None) -> dict[str, Any] | None:
@@ -206,18 +192,6 @@ def _valid_actions(
     except (TypeError, ValueError) as error:
         raise PolicyError(f"{who} returned wrong actions {_moment(records)}: {error}") from error
     return valid
-
-
-def _check_untouched(policy: Policy, episodes: Any, records: list[RunRecord], running: Any) -> None:
-    """Checks that every run stands where it stood before the policy was asked."""
-    for i in np.flatnonzero(running).tolist():
-        state, record = episodes.state(i), records[i]
-        if (state.seed, state.epoch) != (record.seed, len(record.trace)):
-            raise PolicyError(
-                f"policy {type(policy).__name__} reset or advanced the run with seed "
-                f"{record.seed} in the middle of its episode, at epoch {len(record.trace)}: runs "
-                "are never restarted; leave the env to the runner"
-            )
 
 
 def _row(infos: dict[str, Any], i: int, reward: float, episodes: Any) -> Row:

@@ -14,15 +14,8 @@ from atn_gym.agents.controller import Params
 from atn_gym.agents.method import Method
 from atn_gym.config import EnvConfig
 from atn_gym.envs.regimes import Mixture
-from atn_gym.eval.rollout import (
-    OnEpoch,
-    PolicyError,
-    Row,
-    RunRecord,
-    blaming,
-    run_seeds,
-    runs_with,
-)
+from atn_gym.eval.blame import PolicyError, blaming, runs_with
+from atn_gym.eval.rollout import OnEpoch, Row, RunRecord, run_seeds
 from atn_gym.eval.summary import summarise
 from atn_gym.eval.threads import thread_count, threads
 

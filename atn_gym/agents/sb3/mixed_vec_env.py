@@ -43,7 +43,7 @@ class MixedVecEnv(VecEnv):
                 if ours != theirs:
                     raise InvalidArgument(
                         f"mixed envs must have the same {what}, got {ours} and {theirs}: give them "
-                        "the same window, hyperparameters and number of classes"
+                        "the same window, hyperparameters, checkpoint_rollback and classes"
                     )
         self.parts = list(parts)
         ends = np.cumsum([part.num_envs for part in parts])

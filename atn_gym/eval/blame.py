@@ -1,0 +1,36 @@
+"""Errors that say who raised what, and when."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+
+from atn_gym.errors import FOREIGN_ERRORS, AtnGymError
+
+
+class PolicyError(AtnGymError, RuntimeError):
+    """A policy raised, or broke a rule of the benchmark."""
+
+
+@contextlib.contextmanager
+def blaming(what: str, when: str) -> Iterator[None]:
+    """Turns whatever is raised within into an error that names who raised it, and when.
+
+    Args:
+        what: What is called within, such as "policy Mine".
+        when: Such as "at epoch 3 of the run with seed 0".
+
+    Raises:
+        PolicyError: If anything is raised.
+    """
+    try:
+        yield
+    except FOREIGN_ERRORS as error:
+        reason = " ".join(str(error).split())
+        raise PolicyError(f"{what} raised {type(error).__name__} {when}: {reason}") from error
+
+
+def runs_with(seeds: Sequence[int]) -> str:
+    """Names runs in an error: "the runs with seeds 0, 1"."""
+    told = ", ".join(str(seed) for seed in seeds)
+    return f"the run with seed {told}" if len(seeds) == 1 else f"the runs with seeds {told}"
