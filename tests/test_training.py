@@ -19,7 +19,7 @@ from atn_gym.errors import InvalidArgument
 from atn_gym.training.checkpoint import checkpoints
 from atn_gym.training.config import TrainingConfig, check_training, load_training_config
 from atn_gym.training.envs import make_training_env
-from atn_gym.training.log import STEPS, read_log
+from atn_gym.training.log import STEPS, final_evaluations, read_log
 from atn_gym.training.train import train
 
 SMALL = {"num_epochs": 3, "train_size": 128}
@@ -46,9 +46,21 @@ VARIANTS = {
         "hyperparameters": {"n_steps": 8, "batch_size": 16, "policy_kwargs": {"net_arch": [8]}},
     },
     "SAC": {"hyperparameters": OFF_POLICY},
-    "TD3": {"normalize": True, "hyperparameters": {**OFF_POLICY, "noise_std": 0.1}},
+    "TD3": {
+        "normalize": True,
+        "hyperparameters": {**OFF_POLICY, "noise_type": "normal", "noise_std": 0.1},
+    },
     "A2C": {"hyperparameters": {}},
 }
+
+
+class Interruption(Exception):
+    pass
+
+
+def interrupt(steps):
+    if steps >= 100:
+        raise Interruption
 
 
 def training(**changes):
@@ -65,14 +77,6 @@ def weights(algorithm, path):
 def test_an_interrupted_training_ends_with_the_agent_of_an_undisturbed_one(name, tmp_path):
     algorithm = name.partition(",")[0]
     config = training(algorithm=algorithm, **VARIANTS[name])
-
-    class Interruption(Exception):
-        pass
-
-    def interrupt(steps):
-        if steps >= 100:
-            raise Interruption
-
     with pytest.raises(Interruption):
         train(config, tmp_path / "interrupted", interrupt)
     assert 64 <= int(checkpoints(tmp_path / "interrupted/checkpoints")[-1].name) <= 100
@@ -165,7 +169,7 @@ def test_a_complete_training_is_not_trained_again(trained):
     assert trained.stat().st_mtime_ns == before
 
 
-def test_shuffled_signals_are_those_of_other_networks():
+def test_shuffled_signals_are_exchanged_among_the_networks():
     env = make_training_env(training(shuffle_signals=True))
     plain = make_training_env(training())
     observations = []
@@ -206,7 +210,46 @@ def test_shuffled_signals_are_those_of_other_networks():
         ({"n_envs": 3}, "n_envs must be a multiple of the 2 envs, got 3"),
         (
             {"eval_envs": [{**ENV, "window": 5}]},
-            "all envs must have the same window and hyperparameters",
+            "all envs and eval_envs must have the same window, got 10 and 5",
+        ),
+        (
+            {"eval_envs": [{**ENV, "hyperparameters": ["momentum"]}]},
+            "must have the same hyperparameters, got ['learning_rate', 'momentum', 'weight_decay'] "
+            "and ['momentum']",
+        ),
+        (
+            {"eval_envs": [{**ENV, "checkpoint_rollback": True}]},
+            "must have the same checkpoint_rollback, got False and True",
+        ),
+        ({"eval_envs": [ENV, ENV]}, "got DigitsCnn-Mixture-v0 twice: leave one out"),
+        ({"hyperparameters": {"gamma": "high"}}, "gamma must be a number, got 'high'"),
+        ({"hyperparameters": {"gamma": "lin_1"}}, "gamma must be a number, got 'lin_1'"),
+        ({"hyperparameters": {"n_epochs": "ten"}}, "n_epochs must be an integer, got 'ten'"),
+        (
+            {"hyperparameters": {"normalize_advantage": "no thanks"}},
+            "normalize_advantage must be true or false, got 'no thanks'",
+        ),
+        ({"hyperparameters": {"use_sde": True}}, "use_sde must be false, for checkpoints"),
+        (
+            {"hyperparameters": {"policy_kwargs": {"use_sde": True}}},
+            "use_sde must be false, for checkpoints",
+        ),
+        (
+            {"algorithm": "TD3", "hyperparameters": {"noise_type": "ornstein-uhlenbeck"}},
+            "noise_type must be 'normal'",
+        ),
+        (
+            {"algorithm": "TD3", "hyperparameters": {"noise_type": "normal"}},
+            "noise_type 'normal' needs noise_std",
+        ),
+        (
+            {"policy": "CnnPolicy"},
+            "policy CnnPolicy is for images, but observations are vectors: choose MlpPolicy or "
+            "MultiInputPolicy",
+        ),
+        (
+            {"envs": [ENV], "n_envs": 1, "shuffle_signals": True},
+            "n_envs must be at least 2, got 1",
         ),
         ({"n_timestep": 100}, "unknown key 'n_timestep'; did you mean 'n_timesteps'"),
     ],
@@ -219,9 +262,20 @@ def test_what_users_get_wrong_in_a_config(changes, message, tmp_path, capsys):
 
 
 def test_what_an_algorithm_refuses_is_said_in_one_sentence(tmp_path):
-    config = training(hyperparameters={"n_steps": 8, "batch_size": "many"})
-    with pytest.raises(InvalidArgument, match="PPO does not accept its hyperparameters"):
-        train(config, tmp_path)
+    for refused in ({"learning_rate": -1},):
+        with pytest.raises(InvalidArgument, match="PPO does not accept its hyperparameters"):
+            train(training(hyperparameters=refused), tmp_path)
+
+
+def test_evaluations_on_one_id_have_names_of_their_own(tmp_path):
+    envs = [{**ENV, "kind": "classes"}, {**ENV, "kind": "label_noise"}, {**ENV}, POOR]
+    train(training(eval_envs=envs, eval_seeds=1, n_timesteps=32), tmp_path)
+    assert list(final_evaluations(tmp_path))[::2] == [
+        "DigitsCnn-Mixture-v0,kind=classes/anytime_performance",
+        "DigitsCnn-Mixture-v0,kind=label_noise/anytime_performance",
+        "DigitsCnn-Mixture-v0/anytime_performance",
+        "DigitsCnnPoorInit-Mixture-v0/anytime_performance",
+    ]
 
 
 def test_a_folder_belongs_to_one_training(trained):
@@ -244,14 +298,6 @@ def test_models_that_do_not_suit(trained, tmp_path):
 
 def test_a_damaged_checkpoint_is_named(tmp_path):
     config = training()
-
-    class Interruption(Exception):
-        pass
-
-    def interrupt(steps):
-        if steps >= 100:
-            raise Interruption
-
     with pytest.raises(Interruption):
         train(config, tmp_path, interrupt)
     newest = checkpoints(tmp_path / "checkpoints")[-1]

@@ -13,10 +13,9 @@ from atn_gym.agents.method import Method
 from atn_gym.agents.model_card import Normalisation
 from atn_gym.agents.policy import Policy
 from atn_gym.agents.rl import ModelPolicy
-from atn_gym.config import EnvConfig
 from atn_gym.eval.evaluation import evaluate
 from atn_gym.training.checkpoint import save_checkpoint
-from atn_gym.training.config import TrainingConfig
+from atn_gym.training.config import TrainingConfig, evaluation_names
 from atn_gym.training.model_file import normalisation_of
 
 OnSteps = Callable[[int], None]
@@ -79,19 +78,14 @@ class TrainingCallback(BaseCallback):
 
     def _evaluate(self) -> None:
         method = _Trained(self.model, normalisation_of(self.model))
-        for env in self._config.eval_envs:
+        envs = self._config.eval_envs
+        for env, name in zip(envs, evaluation_names(envs), strict=True):
             found = evaluate(method, env.id, self._config.eval_seeds, twins=False, **env.kwargs)
-            name = f"eval/{_short(env)}"
-            self.logger.record(f"{name}/anytime_performance", found.mean("anytime_performance"))
-            self.logger.record(f"{name}/collapsed", found.mean("collapsed"))
+            for metric in ("anytime_performance", "collapsed"):
+                self.logger.record(f"eval/{name}/{metric}", found.mean(metric))
         self.logger.dump(self.num_timesteps)
 
 
 def _following(steps: int, interval: int) -> int:
     """The next multiple of an interval."""
     return (steps // interval + 1) * interval
-
-
-def _short(env: EnvConfig) -> str:
-    """An id without its namespace, as the name of a log entry."""
-    return env.id.rpartition("/")[2]
