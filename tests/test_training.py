@@ -1,5 +1,6 @@
 """`atn-gym train`: what it writes, what it goes on from, and what it refuses."""
 
+import shutil
 import signal
 
 import numpy as np
@@ -296,14 +297,17 @@ def test_models_that_do_not_suit(trained, tmp_path):
         atn_gym.evaluate(Rl(str(truncated)), ENV["id"], seeds=1, **SMALL)
 
 
-def test_a_damaged_checkpoint_is_named(tmp_path):
+@pytest.mark.parametrize("file", ["state.pickle", "model.zip"])
+def test_a_damaged_checkpoint_is_named(file, tmp_path):
     config = training()
     with pytest.raises(Interruption):
         train(config, tmp_path, interrupt)
     newest = checkpoints(tmp_path / "checkpoints")[-1]
-    (newest / "state.pickle").write_bytes(b"")
+    (newest / file).write_bytes((newest / file).read_bytes()[:100])
     with pytest.raises(InvalidArgument, match=f"checkpoint .*{newest.name} is damaged .*delete it"):
         train(config, tmp_path)
+    shutil.rmtree(newest)
+    assert train(config, tmp_path).is_file()
 
 
 @pytest.mark.parametrize("path", sorted(SHIPPED.glob("train_*.yaml")), ids=lambda path: path.stem)
