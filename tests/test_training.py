@@ -20,7 +20,7 @@ from atn_gym.errors import InvalidArgument
 from atn_gym.training.checkpoint import checkpoints
 from atn_gym.training.config import TrainingConfig, check_training, load_training_config
 from atn_gym.training.envs import make_training_env
-from atn_gym.training.log import STEPS, final_evaluations, read_log
+from atn_gym.training.log import LOG, STEPS, final_evaluations, read_log
 from atn_gym.training.train import train
 
 SMALL = {"num_epochs": 3, "train_size": 128}
@@ -263,9 +263,55 @@ def test_what_users_get_wrong_in_a_config(changes, message, tmp_path, capsys):
 
 
 def test_what_an_algorithm_refuses_is_said_in_one_sentence(tmp_path):
-    for refused in ({"learning_rate": -1},):
+    for refused in ({"learning_rate": -1}, {"policy_kwargs": {"net_arch": [-1]}}):
         with pytest.raises(InvalidArgument, match="PPO does not accept its hyperparameters"):
             train(training(hyperparameters=refused), tmp_path)
+
+
+def test_a_refused_config_can_be_corrected_under_the_same_name(tmp_path):
+    with pytest.raises(InvalidArgument, match="does not accept"):
+        train(training(hyperparameters={"learning_rate": -1}), tmp_path)
+    assert train(training(), tmp_path).is_file()
+
+
+def test_a_folder_without_a_checkpoint_is_left_to_another_config(tmp_path):
+    config = training(checkpoint_freq=1000)
+    with pytest.raises(Interruption):
+        train(config, tmp_path, interrupt)
+    assert max(row[STEPS] for row in read_log(tmp_path / "log.jsonl")) > 64
+    (tmp_path / "config.yaml").write_text("")
+    train(training(seed=1, n_timesteps=64), tmp_path)
+    assert max(row[STEPS] for row in read_log(tmp_path / "log.jsonl")) == 64
+    assert len(list((tmp_path / "tensorboard").iterdir())) == 1
+    assert yaml.safe_load((tmp_path / "config.yaml").read_text())["seed"] == 1
+
+
+def test_a_config_that_was_not_read_from_a_file_is_checked_too(tmp_path):
+    config = TrainingConfig.model_validate({**VALUES, "n_envs": 3})
+    with pytest.raises(InvalidArgument, match="n_envs must be a multiple of the 2 envs, got 3"):
+        train(config, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_results_that_cannot_be_written_are_named(tmp_path, capsys):
+    path = tmp_path / "small.yaml"
+    path.write_text(yaml.safe_dump(VALUES))
+    assert cli.main(["train", "--config", str(path), "--results", str(path)]) == 2
+    message = "small.yaml/small cannot be made or written (Not a directory): choose another one"
+    assert message in capsys.readouterr().err
+
+
+def test_how_an_agent_is_evaluated_may_change_while_it_is_trained(tmp_path):
+    with pytest.raises(Interruption):
+        train(training(), tmp_path / "changed", interrupt)
+    changes = {"eval_envs": [POOR], "eval_seeds": 1, "eval_freq": 48, "checkpoint_freq": 1000}
+    changed = train(training(**changes), tmp_path / "changed")
+    first, second = weights("PPO", changed), weights("PPO", train(training(), tmp_path / "same"))
+    assert all(torch.equal(first[key], second[key]) for key in first)
+    stored = yaml.safe_load((tmp_path / "changed/config.yaml").read_text())
+    assert stored["eval_envs"] == [POOR]
+    assert stored["checkpoint_freq"] == 1000
+    assert "eval/DigitsCnnPoorInit-Mixture-v0/collapsed" in read_log(changed.parent / LOG)[-1]
 
 
 def test_evaluations_on_one_id_have_names_of_their_own(tmp_path):
@@ -282,6 +328,18 @@ def test_evaluations_on_one_id_have_names_of_their_own(tmp_path):
 def test_a_folder_belongs_to_one_training(trained):
     with pytest.raises(InvalidArgument, match="a training with other values of seed: choose"):
         train(training(normalize=True, seed=1), trained.parent)
+
+
+@pytest.mark.parametrize("damage", ["", "seed: [", "- 0", None])
+def test_a_folder_that_does_not_say_whose_it_is_belongs_to_none(damage, tmp_path):
+    with pytest.raises(Interruption):
+        train(training(), tmp_path, interrupt)
+    if damage is None:
+        (tmp_path / "config.yaml").unlink()
+    else:
+        (tmp_path / "config.yaml").write_text(damage)
+    with pytest.raises(InvalidArgument, match=r"which config .*, but config\.yaml .*: choose"):
+        train(training(), tmp_path)
 
 
 def test_models_that_do_not_suit(trained, tmp_path):
