@@ -1,5 +1,6 @@
 """`atn-gym train`: what it writes, what it goes on from, and what it refuses."""
 
+import errno
 import shutil
 import signal
 
@@ -16,12 +17,13 @@ from atn_gym.agents.model_card import read_card
 from atn_gym.agents.sb3 import TuningVecEnv
 from atn_gym.agents.sb3.algorithms import load_model
 from atn_gym.config import SHIPPED
-from atn_gym.errors import InvalidArgument
+from atn_gym.errors import DataUnavailable, InvalidArgument
+from atn_gym.training import callbacks
 from atn_gym.training.checkpoint import checkpoints
 from atn_gym.training.config import TrainingConfig, check_training, load_training_config
 from atn_gym.training.envs import make_training_env
 from atn_gym.training.log import LOG, STEPS, final_evaluations, read_log
-from atn_gym.training.train import train
+from atn_gym.training.train import TrainingError, train
 
 SMALL = {"num_epochs": 3, "train_size": 128}
 ENV = {"id": "atn_gym/DigitsCnn-Mixture-v0", **SMALL}
@@ -293,12 +295,54 @@ def test_a_config_that_was_not_read_from_a_file_is_checked_too(tmp_path):
     assert not (tmp_path / "new").exists()
 
 
+def test_an_agent_that_diverges_is_told_of_in_one_sentence(tmp_path, capsys):
+    values = {**VALUES, "hyperparameters": {"n_steps": 8, "batch_size": 16, "learning_rate": 1e30}}
+    (tmp_path / "wild.yaml").write_text(yaml.safe_dump(values))
+    arguments = ["train", "--config", str(tmp_path / "wild.yaml"), "--results", str(tmp_path)]
+    assert cli.main(arguments) == 2
+    message = capsys.readouterr().err
+    assert message.startswith("atn-gym: error: training failed at step 32 (ValueError: ")
+    assert "checkpoints are kept: change its hyperparameters" in message
+    assert message.count("\n") == 1
+
+
+def test_a_training_that_fails_for_want_of_room_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
+    def full(*arguments, **kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(callbacks, "evaluate", full)
+        with pytest.raises(TrainingError, match=r"step 64 \(OSError: .*No space.* make room"):
+            train(training(), tmp_path)
+    assert [path.name for path in checkpoints(tmp_path / "checkpoints")] == [f"{32:012d}"]
+    assert train(training(), tmp_path).is_file()
+
+
+def test_what_the_caller_raises_is_no_failure_of_the_training(tmp_path):
+    raised = ValueError("enough")
+
+    def on_steps(steps):
+        raise raised
+
+    with pytest.raises(ValueError, match=r"^enough$") as caught:
+        train(training(), tmp_path, on_steps)
+    assert caught.value is raised
+
+
 def test_results_that_cannot_be_written_are_named(tmp_path, capsys):
     path = tmp_path / "small.yaml"
     path.write_text(yaml.safe_dump(VALUES))
     assert cli.main(["train", "--config", str(path), "--results", str(path)]) == 2
     message = "small.yaml/small cannot be made or written (Not a directory): choose another one"
     assert message in capsys.readouterr().err
+
+
+def test_evaluations_that_cannot_be_made_are_found_before_training(tmp_path):
+    steps = []
+    absent = {"id": "atn_gym/MnistCnn-Mixture-v0", **SMALL, "data_dir": "/proc/nothing"}
+    with pytest.raises(DataUnavailable, match="/proc/nothing"):
+        train(training(eval_envs=[ENV, absent]), tmp_path, steps.append)
+    assert steps == []
 
 
 def test_how_an_agent_is_evaluated_may_change_while_it_is_trained(tmp_path):

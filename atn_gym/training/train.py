@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+import textwrap
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,8 @@ from stable_baselines3.common.logger import KVWriter, Logger, TensorBoardOutputF
 from stable_baselines3.common.vec_env import VecEnv
 
 from atn_gym.agents.sb3.algorithms import algorithm_class
-from atn_gym.errors import InvalidArgument
-from atn_gym.training.callbacks import TrainingCallback
+from atn_gym.errors import AtnGymError, InvalidArgument
+from atn_gym.training.callbacks import TrainingCallback, check_evaluations
 from atn_gym.training.checkpoint import checkpoints, load_checkpoint
 from atn_gym.training.config import TrainingConfig, check_training
 from atn_gym.training.envs import make_training_env
@@ -20,6 +21,10 @@ from atn_gym.training.folder import alone_in, check_owner, claim
 from atn_gym.training.hyperparameters import algorithm_arguments
 from atn_gym.training.log import LOG, TrainingLog
 from atn_gym.training.model_file import save_model
+
+
+class TrainingError(AtnGymError, RuntimeError):
+    """A training failed on its way."""
 
 
 def train(
@@ -35,7 +40,7 @@ def train(
     Args:
         config: What to train, and how.
         folder: Of this training.
-        on_steps: Called with the number of steps taken.
+        on_steps: Called with the number of steps taken; what it raises, `train` raises.
 
     Returns:
         The model file.
@@ -44,6 +49,7 @@ def train(
         InvalidArgument: If the config is invalid, the folder holds the training of another one,
             or the algorithm refuses a hyperparameter.
         StoreError: If the folder cannot be made or written.
+        TrainingError: If training fails on its way; its checkpoints are kept.
     """
     check_training(config)
     path = folder / "model.zip"
@@ -52,9 +58,11 @@ def train(
         if not path.is_file():
             with contextlib.closing(make_training_env(config)) as env:
                 model = _make_or_resume(config, folder, env)
+                check_evaluations(model, config.eval_envs)
                 callback = TrainingCallback(config, folder / "checkpoints", on_steps)
-                _train(model, config, folder, callback)
-                save_model(model, config, path)
+                with _explained(model, callback):
+                    _train(model, config, folder, callback)
+                    save_model(model, config, path)
         return path
 
 
@@ -70,6 +78,27 @@ def _train(model: Any, config: TrainingConfig, folder: Path, callback: TrainingC
             model.learn(remaining, callback=callback, reset_num_timesteps=False)
     finally:
         model.logger.close()
+
+
+@contextlib.contextmanager
+def _explained(model: Any, callback: TrainingCallback) -> Iterator[None]:
+    """Says of whatever fails within a training when it did, and what is left."""
+    try:
+        yield
+    except Exception as error:
+        if error is callback.raised:
+            raise
+        reason = textwrap.shorten(f"{type(error).__name__}: {error}", 240)
+        remedy = (
+            "make room in its folder, and run the same command again"
+            if isinstance(error, OSError)
+            else "change its hyperparameters, such as to a smaller learning_rate, under another "
+            "experiment name"
+        )
+        raise TrainingError(
+            f"training failed at step {model.num_timesteps} ({reason}); its checkpoints are kept: "
+            f"{remedy}"
+        ) from error
 
 
 def _make_or_resume(config: TrainingConfig, folder: Path, env: VecEnv) -> Any:
