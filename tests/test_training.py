@@ -369,6 +369,12 @@ def test_evaluations_on_one_id_have_names_of_their_own(tmp_path):
     ]
 
 
+def test_an_on_policy_algorithm_logs_every_rollout(tmp_path):
+    train(training(algorithm="A2C", hyperparameters={"n_steps": 8}, n_timesteps=96), tmp_path)
+    rows = read_log(tmp_path / LOG)
+    assert [row[STEPS] for row in rows if "time/fps" in row] == [32, 64, 96]
+
+
 def test_a_folder_belongs_to_one_training(trained):
     with pytest.raises(InvalidArgument, match="a training with other values of seed: choose"):
         train(training(normalize=True, seed=1), trained.parent)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from stable_baselines3.common.logger import KVWriter, Logger, TensorBoardOutputFormat
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
 from atn_gym.agents.sb3.algorithms import algorithm_class
@@ -72,10 +73,12 @@ def _train(model: Any, config: TrainingConfig, folder: Path, callback: TrainingC
     log = TrainingLog(folder / LOG, model.num_timesteps)
     formats: list[KVWriter] = [log, TensorBoardOutputFormat(str(folder / "tensorboard"))]
     model.set_logger(Logger(str(folder), formats))
+    # Off-policy algorithms count episodes, on-policy ones rollouts, of which none is left out.
+    interval = {"log_interval": 1} if isinstance(model, OnPolicyAlgorithm) else {}
     remaining = config.n_timesteps - model.num_timesteps
     try:
         if remaining > 0:
-            model.learn(remaining, callback=callback, reset_num_timesteps=False)
+            model.learn(remaining, callback=callback, reset_num_timesteps=False, **interval)
     finally:
         model.logger.close()
 
