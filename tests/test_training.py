@@ -1,5 +1,7 @@
 """`atn-gym train`: what it writes, what it goes on from, and what it refuses."""
 
+import errno
+import shutil
 import signal
 
 import numpy as np
@@ -15,12 +17,13 @@ from atn_gym.agents.model_card import read_card
 from atn_gym.agents.sb3 import TuningVecEnv
 from atn_gym.agents.sb3.algorithms import load_model
 from atn_gym.config import SHIPPED
-from atn_gym.errors import InvalidArgument
+from atn_gym.errors import DataUnavailable, InvalidArgument
+from atn_gym.training import callbacks
 from atn_gym.training.checkpoint import checkpoints
 from atn_gym.training.config import TrainingConfig, check_training, load_training_config
 from atn_gym.training.envs import make_training_env
-from atn_gym.training.log import STEPS, read_log
-from atn_gym.training.train import train
+from atn_gym.training.log import LOG, STEPS, final_evaluations, read_log
+from atn_gym.training.train import TrainingError, train
 
 SMALL = {"num_epochs": 3, "train_size": 128}
 ENV = {"id": "atn_gym/DigitsCnn-Mixture-v0", **SMALL}
@@ -46,9 +49,21 @@ VARIANTS = {
         "hyperparameters": {"n_steps": 8, "batch_size": 16, "policy_kwargs": {"net_arch": [8]}},
     },
     "SAC": {"hyperparameters": OFF_POLICY},
-    "TD3": {"normalize": True, "hyperparameters": {**OFF_POLICY, "noise_std": 0.1}},
+    "TD3": {
+        "normalize": True,
+        "hyperparameters": {**OFF_POLICY, "noise_type": "normal", "noise_std": 0.1},
+    },
     "A2C": {"hyperparameters": {}},
 }
+
+
+class Interruption(Exception):
+    pass
+
+
+def interrupt(steps):
+    if steps >= 100:
+        raise Interruption
 
 
 def training(**changes):
@@ -65,14 +80,6 @@ def weights(algorithm, path):
 def test_an_interrupted_training_ends_with_the_agent_of_an_undisturbed_one(name, tmp_path):
     algorithm = name.partition(",")[0]
     config = training(algorithm=algorithm, **VARIANTS[name])
-
-    class Interruption(Exception):
-        pass
-
-    def interrupt(steps):
-        if steps >= 100:
-            raise Interruption
-
     with pytest.raises(Interruption):
         train(config, tmp_path / "interrupted", interrupt)
     assert 64 <= int(checkpoints(tmp_path / "interrupted/checkpoints")[-1].name) <= 100
@@ -165,7 +172,7 @@ def test_a_complete_training_is_not_trained_again(trained):
     assert trained.stat().st_mtime_ns == before
 
 
-def test_shuffled_signals_are_those_of_other_networks():
+def test_shuffled_signals_are_exchanged_among_the_networks():
     env = make_training_env(training(shuffle_signals=True))
     plain = make_training_env(training())
     observations = []
@@ -206,7 +213,46 @@ def test_shuffled_signals_are_those_of_other_networks():
         ({"n_envs": 3}, "n_envs must be a multiple of the 2 envs, got 3"),
         (
             {"eval_envs": [{**ENV, "window": 5}]},
-            "all envs must have the same window and hyperparameters",
+            "all envs and eval_envs must have the same window, got 10 and 5",
+        ),
+        (
+            {"eval_envs": [{**ENV, "hyperparameters": ["momentum"]}]},
+            "must have the same hyperparameters, got ['learning_rate', 'momentum', 'weight_decay'] "
+            "and ['momentum']",
+        ),
+        (
+            {"eval_envs": [{**ENV, "checkpoint_rollback": True}]},
+            "must have the same checkpoint_rollback, got False and True",
+        ),
+        ({"eval_envs": [ENV, ENV]}, "got DigitsCnn-Mixture-v0 twice: leave one out"),
+        ({"hyperparameters": {"gamma": "high"}}, "gamma must be a number, got 'high'"),
+        ({"hyperparameters": {"gamma": "lin_1"}}, "gamma must be a number, got 'lin_1'"),
+        ({"hyperparameters": {"n_epochs": "ten"}}, "n_epochs must be an integer, got 'ten'"),
+        (
+            {"hyperparameters": {"normalize_advantage": "no thanks"}},
+            "normalize_advantage must be true or false, got 'no thanks'",
+        ),
+        ({"hyperparameters": {"use_sde": True}}, "use_sde must be false, for checkpoints"),
+        (
+            {"hyperparameters": {"policy_kwargs": {"use_sde": True}}},
+            "use_sde must be false, for checkpoints",
+        ),
+        (
+            {"algorithm": "TD3", "hyperparameters": {"noise_type": "ornstein-uhlenbeck"}},
+            "noise_type must be 'normal'",
+        ),
+        (
+            {"algorithm": "TD3", "hyperparameters": {"noise_type": "normal"}},
+            "noise_type 'normal' needs noise_std",
+        ),
+        (
+            {"policy": "CnnPolicy"},
+            "policy CnnPolicy is for images, but observations are vectors: choose MlpPolicy or "
+            "MultiInputPolicy",
+        ),
+        (
+            {"envs": [ENV], "n_envs": 1, "shuffle_signals": True},
+            "n_envs must be at least 2, got 1",
         ),
         ({"n_timestep": 100}, "unknown key 'n_timestep'; did you mean 'n_timesteps'"),
     ],
@@ -219,14 +265,131 @@ def test_what_users_get_wrong_in_a_config(changes, message, tmp_path, capsys):
 
 
 def test_what_an_algorithm_refuses_is_said_in_one_sentence(tmp_path):
-    config = training(hyperparameters={"n_steps": 8, "batch_size": "many"})
-    with pytest.raises(InvalidArgument, match="PPO does not accept its hyperparameters"):
-        train(config, tmp_path)
+    for refused in ({"learning_rate": -1}, {"policy_kwargs": {"net_arch": [-1]}}):
+        with pytest.raises(InvalidArgument, match="PPO does not accept its hyperparameters"):
+            train(training(hyperparameters=refused), tmp_path)
+
+
+def test_a_refused_config_can_be_corrected_under_the_same_name(tmp_path):
+    with pytest.raises(InvalidArgument, match="does not accept"):
+        train(training(hyperparameters={"learning_rate": -1}), tmp_path)
+    assert train(training(), tmp_path).is_file()
+
+
+def test_a_folder_without_a_checkpoint_is_left_to_another_config(tmp_path):
+    config = training(checkpoint_freq=1000)
+    with pytest.raises(Interruption):
+        train(config, tmp_path, interrupt)
+    assert max(row[STEPS] for row in read_log(tmp_path / "log.jsonl")) > 64
+    (tmp_path / "config.yaml").write_text("")
+    train(training(seed=1, n_timesteps=64), tmp_path)
+    assert max(row[STEPS] for row in read_log(tmp_path / "log.jsonl")) == 64
+    assert len(list((tmp_path / "tensorboard").iterdir())) == 1
+    assert yaml.safe_load((tmp_path / "config.yaml").read_text())["seed"] == 1
+
+
+def test_a_config_that_was_not_read_from_a_file_is_checked_too(tmp_path):
+    config = TrainingConfig.model_validate({**VALUES, "n_envs": 3})
+    with pytest.raises(InvalidArgument, match="n_envs must be a multiple of the 2 envs, got 3"):
+        train(config, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_an_agent_that_diverges_is_told_of_in_one_sentence(tmp_path, capsys):
+    values = {**VALUES, "hyperparameters": {"n_steps": 8, "batch_size": 16, "learning_rate": 1e30}}
+    (tmp_path / "wild.yaml").write_text(yaml.safe_dump(values))
+    arguments = ["train", "--config", str(tmp_path / "wild.yaml"), "--results", str(tmp_path)]
+    assert cli.main(arguments) == 2
+    message = capsys.readouterr().err
+    assert message.startswith("atn-gym: error: training failed at step 32 (ValueError: ")
+    assert "checkpoints are kept: change its hyperparameters" in message
+    assert message.count("\n") == 1
+
+
+def test_a_training_that_fails_for_want_of_room_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
+    def full(*arguments, **kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(callbacks, "evaluate", full)
+        with pytest.raises(TrainingError, match=r"step 64 \(OSError: .*No space.* make room"):
+            train(training(), tmp_path)
+    assert [path.name for path in checkpoints(tmp_path / "checkpoints")] == [f"{32:012d}"]
+    assert train(training(), tmp_path).is_file()
+
+
+def test_what_the_caller_raises_is_no_failure_of_the_training(tmp_path):
+    raised = ValueError("enough")
+
+    def on_steps(steps):
+        raise raised
+
+    with pytest.raises(ValueError, match=r"^enough$") as caught:
+        train(training(), tmp_path, on_steps)
+    assert caught.value is raised
+
+
+def test_results_that_cannot_be_written_are_named(tmp_path, capsys):
+    path = tmp_path / "small.yaml"
+    path.write_text(yaml.safe_dump(VALUES))
+    assert cli.main(["train", "--config", str(path), "--results", str(path)]) == 2
+    message = "small.yaml/small cannot be made or written (Not a directory): choose another one"
+    assert message in capsys.readouterr().err
+
+
+def test_evaluations_that_cannot_be_made_are_found_before_training(tmp_path):
+    steps = []
+    absent = {"id": "atn_gym/MnistCnn-Mixture-v0", **SMALL, "data_dir": "/proc/nothing"}
+    with pytest.raises(DataUnavailable, match="/proc/nothing"):
+        train(training(eval_envs=[ENV, absent]), tmp_path, steps.append)
+    assert steps == []
+
+
+def test_how_an_agent_is_evaluated_may_change_while_it_is_trained(tmp_path):
+    with pytest.raises(Interruption):
+        train(training(), tmp_path / "changed", interrupt)
+    changes = {"eval_envs": [POOR], "eval_seeds": 1, "eval_freq": 48, "checkpoint_freq": 1000}
+    changed = train(training(**changes), tmp_path / "changed")
+    first, second = weights("PPO", changed), weights("PPO", train(training(), tmp_path / "same"))
+    assert all(torch.equal(first[key], second[key]) for key in first)
+    stored = yaml.safe_load((tmp_path / "changed/config.yaml").read_text())
+    assert stored["eval_envs"] == [POOR]
+    assert stored["checkpoint_freq"] == 1000
+    assert "eval/DigitsCnnPoorInit-Mixture-v0/collapsed" in read_log(changed.parent / LOG)[-1]
+
+
+def test_evaluations_on_one_id_have_names_of_their_own(tmp_path):
+    envs = [{**ENV, "kind": "classes"}, {**ENV, "kind": "label_noise"}, {**ENV}, POOR]
+    train(training(eval_envs=envs, eval_seeds=1, n_timesteps=32), tmp_path)
+    assert list(final_evaluations(tmp_path))[::2] == [
+        "DigitsCnn-Mixture-v0,kind=classes/anytime_performance",
+        "DigitsCnn-Mixture-v0,kind=label_noise/anytime_performance",
+        "DigitsCnn-Mixture-v0/anytime_performance",
+        "DigitsCnnPoorInit-Mixture-v0/anytime_performance",
+    ]
+
+
+def test_an_on_policy_algorithm_logs_every_rollout(tmp_path):
+    train(training(algorithm="A2C", hyperparameters={"n_steps": 8}, n_timesteps=96), tmp_path)
+    rows = read_log(tmp_path / LOG)
+    assert [row[STEPS] for row in rows if "time/fps" in row] == [32, 64, 96]
 
 
 def test_a_folder_belongs_to_one_training(trained):
     with pytest.raises(InvalidArgument, match="a training with other values of seed: choose"):
         train(training(normalize=True, seed=1), trained.parent)
+
+
+@pytest.mark.parametrize("damage", ["", "seed: [", "- 0", None])
+def test_a_folder_that_does_not_say_whose_it_is_belongs_to_none(damage, tmp_path):
+    with pytest.raises(Interruption):
+        train(training(), tmp_path, interrupt)
+    if damage is None:
+        (tmp_path / "config.yaml").unlink()
+    else:
+        (tmp_path / "config.yaml").write_text(damage)
+    with pytest.raises(InvalidArgument, match=r"which config .*, but config\.yaml .*: choose"):
+        train(training(), tmp_path)
 
 
 def test_models_that_do_not_suit(trained, tmp_path):
@@ -242,22 +405,17 @@ def test_models_that_do_not_suit(trained, tmp_path):
         atn_gym.evaluate(Rl(str(truncated)), ENV["id"], seeds=1, **SMALL)
 
 
-def test_a_damaged_checkpoint_is_named(tmp_path):
+@pytest.mark.parametrize("file", ["state.pickle", "model.zip"])
+def test_a_damaged_checkpoint_is_named(file, tmp_path):
     config = training()
-
-    class Interruption(Exception):
-        pass
-
-    def interrupt(steps):
-        if steps >= 100:
-            raise Interruption
-
     with pytest.raises(Interruption):
         train(config, tmp_path, interrupt)
     newest = checkpoints(tmp_path / "checkpoints")[-1]
-    (newest / "state.pickle").write_bytes(b"")
+    (newest / file).write_bytes((newest / file).read_bytes()[:100])
     with pytest.raises(InvalidArgument, match=f"checkpoint .*{newest.name} is damaged .*delete it"):
         train(config, tmp_path)
+    shutil.rmtree(newest)
+    assert train(config, tmp_path).is_file()
 
 
 @pytest.mark.parametrize("path", sorted(SHIPPED.glob("train_*.yaml")), ids=lambda path: path.stem)

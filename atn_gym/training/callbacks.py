@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 from stable_baselines3.common.callbacks import BaseCallback
 
 from atn_gym.agents.method import Method
@@ -16,7 +18,7 @@ from atn_gym.agents.rl import ModelPolicy
 from atn_gym.config import EnvConfig
 from atn_gym.eval.evaluation import evaluate
 from atn_gym.training.checkpoint import save_checkpoint
-from atn_gym.training.config import TrainingConfig
+from atn_gym.training.config import TrainingConfig, evaluation_names
 from atn_gym.training.model_file import normalisation_of
 
 OnSteps = Callable[[int], None]
@@ -45,6 +47,9 @@ class TrainingCallback(BaseCallback):
         config: The training.
         checkpoints: Folder of the checkpoints.
         on_steps: Called with the number of steps taken.
+
+    Attributes:
+        raised: What `on_steps` raised, which is no failure of the training.
     """
 
     def __init__(self, config: TrainingConfig, checkpoints: Path, on_steps: OnSteps) -> None:
@@ -52,6 +57,7 @@ class TrainingCallback(BaseCallback):
         self._config = config
         self._checkpoints = checkpoints
         self._on_steps = on_steps
+        self.raised: Exception | None = None
         self._next_checkpoint = 0
         self._next_evaluation = 0
 
@@ -64,7 +70,7 @@ class TrainingCallback(BaseCallback):
         return True
 
     def _on_rollout_start(self) -> None:
-        self._on_steps(self.num_timesteps)
+        self._tell()
         if self.num_timesteps >= self._next_evaluation:
             self._next_evaluation = _following(self.num_timesteps, self._config.eval_freq)
             self._evaluate()
@@ -73,25 +79,38 @@ class TrainingCallback(BaseCallback):
             save_checkpoint(self.model, self._checkpoints)
 
     def _on_training_end(self) -> None:
-        self._on_steps(self.num_timesteps)
+        self._tell()
         self._evaluate()
         save_checkpoint(self.model, self._checkpoints)
 
+    def _tell(self) -> None:
+        try:
+            self._on_steps(self.num_timesteps)
+        except Exception as error:
+            self.raised = error
+            raise
+
     def _evaluate(self) -> None:
         method = _Trained(self.model, normalisation_of(self.model))
-        for env in self._config.eval_envs:
+        envs = self._config.eval_envs
+        for env, name in zip(envs, evaluation_names(envs), strict=True):
             found = evaluate(method, env.id, self._config.eval_seeds, twins=False, **env.kwargs)
-            name = f"eval/{_short(env)}"
-            self.logger.record(f"{name}/anytime_performance", found.mean("anytime_performance"))
-            self.logger.record(f"{name}/collapsed", found.mean("collapsed"))
+            for metric in ("anytime_performance", "collapsed"):
+                self.logger.record(f"eval/{name}/{metric}", found.mean(metric))
         self.logger.dump(self.num_timesteps)
+
+
+def check_evaluations(model: Any, envs: Sequence[EnvConfig]) -> None:
+    """Makes every env that a model is evaluated on once, to find before training what is wrong.
+
+    Raises:
+        AtnGymError: If one cannot be made, or the model does not suit it.
+    """
+    for env in envs:
+        with closing(gymnasium.make_vec(env.id, num_envs=1, **env.kwargs)) as vector:
+            ModelPolicy(model, vector, f"to be evaluated on {env.id}")
 
 
 def _following(steps: int, interval: int) -> int:
     """The next multiple of an interval."""
     return (steps // interval + 1) * interval
-
-
-def _short(env: EnvConfig) -> str:
-    """An id without its namespace, as the name of a log entry."""
-    return env.id.rpartition("/")[2]

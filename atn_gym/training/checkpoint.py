@@ -78,9 +78,9 @@ def load_checkpoint(algorithm: str, checkpoint: Path, env: VecEnv) -> Any:
     Raises:
         InvalidArgument: If the checkpoint is damaged.
     """
-    # Loading seeds the env and all generators; their states are set after it.
-    model = load_model(algorithm, str(checkpoint / _MODEL), env=env, force_reset=False)
     try:
+        # Loading seeds the env and all generators; their states are set after it.
+        model = load_model(algorithm, str(checkpoint / _MODEL), env=env, force_reset=False)
         if isinstance(model, OffPolicyAlgorithm):
             model.load_replay_buffer(checkpoint / _BUFFER, truncate_last_traj=False)
         state = pickle.loads((checkpoint / _STATE).read_bytes())

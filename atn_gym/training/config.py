@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,8 +26,7 @@ class TrainingConfig(BaseModel):
         envs: What it is trained on, all at once.
         n_envs: Networks that are trained at once; the envs share them evenly.
         n_timesteps: Epochs of all networks that it is trained on, at least.
-        hyperparameters: Arguments of the algorithm, and RL Baselines3 Zoo's additions: see
-            `algorithm_arguments`.
+        hyperparameters: Arguments of the algorithm: see `algorithm_arguments`.
         normalize: Whether observations and rewards are normalised by `VecNormalize`.
         shuffle_signals: Whether loss and accuracy traces are exchanged among the networks at
             random: a control, for an agent that needs none of them gains nothing by them.
@@ -78,9 +77,7 @@ def check_training(config: TrainingConfig) -> None:
             invalid, or the networks cannot be shared out evenly.
         DependencyUnavailable: If the algorithm's library is not installed.
     """
-    algorithm = algorithm_class(config.algorithm)
-    if config.policy not in algorithm.policy_aliases:
-        raise unknown_name(f"policy of {config.algorithm}", config.policy, algorithm.policy_aliases)
+    _check_policy(config)
     if not has_flat_observations(config) and (config.normalize or config.shuffle_signals):
         raise InvalidArgument(
             "normalize and shuffle_signals need flat observations, but "
@@ -90,16 +87,75 @@ def check_training(config: TrainingConfig) -> None:
         raise InvalidArgument(
             f"n_envs must be a multiple of the {len(config.envs)} envs, got {config.n_envs}"
         )
-    settings = []
-    for env in (*config.envs, *config.eval_envs):
-        params = env.params()
-        settings.append((params.window, params.make_space().names))
-    if len(set(settings)) > 1:
+    if config.shuffle_signals and config.n_envs == 1:
         raise InvalidArgument(
-            "all envs must have the same window and hyperparameters, got "
-            + " and ".join(str(setting) for setting in sorted(set(settings)))
+            "shuffle_signals exchanges traces among networks: n_envs must be at least 2, got 1"
         )
-    algorithm_arguments(config.algorithm, config.hyperparameters, len(settings[0][1]))
+    _check_settings([*config.envs, *config.eval_envs])
+    names = evaluation_names(config.eval_envs)
+    for name in names:
+        if names.count(name) > 1:
+            raise InvalidArgument(
+                f"eval_envs must differ in name or arguments, got {name} twice: leave one out"
+            )
+    action_size = len(config.envs[0].params().make_space().names)
+    arguments = algorithm_arguments(config.algorithm, config.hyperparameters, action_size)
+    if arguments.get("use_sde") or arguments.get("policy_kwargs", {}).get("use_sde"):
+        raise InvalidArgument(
+            "use_sde must be false, for checkpoints do not hold the noise that it draws, and an "
+            "interrupted training would end with another agent: leave it out"
+        )
+
+
+def _check_policy(config: TrainingConfig) -> None:
+    known = list(algorithm_class(config.algorithm).policy_aliases)
+    suitable = [name for name in known if not name.startswith("Cnn")]
+    if config.policy not in known:
+        raise unknown_name(f"policy of {config.algorithm}", config.policy, suitable)
+    if config.policy not in suitable:
+        raise InvalidArgument(
+            f"policy {config.policy} is for images, but observations are vectors: choose "
+            f"{' or '.join(suitable)}"
+        )
+
+
+def _check_settings(envs: Sequence[EnvConfig]) -> None:
+    """Checks that all envs show and take the same."""
+    first, *others = [_setting(env) for env in envs]
+    for other in others:
+        for name, value in other.items():
+            if value != first[name]:
+                raise InvalidArgument(
+                    f"all envs and eval_envs must have the same {name}, got {first[name]} and "
+                    f"{value}: set it alike for all"
+                )
+
+
+def _setting(env: EnvConfig) -> dict[str, Any]:
+    params = env.params()
+    return {
+        "window": params.window,
+        "hyperparameters": list(params.make_space().names),
+        "checkpoint_rollback": params.checkpoint_rollback,
+    }
+
+
+def evaluation_names(envs: Sequence[EnvConfig]) -> list[str]:
+    """What the evaluations on some envs are called in the log.
+
+    The name of an env is its id without its namespace. Where an id comes more than once, the
+    arguments follow that are not the same for all of its envs: "X-v0,kind=classes".
+    """
+    names = []
+    for env in envs:
+        same = [other.kwargs for other in envs if other.id == env.id]
+        own = [
+            f"{key}={value}"
+            for key, value in env.kwargs.items()
+            if any(key not in kwargs or kwargs[key] != value for kwargs in same)
+        ]
+        names.append(",".join([env.id.rpartition("/")[2], *own]))
+    return names
 
 
 def has_flat_observations(config: TrainingConfig) -> bool:

@@ -30,10 +30,11 @@ def make_training_env(config: TrainingConfig) -> VecEnv:
 
 
 class ShuffledSignals(VecEnvWrapper):
-    """Shows every network the traces of another, drawn anew in every step.
+    """Shows every network the traces of one drawn at random, which may be itself.
 
-    Hyperparameters and progress stay those of the network itself. An agent that learns no less
-    under it makes no use of what it observes of the training.
+    They are exchanged, so that each is shown once, and anew in every step. Hyperparameters and
+    progress stay those of the network itself. An agent that learns no less under it makes no
+    use of what it observes of the training.
 
     Args:
         venv: A vec env with flat observations.

@@ -1,4 +1,4 @@
-"""Arguments of the algorithms, as RL Baselines3 Zoo names and writes them."""
+"""Arguments of the algorithms, with the names that RL Baselines3 Zoo gives them."""
 
 from __future__ import annotations
 
@@ -42,8 +42,9 @@ def algorithm_arguments(
     Args:
         algorithm: Its name.
         hyperparameters: Its arguments by name. A text "lin_x" is a schedule from x to 0;
-            `policy_kwargs` may name its `activation_fn` ("tanh", "relu", "elu", "leaky_relu");
-            algorithms with `action_noise` take `noise_std` for normal noise.
+            `policy_kwargs` is a mapping and may name its `activation_fn` ("tanh", "relu",
+            "elu", "leaky_relu"); algorithms with `action_noise` take `noise_std` for normal
+            noise, and `noise_type`, which must be "normal".
         action_size: Number of components of an action.
 
     Raises:
@@ -51,16 +52,17 @@ def algorithm_arguments(
     """
     known = inspect.signature(algorithm_class(algorithm).__init__).parameters
     names = [name for name in known if name not in _GIVEN]
-    takes_noise = "action_noise" in known
-    if takes_noise:
-        names.append("noise_std")
+    if "action_noise" in known:
+        names += ["noise_type", "noise_std"]
     arguments: dict[str, Any] = {}
     for name, value in hyperparameters.items():
         if name not in names:
             raise InvalidArgument(
                 f"{algorithm} has no hyperparameter {name!r}; {did_you_mean(name, names)}"
             )
-        if name == "noise_std":
+        if name == "noise_type":
+            _check_noise(value, "noise_std" in hyperparameters)
+        elif name == "noise_std":
             check_number(name, value, 0)
             arguments["action_noise"] = NormalActionNoise(
                 np.zeros(action_size), np.full(action_size, float(value))
@@ -70,8 +72,29 @@ def algorithm_arguments(
         elif name == "train_freq" and isinstance(value, list):
             arguments[name] = tuple(value)
         else:
+            _check_type(name, value, known[name].annotation)
             arguments[name] = _schedule(name, value)
     return arguments
+
+
+def _check_noise(noise_type: Any, has_std: bool) -> None:
+    if noise_type != "normal":
+        # Stable-Baselines3 resets the state of other noise where a training goes on.
+        raise InvalidArgument(
+            f"noise_type must be 'normal', the only noise without a state, got {noise_type!r}"
+        )
+    if not has_std:
+        raise InvalidArgument("noise_type 'normal' needs noise_std, the deviation of the noise")
+
+
+def _check_type(name: str, value: Any, annotation: Any) -> None:
+    """Checks a plain argument; algorithms look at some only after thousands of steps."""
+    if annotation is float:
+        check_number(name, value)
+    elif annotation is int and type(value) is not int:
+        raise InvalidArgument(f"{name} must be an integer, got {value!r}")
+    elif annotation is bool and not isinstance(value, bool):
+        raise InvalidArgument(f"{name} must be true or false, got {value!r}")
 
 
 def _policy_arguments(value: Any) -> dict[str, Any]:

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import contextlib
+import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
-from filelock import FileLock, Timeout
 from stable_baselines3.common.logger import KVWriter, Logger, TensorBoardOutputFormat
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
 from atn_gym.agents.sb3.algorithms import algorithm_class
-from atn_gym.errors import InvalidArgument
-from atn_gym.eval.store import write_atomically
-from atn_gym.training.callbacks import TrainingCallback
+from atn_gym.errors import AtnGymError, InvalidArgument
+from atn_gym.training.callbacks import TrainingCallback, check_evaluations
 from atn_gym.training.checkpoint import checkpoints, load_checkpoint
-from atn_gym.training.config import TrainingConfig
+from atn_gym.training.config import TrainingConfig, check_training
 from atn_gym.training.envs import make_training_env
+from atn_gym.training.folder import alone_in, check_owner, claim
 from atn_gym.training.hyperparameters import algorithm_arguments
 from atn_gym.training.log import LOG, TrainingLog
 from atn_gym.training.model_file import save_model
+
+
+class TrainingError(AtnGymError, RuntimeError):
+    """A training failed on its way."""
 
 
 def train(
@@ -31,76 +35,73 @@ def train(
 
     The folder gets `config.yaml`, `log.jsonl`, `tensorboard/`, `checkpoints/` and, at the end,
     `model.zip`. If it holds checkpoints, training goes on from the last: on the same machine
-    and versions, the agent becomes the same as without the interruption.
+    and versions, the agent becomes the same as without the interruption. What does not change
+    the agent, such as how often it is evaluated, may differ from then on.
 
     Args:
         config: What to train, and how.
         folder: Of this training.
-        on_steps: Called with the number of steps taken.
+        on_steps: Called with the number of steps taken; what it raises, `train` raises.
 
     Returns:
         The model file.
 
     Raises:
-        InvalidArgument: If the folder holds the training of another config, or the algorithm
-            refuses a hyperparameter.
+        InvalidArgument: If the config is invalid, the folder holds the training of another one,
+            or the algorithm refuses a hyperparameter.
+        StoreError: If the folder cannot be made or written.
+        TrainingError: If training fails on its way; its checkpoints are kept.
     """
-    _check_config(folder, config)
-    with _alone_in(folder):
-        path = folder / "model.zip"
+    check_training(config)
+    path = folder / "model.zip"
+    with alone_in(folder):
+        check_owner(folder, config)
         if not path.is_file():
-            _train(config, folder, path, on_steps)
+            with contextlib.closing(make_training_env(config)) as env:
+                model = _make_or_resume(config, folder, env)
+                check_evaluations(model, config.eval_envs)
+                callback = TrainingCallback(config, folder / "checkpoints", on_steps)
+                with _explained(model, callback):
+                    _train(model, config, folder, callback)
+                    save_model(model, config, path)
         return path
 
 
-@contextlib.contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    try:
-        with FileLock(folder / ".lock", blocking=False):
-            yield
-    except Timeout as error:
-        raise InvalidArgument(
-            f"another process is training in {folder}: wait for it, or choose another experiment "
-            "name"
-        ) from error
-
-
-def _train(
-    config: TrainingConfig, folder: Path, path: Path, on_steps: Callable[[int], None]
-) -> None:
-    env = make_training_env(config)
-    model = _make_or_resume(config, folder, env)
+def _train(model: Any, config: TrainingConfig, folder: Path, callback: TrainingCallback) -> None:
+    # What the config alone does not show to be invalid has been found: the folder is claimed.
+    claim(folder, config)
     log = TrainingLog(folder / LOG, model.num_timesteps)
     formats: list[KVWriter] = [log, TensorBoardOutputFormat(str(folder / "tensorboard"))]
     model.set_logger(Logger(str(folder), formats))
-    callback = TrainingCallback(config, folder / "checkpoints", on_steps)
+    # Off-policy algorithms count episodes, on-policy ones rollouts, of which none is left out.
+    interval = {"log_interval": 1} if isinstance(model, OnPolicyAlgorithm) else {}
+    remaining = config.n_timesteps - model.num_timesteps
     try:
-        remaining = config.n_timesteps - model.num_timesteps
         if remaining > 0:
-            model.learn(remaining, callback=callback, reset_num_timesteps=False)
-        save_model(model, config, path)
+            model.learn(remaining, callback=callback, reset_num_timesteps=False, **interval)
     finally:
         model.logger.close()
-        env.close()
 
 
-def _check_config(folder: Path, config: TrainingConfig) -> None:
-    """Makes the folder, or checks that it is of the same training."""
-    values = config.model_dump(mode="json", exclude={"results"})
-    path = folder / "config.yaml"
-    if path.is_file():
-        stored = yaml.safe_load(path.read_text(encoding="utf-8"))
-        if stored != values:
-            changed = sorted(
-                key for key in values.keys() | stored.keys() if values.get(key) != stored.get(key)
-            )
-            raise InvalidArgument(
-                f"{folder} holds a training with other values of {', '.join(changed)}: choose "
-                "another experiment name or results folder, or delete it"
-            )
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, yaml.safe_dump(values, sort_keys=False))
+@contextlib.contextmanager
+def _explained(model: Any, callback: TrainingCallback) -> Iterator[None]:
+    """Says of whatever fails within a training when it did, and what is left."""
+    try:
+        yield
+    except Exception as error:
+        if error is callback.raised:
+            raise
+        reason = textwrap.shorten(f"{type(error).__name__}: {error}", 240)
+        remedy = (
+            "make room in its folder, and run the same command again"
+            if isinstance(error, OSError)
+            else "change its hyperparameters, such as to a smaller learning_rate, under another "
+            "experiment name"
+        )
+        raise TrainingError(
+            f"training failed at step {model.num_timesteps} ({reason}); its checkpoints are kept: "
+            f"{remedy}"
+        ) from error
 
 
 def _make_or_resume(config: TrainingConfig, folder: Path, env: VecEnv) -> Any:
@@ -115,7 +116,7 @@ def _make_or_resume(config: TrainingConfig, folder: Path, env: VecEnv) -> Any:
         return algorithm_class(config.algorithm)(
             config.policy, env, seed=config.seed, device="cpu", **arguments
         )
-    except (AssertionError, TypeError, ValueError) as error:
+    except Exception as error:
         reason = " ".join(str(error).split())
         raise InvalidArgument(
             f"{config.algorithm} does not accept its hyperparameters: {reason}"

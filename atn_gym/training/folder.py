@@ -1,0 +1,91 @@
+"""The folder of a training: it belongs to one config, and to one process at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from filelock import FileLock, Timeout
+
+from atn_gym.errors import InvalidArgument
+from atn_gym.eval.store import write_atomically
+from atn_gym.eval.stored_runs import StoreError, UnreadableRun, read_mapping
+from atn_gym.training.checkpoint import checkpoints
+from atn_gym.training.config import TrainingConfig
+
+_CONFIG = "config.yaml"
+_MAY_CHANGE = {"results", "eval_envs", "eval_seeds", "eval_freq", "checkpoint_freq"}
+"""Keys without which the agent becomes the same."""
+
+
+@contextlib.contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Makes a folder, and keeps other processes from training in it.
+
+    Raises:
+        InvalidArgument: If another process is training in it.
+        StoreError: If it cannot be made or written.
+    """
+    lock = FileLock(folder / ".lock", blocking=False)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout as error:
+        raise InvalidArgument(
+            f"another process is training in {folder}: wait for it, or choose another experiment "
+            "name"
+        ) from error
+    except OSError as error:
+        raise StoreError(
+            f"results folder {folder} cannot be made or written ({error.strerror}): choose "
+            "another one"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def check_owner(folder: Path, config: TrainingConfig) -> None:
+    """Checks that what a folder holds is of the same training.
+
+    Raises:
+        InvalidArgument: If it holds checkpoints or a model of another one, or does not say of
+            which.
+    """
+    if not checkpoints(folder / "checkpoints") and not (folder / "model.zip").is_file():
+        return
+    try:
+        stored = read_mapping(folder / _CONFIG)
+    except UnreadableRun as error:
+        raise InvalidArgument(
+            f"{folder} must say of which config its training is, but {error}: choose another "
+            "experiment name or results folder, or delete it"
+        ) from error
+    values = _values(config)
+    changed = sorted(
+        key
+        for key in (values.keys() | stored.keys()) - _MAY_CHANGE
+        if values.get(key) != stored.get(key)
+    )
+    if changed:
+        raise InvalidArgument(
+            f"{folder} holds a training with other values of {', '.join(changed)}: choose "
+            "another experiment name or results folder, or delete it"
+        )
+
+
+def claim(folder: Path, config: TrainingConfig) -> None:
+    """Writes the config, before the first checkpoint or with what may change in it."""
+    if not checkpoints(folder / "checkpoints"):
+        # Another config may have come so far and no further.
+        shutil.rmtree(folder / "tensorboard", ignore_errors=True)
+    write_atomically(folder / _CONFIG, yaml.safe_dump(_values(config), sort_keys=False))
+
+
+def _values(config: TrainingConfig) -> dict[str, Any]:
+    return config.model_dump(mode="json", exclude={"results"})
