@@ -211,7 +211,7 @@ def test_an_interrupt_ends_workers_at_once_and_says_how_to_resume(sweep, tmp_pat
     output, _ = process.communicate(timeout=240)
     assert process.returncode == 130
     assert "interrupted; run the same command again to resume" in output
-    assert "Traceback" not in output
+    assert "Traceback" not in output, output
     assert_they_end(workers)
 
 
@@ -329,7 +329,7 @@ def test_a_lost_dask_scheduler_is_named(tmp_path, dask_scheduler):
     output, _ = process.communicate(timeout=240)
     assert process.returncode == 2
     assert f"atn-gym: error: the Dask scheduler at '{address}' is lost" in output
-    assert "Traceback" not in output
+    assert "Traceback" not in output, output
 
 
 def test_multiprocessing_is_left_as_it_was():
