@@ -1,7 +1,8 @@
 """Prints the tables and draws the figures of docs/agents/ from stored results.
 
 python docs/make_agent_results.py --trainings results/train_ppo_digits \
-    --digits results/heldout_digits --mnist results/benchmark_mnist
+    --digits results/heldout_digits --unseen results/unseen_kinds_digits \
+    --mnist results/benchmark_mnist
 """
 
 from __future__ import annotations
@@ -177,11 +178,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--trainings", type=Path, nargs="+", required=True)
     parser.add_argument("--digits", type=Path, required=True)
+    parser.add_argument("--unseen", type=Path, required=True)
     parser.add_argument("--mnist", type=Path, required=True)
     arguments = parser.parse_args()
     FOLDER.mkdir(exist_ok=True)
     digits = read_runs(arguments.digits)
-    for runs in (digits, read_runs(arguments.mnist)):
+    for runs in (digits, read_runs(arguments.unseen), read_runs(arguments.mnist)):
         print_differences(runs)
         print_envs(runs)
     print(f"{_STATIONARY} alone:\n")
