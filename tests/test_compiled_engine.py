@@ -289,6 +289,23 @@ def test_states_are_exchanged_between_engines(optimizer: str) -> None:
         twins.assert_alike()
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_an_optimizer_that_has_lost_its_state_starts_anew(optimizer: str) -> None:
+    twins = Twins(optimizer=optimizer)
+    twins.set({**USUAL, "learning_rate": 0.01})
+    states = [engine.get_state(0) for engine in twins.both]
+    twins.train(twins.plan())
+    for engine, state in zip(twins.both, states, strict=True):
+        engine.set_state(0, state)
+    twins.set({**USUAL, "learning_rate": 0.001})
+    twins.train(twins.plan(seed=1))
+    twins.assert_alike()
+    for engine in twins.both:
+        engine.optimizer(0).state.clear()
+    twins.train(twins.plan(seed=2))
+    twins.assert_alike()
+
+
 def test_a_state_holds_no_more_than_the_run() -> None:
     twins = Twins()
     twins.train(twins.plan())

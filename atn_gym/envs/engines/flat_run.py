@@ -112,6 +112,9 @@ class FlatRun:
         states = [self._optimizer.state.get(p, {}) for p in self._parameters]
         held = {name for state in states for name, value in state.items() if value is not None}
         if not held:
+            # The state was cleared, or set back to before the first step.
+            for buffer in self.buffers:
+                buffer.zero_()
             return 0
         if any(state.get(name) is None for state in states for name in self._names):
             return None
