@@ -394,6 +394,16 @@ def hook_forward(engine: TorchEngine) -> None:
     engine.model(0).register_forward_hook(lambda module, inputs, logits: 0.5 * logits)
 
 
+def replace_forward_of_a_layer(engine: TorchEngine) -> None:
+    layer: Any = engine.model(0).get_submodule("linear2")
+    layer.forward = lambda inputs, plain=layer.forward: 0.5 * plain(inputs)
+
+
+def pad_with_the_border(engine: TorchEngine) -> None:
+    layer: Any = engine.model(0).get_submodule("conv1")
+    layer.padding_mode, layer._reversed_padding_repeated_twice = "replicate", [1, 1, 1, 1]
+
+
 def use_nesterov(engine: TorchEngine) -> None:
     engine.optimizer(0).param_groups[0]["nesterov"] = True
 
@@ -408,7 +418,16 @@ def replace_layer(engine: TorchEngine) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [freeze, clip_gradients, hook_forward, use_nesterov, replace_layer]
+    "change",
+    [
+        freeze,
+        clip_gradients,
+        hook_forward,
+        replace_forward_of_a_layer,
+        pad_with_the_border,
+        use_nesterov,
+        replace_layer,
+    ],
 )
 def test_what_a_regime_changes_beyond_values_is_trained_by_torch(
     change: Callable[[TorchEngine], None],
