@@ -119,6 +119,35 @@ def test_bad_reset_option_is_refused(options: dict[str, Any], parts: tuple[str, 
         assert_says(error, *parts)
 
 
+@pytest.mark.parametrize("seed", [-1, 2**63, 2**70, 1.5, "ab", True])
+def test_bad_seed_is_refused_and_leaves_the_run_alone(seed: Any) -> None:
+    single, vector = make(), make_vector()
+    single.reset(seed=0)
+    vector.reset(seed=0)
+    for env, given in ((single, seed), (vector, seed), (vector, [1, seed])):
+        with pytest.raises(InvalidArgument) as error:
+            env.reset(seed=given)
+        assert_says(error, "seed must be an integer from 0 to 92", f"got {seed!r}")
+    assert single.step(IDLE)[4]["privileged"]["seed"] == 0
+    assert vector.step(np.zeros((2, 3), np.float32))[4]["privileged"]["seed"].tolist() == [0, 1]
+
+
+def test_the_largest_seed_is_that_of_the_last_slot() -> None:
+    largest = 2**63 - 1
+    env = make_vector()
+    assert env.reset(seed=largest - 1)[1]["privileged"]["seed"].tolist() == [largest - 1, largest]
+    assert make().reset(seed=largest)[1]["privileged"]["seed"] == largest
+    with pytest.raises(InvalidArgument, match=f"from 0 to {largest - 1}, got {largest}"):
+        env.reset(seed=largest)
+
+
+def test_a_mask_cannot_leave_out_a_run_that_has_not_begun() -> None:
+    env = make_vector()
+    with pytest.raises(EpisodeStateError, match=r"\[True, False\]: call reset\(\) without it"):
+        env.reset(seed=0, options={"reset_mask": np.array([True, False])})
+    assert not env.unwrapped.episodes.begun(0)
+
+
 @pytest.mark.parametrize(
     ("call", "parts"),
     [
