@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from atn_gym.envs.image_files import read_image_files
+from atn_gym.envs.torch_settings import usual_torch_settings
 from atn_gym.errors import DataUnavailable, InvalidArgument
 
 DATA_VARIABLE = "ATN_GYM_DATA"
@@ -225,6 +226,7 @@ def _standardised(splits: Iterable[Tensor]) -> list[Tensor]:
     return [split.sub_(mean.float()).div_(std.float()) for split in inputs]
 
 
+@usual_torch_settings()
 def load_dataset(
     loader: Callable[..., Dataset],
     data_dir: str | os.PathLike[str] | None = None,

@@ -19,6 +19,7 @@ from atn_gym.envs.randomness import Stream, generator, integer_seed
 from atn_gym.envs.regimes import Regime
 from atn_gym.envs.run_data import RunData
 from atn_gym.envs.tasks import Task
+from atn_gym.envs.torch_settings import usual_torch_settings
 from atn_gym.errors import InvalidArgument
 
 FloatArray = NDArray[np.float64]
@@ -76,6 +77,7 @@ class Trainer:
             does not apply.
     """
 
+    @usual_torch_settings()
     def __init__(
         self,
         task: Task,
@@ -111,6 +113,7 @@ class Trainer:
             self.dataset.input_shape, self.dataset.num_classes, **self.task.network_kwargs
         )
 
+    @usual_torch_settings()
     def reset(self, run: int, seed: int, regime: Regime, hyperparameters: dict[str, float]) -> None:
         """Begins a run: initial weights from the seed, a fresh optimizer, clean data."""
         self._engine.reset(run, integer_seed(seed, Stream.WEIGHTS), hyperparameters)
@@ -121,6 +124,7 @@ class Trainer:
         assert state is not None, f"run {run} must be reset first"
         return state
 
+    @usual_torch_settings()
     def train(
         self, runs: Sequence[int], hyperparameters: Sequence[dict[str, float]]
     ) -> EpochMetrics:
@@ -215,20 +219,24 @@ class Trainer:
         """Operations to train one mini-batch and to evaluate one sample."""
         return self._engine.count_flops(self.dataset.train.inputs[: self.task.batch_size])
 
+    @usual_torch_settings()
     def evaluate_test(self, run: int) -> tuple[float, float]:
         """Loss and accuracy of a run on the test split, under the data of its last epoch."""
         plan = self._evaluation_plan(self._run(run), "test")
         loss, accuracy = self._engine.evaluate([run], [plan])
         return float(loss[0]), float(accuracy[0])
 
+    @usual_torch_settings()
     def get_checkpoint(self, run: int) -> dict[str, Any]:
         """Copies weights and optimizer state alone."""
         return self._engine.get_state(run)
 
+    @usual_torch_settings()
     def set_checkpoint(self, run: int, checkpoint: dict[str, Any]) -> None:
         """Restores weights and optimizer state alone."""
         self._engine.set_state(run, checkpoint)
 
+    @usual_torch_settings()
     def get_state(self, run: int) -> dict[str, Any]:
         """Captures a run bit-exactly, without the data set itself."""
         state = self._run(run)
@@ -240,6 +248,7 @@ class Trainer:
             "engine": self._engine.get_state(run),
         }
 
+    @usual_torch_settings()
     def set_state(self, run: int, state: dict[str, Any]) -> None:
         """Puts a run into a state that `get_state` returned, of this or another slot."""
         data = RunData(self.dataset)
