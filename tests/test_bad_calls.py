@@ -188,8 +188,16 @@ def test_foreign_states_are_refused() -> None:
     other: Any = make(num_epochs=4).unwrapped
     env.reset(seed=0)
     other.reset(seed=0)
-    with pytest.raises(InvalidArgument, match=r"same parameters.*num_epochs=4.*num_epochs=3"):
+    with pytest.raises(InvalidArgument, match=r"trigger=2, num_epochs=4, got trigger=1, num_ep"):
         other.set_state(env.get_state())
+    part = {"params": env.get_state()["params"]}
+    for setter, state in (
+        (env.set_state, part),
+        (env.set_state, {**env.get_state(), "params": 3}),
+        (make_vector(1).set_state, [part]),
+    ):
+        with pytest.raises(InvalidArgument, match=r"get_state\(\) returned, with .*, got params"):
+            setter(state)
     vector = make_vector()
     with pytest.raises(InvalidArgument, match=r"num_envs=2, got 1"):
         vector.set_state([env.get_state()])

@@ -194,6 +194,14 @@ def test_loss_scale_and_gradient_noise_equal_those_of_torch(
     twins.assert_alike()
 
 
+@pytest.fixture
+def adamw_task() -> Iterator[None]:
+    registration.register_task("DigitsAdamW", replace(DIGITS_CNN, optimizer="adamw"))
+    env_id = registration.register_env("DigitsAdamW", "DataShift")
+    yield
+    del gymnasium.registry[env_id], registration._TASKS["DigitsAdamW"]
+
+
 def traces(pair: str, engine: str, num_epochs: int = 4, seeds: int = 2, **kwargs: Any) -> Any:
     """Signals of some runs, (runs, epochs, signals)."""
     env: Any = gymnasium.make_vec(
@@ -313,16 +321,27 @@ def test_a_state_holds_no_more_than_the_run() -> None:
     assert sizes[0] <= 1.05 * sizes[1]
 
 
-def test_an_env_refuses_the_state_of_another_engine() -> None:
-    envs: list[Any] = [
-        gymnasium.make("atn_gym/DigitsCnn-Stationary-v0", train_size=64, engine=e).unwrapped
-        for e in ("auto", "compiled", "torch")
-    ]
-    for env in envs:
-        env.reset(seed=0)
-    envs[0].set_state(envs[1].get_state())
-    with pytest.raises(InvalidArgument, match="engine='torch'"):
-        envs[0].set_state(envs[2].get_state())
+@pytest.mark.usefixtures("adamw_task")
+@pytest.mark.parametrize("task", ["DigitsCnn", "DigitsAdamW"])
+@pytest.mark.parametrize("engines", [("torch", "compiled"), ("compiled", "torch")])
+def test_an_env_goes_on_from_the_state_of_another_engine(
+    task: str, engines: tuple[str, str]
+) -> None:
+    kwargs = {"kind": "gaussian_noise", "trigger": 1, "num_epochs": 4, "checkpoint_rollback": True}
+    first, second = (
+        gymnasium.make(f"atn_gym/{task}-DataShift-v0", train_size=512, engine=e, **kwargs).unwrapped
+        for e in engines
+    )
+    initial = {"learning_rate": 0.002 if task == "DigitsAdamW" else 0.05}
+    first.reset(seed=0, options={"hyperparameters": initial})
+    first.step(np.zeros(4, np.float32))
+    first.step(np.zeros(4, np.float32))
+    second.set_state(pickle.loads(pickle.dumps(first.get_state())))
+    for rollback in (0, 1):
+        action = np.array([0, 0, 0, rollback], np.float32)
+        found, expected = (env.step(action)[4]["privileged"] for env in (second, first))
+        assert found["val_loss"] == pytest.approx(expected["val_loss"], rel=2e-3)
+        assert found["train_loss"] == pytest.approx(expected["train_loss"], rel=2e-3)
 
 
 @pytest.mark.parametrize("name", [name for name, _ in SmallCnn((1, 8, 8), 10).named_parameters()])

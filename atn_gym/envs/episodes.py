@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -312,13 +312,8 @@ class Episodes:
             "trainer": self._trainer.get_state(run),
         }
 
-    def set_state(self, run: int, state: dict[str, Any]) -> None:
-        """Puts an episode into a state that `get_state` returned, of this or another env.
-
-        Raises:
-            InvalidArgument: If the state is of an env with other parameters.
-        """
-        self.check_state(state)
+    def set_state(self, run: int, state: Mapping[str, Any]) -> None:
+        """Puts an episode into a state that `get_state` returned, of this or an equal env."""
         self._states[run] = state["episode"].copy()
         self._trainer.set_state(run, state["trainer"])
 
@@ -328,15 +323,26 @@ class Episodes:
         Raises:
             InvalidArgument: If it is not.
         """
-        if not isinstance(state, Mapping) or "params" not in state:
-            raise InvalidArgument(f"a state must be one that get_state() returned, got {state!r}")
-        if _comparable(state["params"]) != _comparable(self.params):
+        names = ("params", "episode", "trainer", "generator")
+        complete = isinstance(state, Mapping) and all(name in state for name in names)
+        if not complete or not isinstance(state["params"], TuningParams):
             raise InvalidArgument(
-                f"a state must come from an env of the same parameters, {self.params}, got one "
-                f"of {state['params']}"
+                f"a state must be one that get_state() returned, with {', '.join(names)}, got "
+                f"{', '.join(map(str, state)) if isinstance(state, Mapping) else repr(state)}"
+            )
+        own, other = _comparable(self.params), _comparable(state["params"])
+        differing = [f.name for f in fields(own) if getattr(own, f.name) != getattr(other, f.name)]
+        if differing:
+            wanted, got = (
+                ", ".join(f"{name}={getattr(params, name)!r}" for name in differing)
+                for params in (own, other)
+            )
+            raise InvalidArgument(
+                f"a state must come from an env of the same parameters, here {wanted}, got {got}: "
+                "make an env of those to go on with it"
             )
 
 
 def _comparable(params: TuningParams) -> TuningParams:
-    """What two envs must share to exchange states: all but where data and network lie."""
-    return replace(params.resolved(), data_dir=None, device="cpu")
+    """What two envs must share to exchange states: all but where and by what is trained."""
+    return replace(params.resolved(), data_dir=None, device="cpu", engine="auto")

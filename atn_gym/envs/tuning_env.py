@@ -174,6 +174,7 @@ class TuningEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         Raises:
             InvalidArgument: If the state is of an env with other parameters.
         """
+        self.episodes.check_state(state)
         self.episodes.set_state(0, state)
         self.np_random.bit_generator.state = state["generator"]
 
