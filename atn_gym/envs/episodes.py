@@ -317,6 +317,17 @@ class Episodes:
         self._states[run] = state["episode"].copy()
         self._trainer.set_state(run, state["trainer"])
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies and pickles by its parameters and states: the data set is shared, or loaded."""
+        runs = range(len(self._states))
+        states = [self.get_state(run) if self.begun(run) else None for run in runs]
+        return Episodes, (self.params, len(runs)), states
+
+    def __setstate__(self, states: list[dict[str, Any] | None]) -> None:
+        for run, state in enumerate(states):
+            if state is not None:
+                self.set_state(run, state)
+
     def check_state(self, state: Mapping[str, Any]) -> None:
         """Checks that a state is of an env with the parameters of this one.
 
