@@ -27,6 +27,7 @@ LAYERS = (
         "atn_gym.envs.optimizers",
         "atn_gym.envs.randomness",
         "atn_gym.envs.rewards",
+        "atn_gym.envs.torch_settings",
     ),
     ("atn_gym.envs.engines", "atn_gym.envs.regimes", "atn_gym.envs.run_data", "atn_gym.envs.tasks"),
     ("atn_gym.envs.trainer",),
