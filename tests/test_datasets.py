@@ -116,6 +116,38 @@ def test_a_data_set_is_loaded_once_and_shared():
     assert small.validation is other.validation is load_dataset(load_digits).validation
 
 
+INPUTS, LABELS = torch.zeros(3, 1, 4, 4), torch.arange(3)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "labels", "message"),
+    [
+        (INPUTS, LABELS.int(), r"labels .* torch.int64 .* axes N, got torch.int32 of \(3,\)"),
+        (INPUTS, LABELS[:, None], r"labels .* got torch.int64 of \(3, 1\)"),
+        (INPUTS.double(), LABELS, r"inputs .* torch.float32 .* N, C, H, W, got torch.float64"),
+        (INPUTS[:, 0], LABELS, r"inputs .* got torch.float32 of \(3, 4, 4\)"),
+        (INPUTS.numpy(), LABELS, "inputs .* got array"),
+        (INPUTS[:2], LABELS, "a label for each, got 2 samples and 3 labels"),
+        (INPUTS[:0], LABELS[:0], "at least one sample, .* got 0 samples and 0 labels"),
+    ],
+)
+def test_a_split_that_could_not_be_trained_on_is_refused(inputs, labels, message):
+    with pytest.raises(InvalidArgument, match=message):
+        Split(inputs, labels)
+
+
+def test_splits_that_do_not_fit_together_are_refused():
+    split, wide = Split(INPUTS, LABELS), Split(torch.zeros(3, 1, 4, 5), LABELS)
+    with pytest.raises(InvalidArgument, match="2 classes must be from 0 to 1, got 0 to 2 in the t"):
+        Dataset(split, split, split, 2)
+    with pytest.raises(InvalidArgument, match=r"\(1, 4, 4\) .* \(1, 4, 5\) in the validation"):
+        Dataset(split, wide, split, 3)
+    with pytest.raises(InvalidArgument, match=r"num_classes must be an integer >= 1, got 2\.5"):
+        Dataset(split, split, split, 2.5)
+    with pytest.raises(InvalidArgument, match="must return a Dataset, got 3"):
+        load_dataset(lambda _: 3)
+
+
 def test_training_under_every_shift_leaves_the_shared_data_as_it_was():
     hyperparameters = dict(DIGITS_CNN.initial[0])
     data = load_dataset(load_digits, train_size=64)

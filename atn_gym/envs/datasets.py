@@ -20,7 +20,7 @@ from torch import Tensor
 
 from atn_gym.envs.image_files import read_image_files
 from atn_gym.envs.torch_settings import usual_torch_settings
-from atn_gym.errors import DataUnavailable, InvalidArgument
+from atn_gym.errors import DataUnavailable, InvalidArgument, check_positive_integer
 
 DATA_VARIABLE = "ATN_GYM_DATA"
 SPLITS = ("train", "validation", "test")
@@ -41,10 +41,22 @@ class Split:
     Args:
         inputs: Float32 tensor of shape (N, C, H, W), standardised. Never written to.
         labels: Int64 tensor of shape (N,). Never written to.
+
+    Raises:
+        InvalidArgument: If they are no such tensors, or hold no sample.
     """
 
     inputs: Tensor
     labels: Tensor
+
+    def __post_init__(self) -> None:
+        _check_tensor("inputs", self.inputs, torch.float32, ("N", "C", "H", "W"))
+        _check_tensor("labels", self.labels, torch.int64, ("N",))
+        if len(self.inputs) != len(self.labels) or not len(self.labels):
+            raise InvalidArgument(
+                "a split must hold at least one sample, and a label for each, got "
+                f"{len(self.inputs)} samples and {len(self.labels)} labels"
+            )
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -52,6 +64,15 @@ class Split:
     def to(self, device: torch.device) -> Split:
         """The same samples on another device."""
         return Split(self.inputs.to(device), self.labels.to(device))
+
+
+def _check_tensor(name: str, value: object, dtype: torch.dtype, axes: tuple[str, ...]) -> None:
+    if isinstance(value, Tensor) and value.dtype == dtype and value.ndim == len(axes):
+        return
+    got = f"{value.dtype} of {tuple(value.shape)}" if isinstance(value, Tensor) else repr(value)
+    raise InvalidArgument(
+        f"{name} of a split must be a {dtype} tensor with axes {', '.join(axes)}, got {got}"
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +84,10 @@ class Dataset:
         validation: What drives observations, rewards and metrics.
         test: Looked at once, at the end of a run, by the evaluation harness alone.
         num_classes: Number of classes C.
+
+    Raises:
+        InvalidArgument: If a label is not below C, or the splits hold samples of different
+            shapes.
     """
 
     train: Split
@@ -72,6 +97,22 @@ class Dataset:
     _transformed: weakref.WeakValueDictionary[tuple[Transform, str], Tensor] = field(
         default_factory=weakref.WeakValueDictionary, init=False, repr=False
     )
+
+    def __post_init__(self) -> None:
+        check_positive_integer("num_classes", self.num_classes)
+        for name in SPLITS:
+            split = self.split(name)
+            low, high = (int(label) for label in split.labels.aminmax())
+            if low < 0 or high >= self.num_classes:
+                raise InvalidArgument(
+                    f"labels of {self.num_classes} classes must be from 0 to "
+                    f"{self.num_classes - 1}, got {low} to {high} in the {name} split"
+                )
+            if split.inputs.shape[1:] != self.input_shape:
+                raise InvalidArgument(
+                    f"samples of every split must have the shape {self.input_shape} of those of "
+                    f"the train split, got {tuple(split.inputs.shape[1:])} in the {name} split"
+                )
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -256,4 +297,9 @@ def _derive(
         return _derive(loader, data_dir, train_size, "cpu").to(torch.device(device))
     if train_size is not None:
         return _derive(loader, data_dir, None, "cpu").with_train_size(train_size)
-    return loader(data_dir)
+    loaded = loader(data_dir)
+    if not isinstance(loaded, Dataset):
+        raise InvalidArgument(
+            f"the dataset function of a task must return a Dataset, got {loaded!r}"
+        )
+    return loaded
