@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-import gc
 import importlib.metadata
 import struct
 import sys
-import weakref
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.error import URLError
@@ -16,7 +14,7 @@ import torchvision
 from sklearn.datasets import load_digits as sklearn_digits
 from torch import Tensor
 
-from atn_gym.envs import datasets
+from atn_gym.envs import dataset, datasets
 from atn_gym.envs.datasets import (
     SPLITS,
     Dataset,
@@ -278,18 +276,25 @@ class Shifted:
         return inputs + self.by
 
 
-def test_equal_transforms_share_one_result_which_is_freed_with_its_last_user():
+def test_equal_transforms_share_one_result_which_is_dropped_when_room_is_needed(monkeypatch):
     data, calls = load_digits(), []
     first = data.transformed(Shifted(1.0, calls), "train")
     assert data.transformed(Shifted(1.0, calls), "train") is first
     assert torch.equal(first, data.train.inputs + 1)
-    assert data.transformed(Shifted(2.0, calls), "train") is not first
+    second = data.transformed(Shifted(2.0, calls), "train")
     assert len(data.transformed(Shifted(1.0, calls), "validation")) == 323
     assert calls == ["train", "train", "validation"]
-    reference = weakref.ref(first)
-    del first
-    gc.collect()
-    assert reference() is None
+    # The first is used last, so that it is the second that makes room for the third.
+    monkeypatch.setattr(dataset, "KEPT_BYTES", 2 * first.nbytes)
+    assert data.transformed(Shifted(1.0, calls), "train") is first
+    data.transformed(Shifted(3.0, calls), "train")
+    assert data.transformed(Shifted(1.0, calls), "train") is first
+    again = data.transformed(Shifted(2.0, calls), "train")
+    assert again is not second
+    assert torch.equal(again, second)
+    monkeypatch.setattr(dataset, "KEPT_BYTES", 0)
+    data.transformed(Shifted(1.0, calls), "train")
+    assert not dataset._kept
 
 
 def test_easiest_first_ranks_samples_by_the_distance_to_their_class_mean():

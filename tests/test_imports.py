@@ -19,7 +19,9 @@ LAYERS = (
     (
         "atn_gym",
         "atn_gym.registration",
+        "atn_gym.envs.dataset",
         "atn_gym.envs.datasets",
+        "atn_gym.envs.epoch_metrics",
         "atn_gym.envs.flops",
         "atn_gym.envs.hyperparameters",
         "atn_gym.envs.image_files",

@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 
 from atn_gym.envs.datasets import load_dataset
 from atn_gym.envs.episode_state import SIGNALS, EpisodeState
+from atn_gym.envs.epoch_metrics import EpochMetrics
 from atn_gym.envs.hyperparameters import HyperparameterSpace
 from atn_gym.envs.params import TuningParams
 from atn_gym.envs.randomness import Stream, integer_seed
 from atn_gym.envs.rendering import RunTrace
 from atn_gym.envs.rewards import DIVERGED, EpochOutcome, get_reward
-from atn_gym.envs.trainer import EpochMetrics, Trainer
+from atn_gym.envs.trainer import Trainer
 from atn_gym.errors import EpisodeStateError, InvalidArgument
 
 FloatArray = NDArray[np.float64]

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from atn_gym.envs.datasets import Dataset
+from atn_gym.envs.dataset import KEPT_BYTES, Dataset
 from atn_gym.envs.engines import Engine, EpochPlan, EvaluationPlan, TorchEngine, choose_engine
+from atn_gym.envs.epoch_metrics import EpochMetrics, FloatArray
 from atn_gym.envs.optimizers import set_nominal_hyperparameters
 from atn_gym.envs.randomness import Stream, generator, integer_seed
 from atn_gym.envs.regimes import Regime
@@ -21,37 +21,6 @@ from atn_gym.envs.run_data import RunData
 from atn_gym.envs.tasks import Task
 from atn_gym.envs.torch_settings import usual_torch_settings
 from atn_gym.errors import InvalidArgument
-
-FloatArray = NDArray[np.float64]
-
-
-@dataclass(frozen=True, eq=False)
-class EpochMetrics:
-    """What one epoch of n runs gave; every array has shape (n,).
-
-    Losses are means in nats and may be non-finite; accuracies are shares.
-
-    Args:
-        train_loss: Clean mean loss of the mini-batches.
-        train_accuracy: Share of right answers while training.
-        val_loss: Clean validation loss after the epoch.
-        val_accuracy: Validation accuracy after the epoch.
-        observed_train_loss: Training loss as a controller sees it.
-        observed_val_loss: Validation loss as a controller sees it.
-        strength: Strength of the regime in the epoch.
-        finite: Whether every loss and every parameter is finite.
-        flops: Floating-point operations spent on training and evaluation.
-    """
-
-    train_loss: FloatArray
-    train_accuracy: FloatArray
-    val_loss: FloatArray
-    val_accuracy: FloatArray
-    observed_train_loss: FloatArray
-    observed_val_loss: FloatArray
-    strength: FloatArray
-    finite: NDArray[np.bool_]
-    flops: NDArray[np.int64]
 
 
 @dataclass(eq=False)
@@ -139,6 +108,18 @@ class Trainer:
         """
         for run, values in zip(runs, hyperparameters, strict=True):
             self._apply_regime(run, values)
+        size = self._runs_at_once(runs)
+        parts = [runs[first : first + size] for first in range(0, len(runs), size)]
+        return EpochMetrics.joined([self._train_together(part) for part in parts])
+
+    def _runs_at_once(self, runs: Sequence[int]) -> int:
+        """How many runs may be trained together, for inputs of their own take memory."""
+        largest = max(self._run(run).data.own_bytes() for run in runs)
+        if not largest:
+            return len(runs)
+        return max(KEPT_BYTES // largest, torch.get_num_threads())
+
+    def _train_together(self, runs: Sequence[int]) -> EpochMetrics:
         states = [self._run(r) for r in runs]
         trained = self._engine.train(runs, [self._epoch_plan(s) for s in states])
         evaluations = [self._evaluation_plan(s, "validation") for s in states]
