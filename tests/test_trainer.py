@@ -414,3 +414,32 @@ def test_runs_with_inputs_of_their_own_hold_few_copies_and_train_as_ever(
     # What is kept, and what two runs train on meanwhile.
     assert most <= 4 * copy
     assert held() <= 2 * copy
+
+
+@dataclass(frozen=True)
+class BothNoises(Regime):
+    """Perturbs both the losses that are observed and those that are trained on."""
+
+    kinds = {"both": 0.5}
+    loss_noise: float = 0.5
+
+    def apply(
+        self, epoch: int, model: nn.Module, data: RunData, optimizer: optim.Optimizer
+    ) -> None:
+        data.observation_noise, data.loss_noise = 0.5, self.loss_noise
+
+
+def test_noise_on_observed_and_on_trained_losses_is_independent(make_trainer: MakeTrainer) -> None:
+    def factors(regime: Regime) -> list[float]:
+        made = make_trainer()
+        found = []
+        for seed in range(4):
+            made.reset(0, seed, regime, STANDING_STILL)
+            metrics = made.train([0], [STANDING_STILL])
+            found.append(float(np.log(metrics.observed_val_loss / metrics.val_loss)[0]))
+        return found
+
+    draws = [generator(seed, Stream.NOISE).standard_normal(2)[1] * 0.5 for seed in range(4)]
+    assert factors(BothNoises(loss_noise=0.0)) == pytest.approx(draws)
+    both = factors(BothNoises())
+    assert all(abs(mine - other) > 1e-3 for mine, other in zip(both, draws, strict=True))

@@ -27,6 +27,7 @@ class Stream(IntEnum):
     NOISE = 3
     MODULE = 4
     GRADIENT_NOISE = 5
+    SECOND_NOISE = 6
 
 
 def generator(seed: int, stream: Stream, epoch: int = 0) -> np.random.Generator:

@@ -245,7 +245,9 @@ def _observation_factors(state: _Run) -> FloatArray:
     noise = state.data.observation_noise
     if noise == 0:
         return np.ones(2)
-    draws = generator(state.seed, Stream.NOISE, state.epoch)
+    # Noise on the loss that is trained on takes the first stream, and must not be the same.
+    stream = Stream.SECOND_NOISE if state.data.loss_noise else Stream.NOISE
+    draws = generator(state.seed, stream, state.epoch)
     return np.exp(noise * draws.standard_normal(2))
 
 
