@@ -74,6 +74,17 @@ def test_bad_actions_of_a_vector_env_are_refused(actions: Any, part: str) -> Non
     assert_says(error, "action", part)
 
 
+@pytest.mark.parametrize("mode", ["Disabled", "NextStep"])
+def test_actions_of_ended_runs_are_ignored_whatever_they_are(mode: str) -> None:
+    env = make_vector(num_epochs=1, autoreset_mode=mode)
+    env.reset(seed=0)
+    assert env.step(np.zeros((2, 3), np.float32))[2].all()
+    env.step(np.full((2, 3), np.nan, np.float32))
+    env.reset(options={"reset_mask": np.array([True, False])})
+    with pytest.raises(InvalidArgument, match="must not hold NaN"):
+        env.step(np.array([[np.nan, 0, 0], [0, 0, 0]], np.float32))
+
+
 def test_step_needs_a_running_episode() -> None:
     env = make()
     for stepped in (env, env.unwrapped):
@@ -107,6 +118,14 @@ BAD_OPTIONS = [
     ({"hyperparameters": {"learning_rate": "big"}}, "'learning_rate'", "'big'"),
     ({"hyperparameters": [0.1, 0.9, 1e-4]}, "hyperparameters", "by name", "[0.1, 0.9, 0.0001]"),
 ]
+
+
+def test_an_initial_value_that_is_not_controlled_is_refused_with_the_remedy() -> None:
+    kwargs: Any = {"hyperparameters": ["learning_rate"]}
+    for env in (make(**kwargs), make_vector(**kwargs)):
+        with pytest.raises(InvalidArgument) as error:
+            env.reset(options={"hyperparameters": {"momentum": 0.5}})
+        assert_says(error, "'momentum' is not controlled", "initial={'momentum': 0.5}")
 
 
 @pytest.mark.parametrize(

@@ -154,9 +154,9 @@ def test_unknown_task_and_regime_are_refused(names: dict[str, str], message: str
 
 
 def test_taken_names_are_refused() -> None:
-    with pytest.raises(InvalidArgument, match=r"new name, but 'DigitsCnn' is taken"):
+    with pytest.raises(InvalidArgument, match=r"but 'DigitsCnn' is taken: pass replace=True"):
         atn_gym.register_task("DigitsCnn", DIGITS_CNN)
-    with pytest.raises(InvalidArgument, match=r"new name, but 'Stationary' is taken"):
+    with pytest.raises(InvalidArgument, match=r"but 'Stationary' is taken: pass replace=True"):
         atn_gym.register_regime("Stationary", Stationary)
 
 

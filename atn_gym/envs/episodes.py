@@ -130,12 +130,15 @@ class Episodes:
             state.best = (loss, self._trainer.get_checkpoint(run))
         self._states[run] = state
 
-    def check_actions(self, actions: Any, shape: tuple[int, ...]) -> FloatArray:
+    def check_actions(
+        self, actions: Any, shape: tuple[int, ...], used: NDArray[np.bool_] | bool = True
+    ) -> FloatArray:
         """Validates actions.
 
         Args:
             actions: Array of a floating dtype without NaN; clipped to [-1, 1].
             shape: The shape it must have.
+            used: Whether an action is used, (n,) for n of them; NaN may stand in the others.
 
         Raises:
             InvalidArgument: If dtype, shape or values are wrong.
@@ -149,7 +152,7 @@ class Episodes:
             raise InvalidArgument(
                 f"an action must be a float32 array of shape {shape}, got shape {array.shape}"
             )
-        if np.isnan(array).any():
+        if np.any(np.isnan(array).any(axis=-1) & used):
             raise InvalidArgument(f"an action must not hold NaN, got {array.tolist()}")
         return np.clip(array.astype(np.float64), -1, 1)
 

@@ -172,17 +172,18 @@ class TuningVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[Any]])
         """Advances all running runs by one epoch, and resets ended ones as the mode asks.
 
         Args:
-            actions: Deltas, floating dtype, shape (num_envs, K); clipped to [-1, 1].
+            actions: Deltas, floating dtype, shape (num_envs, K); clipped to [-1, 1]. Those of
+                ended runs are ignored.
 
         Raises:
             ResetNeeded: If a run has not begun.
-            InvalidArgument: If an action has NaN, a wrong shape or a wrong dtype.
+            InvalidArgument: If the action of a running run has NaN, a wrong shape or a wrong dtype.
         """
         assert self.action_space.shape is not None
-        checked = self.episodes.check_actions(actions, self.action_space.shape)
         if not all(self.episodes.begun(run) for run in range(self.num_envs)):
             raise ResetNeeded("step() needs begun episodes: call reset() first")
         running = np.array([self.episodes.running(run) for run in range(self.num_envs)])
+        checked = self.episodes.check_actions(actions, self.action_space.shape, running)
         rewards = np.zeros(self.num_envs)
         terminations = ~running
         if running.any():
