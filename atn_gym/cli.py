@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -50,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         if arguments.command == "list":
-            print("\n".join(env_ids()))
+            _list()
         elif arguments.command == "report":
             _report(arguments.results, arguments.out)
         elif arguments.command == "train":
@@ -67,6 +68,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         return 130
     return 0
+
+
+def _list() -> None:
+    try:
+        print("\n".join(env_ids()), flush=True)
+    except BrokenPipeError:
+        # As under `| head`: the reader has what it wanted, and the flush at exit must not fail.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(arguments: argparse.Namespace) -> int:

@@ -87,7 +87,9 @@ def register_task(name: str, task: Task, *, replace: bool = False) -> None:
     if not isinstance(task, _load("atn_gym.envs.tasks:Task")):
         raise InvalidArgument(f"a task must be an instance of Task, got {task!r}")
     if name in _TASKS and not replace:
-        raise InvalidArgument(f"a task must have a new name, but {name!r} is taken")
+        raise InvalidArgument(
+            f"a task must have a new name, but {name!r} is taken: pass replace=True to replace it"
+        )
     _TASKS[name] = task
 
 
@@ -105,7 +107,9 @@ def register_regime(name: str, regime: type[Regime], *, replace: bool = False) -
             f"a method `apply`, got {regime!r}"
         )
     if name in _REGIMES and not replace:
-        raise InvalidArgument(f"a regime must have a new name, but {name!r} is taken")
+        raise InvalidArgument(
+            f"a regime must have a new name, but {name!r} is taken: pass replace=True to replace it"
+        )
     _REGIMES[name] = regime
 
 

@@ -74,6 +74,17 @@ def test_bad_actions_of_a_vector_env_are_refused(actions: Any, part: str) -> Non
     assert_says(error, "action", part)
 
 
+@pytest.mark.parametrize("mode", ["Disabled", "NextStep"])
+def test_actions_of_ended_runs_are_ignored_whatever_they_are(mode: str) -> None:
+    env = make_vector(num_epochs=1, autoreset_mode=mode)
+    env.reset(seed=0)
+    assert env.step(np.zeros((2, 3), np.float32))[2].all()
+    env.step(np.full((2, 3), np.nan, np.float32))
+    env.reset(options={"reset_mask": np.array([True, False])})
+    with pytest.raises(InvalidArgument, match="must not hold NaN"):
+        env.step(np.array([[np.nan, 0, 0], [0, 0, 0]], np.float32))
+
+
 def test_step_needs_a_running_episode() -> None:
     env = make()
     for stepped in (env, env.unwrapped):
@@ -109,6 +120,14 @@ BAD_OPTIONS = [
 ]
 
 
+def test_an_initial_value_that_is_not_controlled_is_refused_with_the_remedy() -> None:
+    kwargs: Any = {"hyperparameters": ["learning_rate"]}
+    for env in (make(**kwargs), make_vector(**kwargs)):
+        with pytest.raises(InvalidArgument) as error:
+            env.reset(options={"hyperparameters": {"momentum": 0.5}})
+        assert_says(error, "'momentum' is not controlled", "initial={'momentum': 0.5}")
+
+
 @pytest.mark.parametrize(
     ("options", "parts"), [(case[0], case[1:]) for case in BAD_OPTIONS], ids=str
 )
@@ -117,6 +136,35 @@ def test_bad_reset_option_is_refused(options: dict[str, Any], parts: tuple[str, 
         with pytest.raises(InvalidArgument) as error:
             env.reset(seed=0, options=options)
         assert_says(error, *parts)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63, 2**70, 1.5, "ab", True])
+def test_bad_seed_is_refused_and_leaves_the_run_alone(seed: Any) -> None:
+    single, vector = make(), make_vector()
+    single.reset(seed=0)
+    vector.reset(seed=0)
+    for env, given in ((single, seed), (vector, seed), (vector, [1, seed])):
+        with pytest.raises(InvalidArgument) as error:
+            env.reset(seed=given)
+        assert_says(error, "seed must be an integer from 0 to 92", f"got {seed!r}")
+    assert single.step(IDLE)[4]["privileged"]["seed"] == 0
+    assert vector.step(np.zeros((2, 3), np.float32))[4]["privileged"]["seed"].tolist() == [0, 1]
+
+
+def test_the_largest_seed_is_that_of_the_last_slot() -> None:
+    largest = 2**63 - 1
+    env = make_vector()
+    assert env.reset(seed=largest - 1)[1]["privileged"]["seed"].tolist() == [largest - 1, largest]
+    assert make().reset(seed=largest)[1]["privileged"]["seed"] == largest
+    with pytest.raises(InvalidArgument, match=f"from 0 to {largest - 1}, got {largest}"):
+        env.reset(seed=largest)
+
+
+def test_a_mask_cannot_leave_out_a_run_that_has_not_begun() -> None:
+    env = make_vector()
+    with pytest.raises(EpisodeStateError, match=r"\[True, False\]: call reset\(\) without it"):
+        env.reset(seed=0, options={"reset_mask": np.array([True, False])})
+    assert not env.unwrapped.episodes.begun(0)
 
 
 @pytest.mark.parametrize(
@@ -159,8 +207,16 @@ def test_foreign_states_are_refused() -> None:
     other: Any = make(num_epochs=4).unwrapped
     env.reset(seed=0)
     other.reset(seed=0)
-    with pytest.raises(InvalidArgument, match=r"same parameters.*num_epochs=4.*num_epochs=3"):
+    with pytest.raises(InvalidArgument, match=r"trigger=2, num_epochs=4, got trigger=1, num_ep"):
         other.set_state(env.get_state())
+    part = {"params": env.get_state()["params"]}
+    for setter, state in (
+        (env.set_state, part),
+        (env.set_state, {**env.get_state(), "params": 3}),
+        (make_vector(1).set_state, [part]),
+    ):
+        with pytest.raises(InvalidArgument, match=r"get_state\(\) returned, with .*, got params"):
+            setter(state)
     vector = make_vector()
     with pytest.raises(InvalidArgument, match=r"num_envs=2, got 1"):
         vector.set_state([env.get_state()])

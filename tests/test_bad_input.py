@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
 from typing import Any
 
 import gymnasium
@@ -11,6 +13,7 @@ from gymnasium.error import NameNotFound
 
 import atn_gym
 from atn_gym.envs import episodes
+from atn_gym.envs.params import TuningParams
 from atn_gym.envs.regimes import Regime, Stationary
 from atn_gym.envs.tasks import DIGITS_CNN
 from atn_gym.envs.tuning_env import TuningEnv
@@ -151,9 +154,9 @@ def test_unknown_task_and_regime_are_refused(names: dict[str, str], message: str
 
 
 def test_taken_names_are_refused() -> None:
-    with pytest.raises(InvalidArgument, match=r"new name, but 'DigitsCnn' is taken"):
+    with pytest.raises(InvalidArgument, match=r"but 'DigitsCnn' is taken: pass replace=True"):
         atn_gym.register_task("DigitsCnn", DIGITS_CNN)
-    with pytest.raises(InvalidArgument, match=r"new name, but 'Stationary' is taken"):
+    with pytest.raises(InvalidArgument, match=r"but 'Stationary' is taken: pass replace=True"):
         atn_gym.register_regime("Stationary", Stationary)
 
 
@@ -166,6 +169,46 @@ def test_what_is_no_task_or_regime_is_refused_at_registration() -> None:
     for regime in (3, int, Undecided):
         with pytest.raises(InvalidArgument, match="must be a subclass of Regime with"):
             atn_gym.register_regime("Wrong", regime)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"batch_size": 2.5}, "batch_size must be an integer >= 1, got 2.5"),
+        ({"num_epochs": True}, "num_epochs must be an integer >= 1, got True"),
+        ({"num_epochs": "10"}, "num_epochs must be an integer >= 1, got '10'"),
+        ({"optimizer": None}, "optimizer must be one of sgd, adamw, or a function .* got None"),
+        ({"optimizer": "adam"}, "unknown optimizer 'adam'; did you mean 'adamw'"),
+        ({"dataset": None}, "dataset must be a function, got None"),
+        ({"network": 3}, "network must be a function, got 3"),
+        ({"network_kwargs": [("hidden", 3)]}, "network_kwargs must be a dict of values by name"),
+        ({"initial": {"momentum": 0.9}}, r"initial must be a tuple .* \(\{...\},\), got \{'mom"),
+        ({"initial": ()}, r"initial must be a tuple of at least one dict .* got \(\)"),
+        ({"initial": (0.1,)}, "initial hyperparameters must be a dict of values by name, got 0.1"),
+        ({"initial": ({"momentum": 0.9},)}, "must be exactly learning_rate, .* got momentum"),
+        ({"initial": ({"lr": 0.1},)}, "unknown hyperparameter 'lr'"),
+        ({"severities": {"lable_noise": 0.3}}, "'lable_noise'; did you mean 'label_noise'"),
+        ({"severities": {"rotation": 1.2}}, r"severity of rotation must be .* \[0, 1\], got 1.2"),
+        ({"severities": 0.3}, "severities must be a dict of values by name, got 0.3"),
+    ],
+    ids=str,
+)
+def test_bad_fields_of_a_task_are_refused_at_construction(
+    fields: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InvalidArgument, match=message):
+        replace(DIGITS_CNN, **fields)
+
+
+def test_tasks_and_parameters_keep_copies_of_what_they_are_given() -> None:
+    initial, widths = {**DIGITS_CNN.initial[0]}, {"hidden": 16}
+    task = replace(DIGITS_CNN, initial=[initial], network_kwargs=widths)
+    params = TuningParams(task="DigitsCnn", regime="DataShift", initial=initial)
+    assert copy.deepcopy(task) == task
+    initial["learning_rate"] = widths["hidden"] = 7
+    assert task.initial == DIGITS_CNN.initial
+    assert task.network_kwargs == {"hidden": 16}
+    assert params.initial == DIGITS_CNN.initial[0]
 
 
 @pytest.mark.parametrize("data_dir", [5, ["data"]])

@@ -194,6 +194,14 @@ def test_loss_scale_and_gradient_noise_equal_those_of_torch(
     twins.assert_alike()
 
 
+@pytest.fixture
+def adamw_task() -> Iterator[None]:
+    registration.register_task("DigitsAdamW", replace(DIGITS_CNN, optimizer="adamw"))
+    env_id = registration.register_env("DigitsAdamW", "DataShift")
+    yield
+    del gymnasium.registry[env_id], registration._TASKS["DigitsAdamW"]
+
+
 def traces(pair: str, engine: str, num_epochs: int = 4, seeds: int = 2, **kwargs: Any) -> Any:
     """Signals of some runs, (runs, epochs, signals)."""
     env: Any = gymnasium.make_vec(
@@ -289,6 +297,23 @@ def test_states_are_exchanged_between_engines(optimizer: str) -> None:
         twins.assert_alike()
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_an_optimizer_that_has_lost_its_state_starts_anew(optimizer: str) -> None:
+    twins = Twins(optimizer=optimizer)
+    twins.set({**USUAL, "learning_rate": 0.01})
+    states = [engine.get_state(0) for engine in twins.both]
+    twins.train(twins.plan())
+    for engine, state in zip(twins.both, states, strict=True):
+        engine.set_state(0, state)
+    twins.set({**USUAL, "learning_rate": 0.001})
+    twins.train(twins.plan(seed=1))
+    twins.assert_alike()
+    for engine in twins.both:
+        engine.optimizer(0).state.clear()
+    twins.train(twins.plan(seed=2))
+    twins.assert_alike()
+
+
 def test_a_state_holds_no_more_than_the_run() -> None:
     twins = Twins()
     twins.train(twins.plan())
@@ -296,16 +321,27 @@ def test_a_state_holds_no_more_than_the_run() -> None:
     assert sizes[0] <= 1.05 * sizes[1]
 
 
-def test_an_env_refuses_the_state_of_another_engine() -> None:
-    envs: list[Any] = [
-        gymnasium.make("atn_gym/DigitsCnn-Stationary-v0", train_size=64, engine=e).unwrapped
-        for e in ("auto", "compiled", "torch")
-    ]
-    for env in envs:
-        env.reset(seed=0)
-    envs[0].set_state(envs[1].get_state())
-    with pytest.raises(InvalidArgument, match="engine='torch'"):
-        envs[0].set_state(envs[2].get_state())
+@pytest.mark.usefixtures("adamw_task")
+@pytest.mark.parametrize("task", ["DigitsCnn", "DigitsAdamW"])
+@pytest.mark.parametrize("engines", [("torch", "compiled"), ("compiled", "torch")])
+def test_an_env_goes_on_from_the_state_of_another_engine(
+    task: str, engines: tuple[str, str]
+) -> None:
+    kwargs = {"kind": "gaussian_noise", "trigger": 1, "num_epochs": 4, "checkpoint_rollback": True}
+    first, second = (
+        gymnasium.make(f"atn_gym/{task}-DataShift-v0", train_size=512, engine=e, **kwargs).unwrapped
+        for e in engines
+    )
+    initial = {"learning_rate": 0.002 if task == "DigitsAdamW" else 0.05}
+    first.reset(seed=0, options={"hyperparameters": initial})
+    first.step(np.zeros(4, np.float32))
+    first.step(np.zeros(4, np.float32))
+    second.set_state(pickle.loads(pickle.dumps(first.get_state())))
+    for rollback in (0, 1):
+        action = np.array([0, 0, 0, rollback], np.float32)
+        found, expected = (env.step(action)[4]["privileged"] for env in (second, first))
+        assert found["val_loss"] == pytest.approx(expected["val_loss"], rel=2e-3)
+        assert found["train_loss"] == pytest.approx(expected["train_loss"], rel=2e-3)
 
 
 @pytest.mark.parametrize("name", [name for name, _ in SmallCnn((1, 8, 8), 10).named_parameters()])
@@ -377,6 +413,16 @@ def hook_forward(engine: TorchEngine) -> None:
     engine.model(0).register_forward_hook(lambda module, inputs, logits: 0.5 * logits)
 
 
+def replace_forward_of_a_layer(engine: TorchEngine) -> None:
+    layer: Any = engine.model(0).get_submodule("linear2")
+    layer.forward = lambda inputs, plain=layer.forward: 0.5 * plain(inputs)
+
+
+def pad_with_the_border(engine: TorchEngine) -> None:
+    layer: Any = engine.model(0).get_submodule("conv1")
+    layer.padding_mode, layer._reversed_padding_repeated_twice = "replicate", [1, 1, 1, 1]
+
+
 def use_nesterov(engine: TorchEngine) -> None:
     engine.optimizer(0).param_groups[0]["nesterov"] = True
 
@@ -391,7 +437,16 @@ def replace_layer(engine: TorchEngine) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [freeze, clip_gradients, hook_forward, use_nesterov, replace_layer]
+    "change",
+    [
+        freeze,
+        clip_gradients,
+        hook_forward,
+        replace_forward_of_a_layer,
+        pad_with_the_border,
+        use_nesterov,
+        replace_layer,
+    ],
 )
 def test_what_a_regime_changes_beyond_values_is_trained_by_torch(
     change: Callable[[TorchEngine], None],

@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-import gc
 import importlib.metadata
 import struct
 import sys
-import weakref
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.error import URLError
@@ -16,7 +14,7 @@ import torchvision
 from sklearn.datasets import load_digits as sklearn_digits
 from torch import Tensor
 
-from atn_gym.envs import datasets
+from atn_gym.envs import dataset, datasets
 from atn_gym.envs.datasets import (
     SPLITS,
     Dataset,
@@ -114,6 +112,38 @@ def test_a_data_set_is_loaded_once_and_shared():
     assert load_dataset(load_digits) is load_dataset(load_digits)
     small, other = (load_dataset(load_digits, train_size=n) for n in (64, 128))
     assert small.validation is other.validation is load_dataset(load_digits).validation
+
+
+INPUTS, LABELS = torch.zeros(3, 1, 4, 4), torch.arange(3)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "labels", "message"),
+    [
+        (INPUTS, LABELS.int(), r"labels .* torch.int64 .* axes N, got torch.int32 of \(3,\)"),
+        (INPUTS, LABELS[:, None], r"labels .* got torch.int64 of \(3, 1\)"),
+        (INPUTS.double(), LABELS, r"inputs .* torch.float32 .* N, C, H, W, got torch.float64"),
+        (INPUTS[:, 0], LABELS, r"inputs .* got torch.float32 of \(3, 4, 4\)"),
+        (INPUTS.numpy(), LABELS, "inputs .* got array"),
+        (INPUTS[:2], LABELS, "a label for each, got 2 samples and 3 labels"),
+        (INPUTS[:0], LABELS[:0], "at least one sample, .* got 0 samples and 0 labels"),
+    ],
+)
+def test_a_split_that_could_not_be_trained_on_is_refused(inputs, labels, message):
+    with pytest.raises(InvalidArgument, match=message):
+        Split(inputs, labels)
+
+
+def test_splits_that_do_not_fit_together_are_refused():
+    split, wide = Split(INPUTS, LABELS), Split(torch.zeros(3, 1, 4, 5), LABELS)
+    with pytest.raises(InvalidArgument, match="2 classes must be from 0 to 1, got 0 to 2 in the t"):
+        Dataset(split, split, split, 2)
+    with pytest.raises(InvalidArgument, match=r"\(1, 4, 4\) .* \(1, 4, 5\) in the validation"):
+        Dataset(split, wide, split, 3)
+    with pytest.raises(InvalidArgument, match=r"num_classes must be an integer >= 1, got 2\.5"):
+        Dataset(split, split, split, 2.5)
+    with pytest.raises(InvalidArgument, match="must return a Dataset, got 3"):
+        load_dataset(lambda _: 3)
 
 
 def test_training_under_every_shift_leaves_the_shared_data_as_it_was():
@@ -246,18 +276,25 @@ class Shifted:
         return inputs + self.by
 
 
-def test_equal_transforms_share_one_result_which_is_freed_with_its_last_user():
+def test_equal_transforms_share_one_result_which_is_dropped_when_room_is_needed(monkeypatch):
     data, calls = load_digits(), []
     first = data.transformed(Shifted(1.0, calls), "train")
     assert data.transformed(Shifted(1.0, calls), "train") is first
     assert torch.equal(first, data.train.inputs + 1)
-    assert data.transformed(Shifted(2.0, calls), "train") is not first
+    second = data.transformed(Shifted(2.0, calls), "train")
     assert len(data.transformed(Shifted(1.0, calls), "validation")) == 323
     assert calls == ["train", "train", "validation"]
-    reference = weakref.ref(first)
-    del first
-    gc.collect()
-    assert reference() is None
+    # The first is used last, so that it is the second that makes room for the third.
+    monkeypatch.setattr(dataset, "KEPT_BYTES", 2 * first.nbytes)
+    assert data.transformed(Shifted(1.0, calls), "train") is first
+    data.transformed(Shifted(3.0, calls), "train")
+    assert data.transformed(Shifted(1.0, calls), "train") is first
+    again = data.transformed(Shifted(2.0, calls), "train")
+    assert again is not second
+    assert torch.equal(again, second)
+    monkeypatch.setattr(dataset, "KEPT_BYTES", 0)
+    data.transformed(Shifted(1.0, calls), "train")
+    assert not dataset._kept
 
 
 def test_easiest_first_ranks_samples_by_the_distance_to_their_class_mean():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
+from collections.abc import Iterator
 from typing import Any
 
 import gymnasium
@@ -236,3 +238,51 @@ def test_global_random_generators_are_left_alone(regime: str) -> None:
     run(make(f"DigitsCnn-{regime}"), seed=0)
     run(make(f"DigitsCnn-{regime}"), seed=None)
     assert states() == before
+
+
+@contextlib.contextmanager
+def default_dtype() -> Iterator[None]:
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+AMBIENT_SETTINGS = {
+    "no_grad": torch.no_grad,
+    "inference_mode": torch.inference_mode,
+    "autocast": lambda: torch.autocast("cpu", dtype=torch.bfloat16),
+    "dtype": default_dtype,
+    "device": lambda: torch.device("meta"),
+}
+
+
+@pytest.mark.parametrize("setting", AMBIENT_SETTINGS)
+@pytest.mark.parametrize("engine", ["torch", "compiled"])
+@pytest.mark.parametrize(
+    ("pair", "kind"),
+    [
+        ("DigitsCnn-DataShift", "gaussian_noise"),
+        ("DigitsCnn-DataShift", "rotation"),
+        ("DigitsCnn-CurriculumShift", "difficulty"),
+        ("DigitsCnn-LossPerturbation", "training"),
+        ("DigitsCnn-LossPerturbation", "gradient"),
+    ],
+)
+def test_what_torch_is_set_to_around_a_run_does_not_matter(
+    pair: str, kind: str, engine: str, setting: str
+) -> None:
+    # Of a size of its own, so that nothing has been loaded or computed before.
+    kwargs: Any = {"kind": kind, "trigger": 1, "engine": engine, "checkpoint_rollback": True}
+    size = 130 + list(AMBIENT_SETTINGS).index(setting)
+    actions = np.random.default_rng(0).uniform(-0.3, 0.3, (4, 4)).astype(np.float32)
+    with AMBIENT_SETTINGS[setting]():
+        env = make(pair, train_size=size, **kwargs)
+        found = [*run(env, 3, actions), env.test_metrics()]
+        state = env.get_state()
+    plain = make(pair, train_size=size, **kwargs)
+    assert equal(found, [*run(plain, 3, actions), plain.test_metrics()])
+    with AMBIENT_SETTINGS[setting]():
+        plain.set_state(state)
+        plain.reset()

@@ -19,7 +19,9 @@ LAYERS = (
     (
         "atn_gym",
         "atn_gym.registration",
+        "atn_gym.envs.dataset",
         "atn_gym.envs.datasets",
+        "atn_gym.envs.epoch_metrics",
         "atn_gym.envs.flops",
         "atn_gym.envs.hyperparameters",
         "atn_gym.envs.image_files",
@@ -27,6 +29,7 @@ LAYERS = (
         "atn_gym.envs.optimizers",
         "atn_gym.envs.randomness",
         "atn_gym.envs.rewards",
+        "atn_gym.envs.torch_settings",
     ),
     ("atn_gym.envs.engines", "atn_gym.envs.regimes", "atn_gym.envs.run_data", "atn_gym.envs.tasks"),
     ("atn_gym.envs.trainer",),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import subprocess
 import sys
@@ -99,6 +100,15 @@ def test_both_env_checkers_pass(env_id: str, monkeypatch: pytest.MonkeyPatch) ->
     check_env(env, skip_render_check="/DigitsCnn-" not in env_id)
     stable_baselines3.common.env_checker.check_env(env)
     env.close()
+
+
+def test_ids_are_listed_to_a_reader_that_has_left() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "atn_gym.cli", "list"]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_id_with_a_module_prefix_makes_the_env() -> None:

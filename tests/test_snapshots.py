@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -125,6 +126,45 @@ def test_snapshot_suits_an_env_made_from_the_json_of_its_spec() -> None:
     again: Any = gymnasium.make(spec).unwrapped
     again.set_state(env.get_state())
     assert equal(follow(again, ACTIONS), follow(env, ACTIONS))
+
+
+def pickled(env: Any) -> Any:
+    return pickle.loads(pickle.dumps(env))
+
+
+@pytest.mark.usefixtures("own_task")
+@pytest.mark.parametrize("copied", [copy.deepcopy, pickled])
+@pytest.mark.parametrize(
+    ("pair", "kwargs"),
+    [
+        ("DigitsCnn-DataShift", {"engine": "compiled", "kind": "gaussian_noise"}),
+        ("DigitsCnn-DataShift", {"engine": "torch", "kind": "rotation"}),
+        ("DrawingNet-DataShift", {"checkpoint_rollback": True, "initial": {"momentum": 0.5}}),
+    ],
+)
+def test_a_copy_of_an_env_goes_on_as_the_env_does(
+    pair: str, kwargs: dict[str, Any], copied: Callable[[Any], Any]
+) -> None:
+    env: Any = gymnasium.make(f"atn_gym/{pair}-v0", num_epochs=5, train_size=128, **kwargs)
+    assert len(pickle.dumps(env)) < 10_000
+    run(env, 3, ACTIONS[:3])
+    other = copied(env)
+    follow(other, -ACTIONS[3:])
+    other = copied(env)
+    assert equal(follow(env, ACTIONS[3:]), follow(other, ACTIONS[3:]))
+    assert equal(run(env, None), run(other, None))
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, pickled])
+def test_a_copy_of_a_vector_env_goes_on_as_the_env_does(copied: Callable[[Any], Any]) -> None:
+    env: Any = gymnasium.make_vec(
+        "atn_gym/DigitsCnn-Mixture-v0", num_envs=2, num_epochs=3, train_size=128
+    )
+    env.reset(seed=[4, 2])
+    env.step(ACTIONS[:2, :3])
+    other = copied(env)
+    for action in ACTIONS[2:6, :3]:
+        assert equal(env.step(np.tile(action, (2, 1))), other.step(np.tile(action, (2, 1))))
 
 
 def test_a_state_of_something_else_is_refused_before_any_slot_changes() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pickle
 import random
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,10 +13,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn, optim
 
+from atn_gym.envs import dataset, trainer
 from atn_gym.envs.datasets import Dataset, Split, load_digits
 from atn_gym.envs.networks import SmallCnn
 from atn_gym.envs.randomness import Stream, generator
-from atn_gym.envs.regimes import CurriculumShift, DataShift, LossPerturbation, Regime, Stationary
+from atn_gym.envs.regimes import (
+    CurriculumShift,
+    DataShift,
+    GaussianNoise,
+    LossPerturbation,
+    Regime,
+    Stationary,
+)
 from atn_gym.envs.run_data import RunData
 from atn_gym.envs.trainer import Trainer, batch_order
 from atn_gym.errors import InvalidArgument
@@ -371,6 +380,66 @@ def test_shifted_inputs_are_computed_once_while_the_shift_lasts(digits: Dataset)
     assert calls == ["train"]
     data.clear()
     assert data.inputs("train") is digits.train.inputs
-    data.transform = shift
-    data.inputs("train")
-    assert calls == ["train", "train"]
+
+
+def test_runs_with_inputs_of_their_own_hold_few_copies_and_train_as_ever(
+    make_trainer: MakeTrainer, digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live: list[weakref.ref[Tensor]] = []
+    most = 0
+
+    def held() -> int:
+        return sum(inputs.nbytes for ref in live if (inputs := ref()) is not None)
+
+    def noisy(self: GaussianNoise, inputs: Tensor, split: str) -> Tensor:
+        nonlocal most
+        shifted = plain(self, inputs, split)
+        live.append(weakref.ref(shifted))
+        most = max(most, held())
+        return shifted
+
+    def losses() -> list[list[float]]:
+        trainer = make_trainer(num_runs=6)
+        begin(trainer, *(DataShift(kind="gaussian_noise", trigger=0, seed=i) for i in range(6)))
+        return [trainer.train(range(6), [USUAL] * 6).val_loss.tolist() for _ in range(2)]
+
+    expected = losses()
+    plain = GaussianNoise.__call__
+    copy = digits.train.inputs.nbytes + digits.validation.inputs.nbytes
+    for module in (dataset, trainer):
+        monkeypatch.setattr(module, "KEPT_BYTES", 2 * copy)
+    monkeypatch.setattr(GaussianNoise, "__call__", noisy)
+    dataset._kept.clear()
+    assert losses() == expected
+    # What is kept, and what two runs train on meanwhile.
+    assert most <= 4 * copy
+    assert held() <= 2 * copy
+
+
+@dataclass(frozen=True)
+class BothNoises(Regime):
+    """Perturbs both the losses that are observed and those that are trained on."""
+
+    kinds = {"both": 0.5}
+    loss_noise: float = 0.5
+
+    def apply(
+        self, epoch: int, model: nn.Module, data: RunData, optimizer: optim.Optimizer
+    ) -> None:
+        data.observation_noise, data.loss_noise = 0.5, self.loss_noise
+
+
+def test_noise_on_observed_and_on_trained_losses_is_independent(make_trainer: MakeTrainer) -> None:
+    def factors(regime: Regime) -> list[float]:
+        made = make_trainer()
+        found = []
+        for seed in range(4):
+            made.reset(0, seed, regime, STANDING_STILL)
+            metrics = made.train([0], [STANDING_STILL])
+            found.append(float(np.log(metrics.observed_val_loss / metrics.val_loss)[0]))
+        return found
+
+    draws = [generator(seed, Stream.NOISE).standard_normal(2)[1] * 0.5 for seed in range(4)]
+    assert factors(BothNoises(loss_noise=0.0)) == pytest.approx(draws)
+    both = factors(BothNoises())
+    assert all(abs(mine - other) > 1e-3 for mine, other in zip(both, draws, strict=True))

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
-import weakref
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -18,123 +16,25 @@ import platformdirs
 import torch
 from torch import Tensor
 
+from atn_gym.envs.dataset import SPLITS, Dataset, Split, Transform
 from atn_gym.envs.image_files import read_image_files
+from atn_gym.envs.torch_settings import usual_torch_settings
 from atn_gym.errors import DataUnavailable, InvalidArgument
 
+__all__ = [
+    "SPLITS",
+    "Dataset",
+    "Split",
+    "Transform",
+    "data_directory",
+    "load_dataset",
+    "load_digits",
+    "load_fashion_mnist",
+    "load_mnist",
+]
+
 DATA_VARIABLE = "ATN_GYM_DATA"
-SPLITS = ("train", "validation", "test")
 _VALIDATION_IMAGES = 6_000
-
-Transform = Callable[[Tensor, str], Tensor]
-"""Maps the clean inputs (N, C, H, W) of a split, given with its name, to shifted ones.
-
-It must be pure, hashable and picklable: results are shared, and snapshots hold it. A
-frozen dataclass with `__call__` is all three.
-"""
-
-
-@dataclass(frozen=True, eq=False)
-class Split:
-    """Samples of one split.
-
-    Args:
-        inputs: Float32 tensor of shape (N, C, H, W), standardised. Never written to.
-        labels: Int64 tensor of shape (N,). Never written to.
-    """
-
-    inputs: Tensor
-    labels: Tensor
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def to(self, device: torch.device) -> Split:
-        """The same samples on another device."""
-        return Split(self.inputs.to(device), self.labels.to(device))
-
-
-@dataclass(frozen=True, eq=False)
-class Dataset:
-    """A data set in its three splits, shared by all runs of a process.
-
-    Args:
-        train: What is trained on.
-        validation: What drives observations, rewards and metrics.
-        test: Looked at once, at the end of a run, by the evaluation harness alone.
-        num_classes: Number of classes C.
-    """
-
-    train: Split
-    validation: Split
-    test: Split
-    num_classes: int
-    _transformed: weakref.WeakValueDictionary[tuple[Transform, str], Tensor] = field(
-        default_factory=weakref.WeakValueDictionary, init=False, repr=False
-    )
-
-    @property
-    def input_shape(self) -> tuple[int, int, int]:
-        """Channels, height and width of a sample."""
-        channels, height, width = self.train.inputs.shape[1:]
-        return channels, height, width
-
-    def split(self, name: str) -> Split:
-        """The split of the name "train", "validation" or "test"."""
-        split: Split = getattr(self, name)
-        return split
-
-    def transformed(self, transform: Transform, name: str) -> Tensor:
-        """Inputs of a split under a transform, computed once while any run uses them.
-
-        Args:
-            transform: The shift; equal transforms share one result.
-            name: Name of the split.
-
-        Returns:
-            Float32 tensor of shape (N, C, H, W). Never written to.
-        """
-        key = (transform, name)
-        inputs = self._transformed.get(key)
-        if inputs is None:
-            inputs = transform(self.split(name).inputs, name)
-            self._transformed[key] = inputs
-        return inputs
-
-    @functools.cached_property
-    def easiest_first(self) -> Tensor:
-        """Rank of each training sample by its distance to the mean of its class.
-
-        Ranks are relative within a class, in [0, 1), so that taking the easiest share
-        keeps the classes in balance. Float64 tensor of shape (N,).
-        """
-        flat, labels = self.train.inputs.flatten(1), self.train.labels
-        ranks = torch.empty(len(labels), dtype=torch.float64, device=labels.device)
-        for c in range(self.num_classes):
-            members = torch.nonzero(labels == c).flatten()
-            distance = (flat[members] - flat[members].mean(0)).norm(dim=1)
-            order = torch.argsort(distance, stable=True)
-            places = torch.arange(len(members), dtype=torch.float64, device=labels.device)
-            ranks[members[order]] = places / max(len(members), 1)
-        return ranks
-
-    def to(self, device: torch.device) -> Dataset:
-        """The same data set on another device."""
-        train, validation, test = (self.split(name).to(device) for name in SPLITS)
-        return Dataset(train, validation, test, self.num_classes)
-
-    def with_train_size(self, size: int) -> Dataset:
-        """The same data set with the first `size` training samples alone.
-
-        Raises:
-            InvalidArgument: If there are fewer training samples than that.
-        """
-        if not 1 <= size <= len(self.train):
-            raise InvalidArgument(
-                f"train_size must be between 1 and the {len(self.train)} training samples "
-                f"of the data set, got {size}"
-            )
-        train = Split(self.train.inputs[:size].clone(), self.train.labels[:size].clone())
-        return Dataset(train, self.validation, self.test, self.num_classes)
 
 
 def data_directory(data_dir: str | os.PathLike[str] | None = None) -> Path:
@@ -225,6 +125,7 @@ def _standardised(splits: Iterable[Tensor]) -> list[Tensor]:
     return [split.sub_(mean.float()).div_(std.float()) for split in inputs]
 
 
+@usual_torch_settings()
 def load_dataset(
     loader: Callable[..., Dataset],
     data_dir: str | os.PathLike[str] | None = None,
@@ -254,4 +155,9 @@ def _derive(
         return _derive(loader, data_dir, train_size, "cpu").to(torch.device(device))
     if train_size is not None:
         return _derive(loader, data_dir, None, "cpu").with_train_size(train_size)
-    return loader(data_dir)
+    loaded = loader(data_dir)
+    if not isinstance(loaded, Dataset):
+        raise InvalidArgument(
+            f"the dataset function of a task must return a Dataset, got {loaded!r}"
+        )
+    return loaded

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 
 from atn_gym.envs.datasets import load_dataset
 from atn_gym.envs.episode_state import SIGNALS, EpisodeState
+from atn_gym.envs.epoch_metrics import EpochMetrics
 from atn_gym.envs.hyperparameters import HyperparameterSpace
 from atn_gym.envs.params import TuningParams
 from atn_gym.envs.randomness import Stream, integer_seed
 from atn_gym.envs.rendering import RunTrace
 from atn_gym.envs.rewards import DIVERGED, EpochOutcome, get_reward, log_score
-from atn_gym.envs.trainer import EpochMetrics, Trainer
+from atn_gym.envs.trainer import Trainer
 from atn_gym.errors import EpisodeStateError, InvalidArgument
 
 FloatArray = NDArray[np.float64]
@@ -134,12 +135,15 @@ class Episodes:
         self._states[run] = state
         self.episodes_begun[run] += 1
 
-    def check_actions(self, actions: Any, shape: tuple[int, ...]) -> FloatArray:
+    def check_actions(
+        self, actions: Any, shape: tuple[int, ...], used: NDArray[np.bool_] | bool = True
+    ) -> FloatArray:
         """Validates actions.
 
         Args:
             actions: Array of a floating dtype without NaN; clipped to [-1, 1].
             shape: The shape it must have.
+            used: Whether an action is used, (n,) for n of them; NaN may stand in the others.
 
         Raises:
             InvalidArgument: If dtype, shape or values are wrong.
@@ -153,7 +157,7 @@ class Episodes:
             raise InvalidArgument(
                 f"an action must be a float32 array of shape {shape}, got shape {array.shape}"
             )
-        if np.isnan(array).any():
+        if np.any(np.isnan(array).any(axis=-1) & used):
             raise InvalidArgument(f"an action must not hold NaN, got {array.tolist()}")
         return np.clip(array.astype(np.float64), -1, 1)
 
@@ -329,15 +333,21 @@ class Episodes:
             "trainer": self._trainer.get_state(run),
         }
 
-    def set_state(self, run: int, state: dict[str, Any]) -> None:
-        """Puts an episode into a state that `get_state` returned, of this or another env.
-
-        Raises:
-            InvalidArgument: If the state is of an env with other parameters.
-        """
-        self.check_state(state)
+    def set_state(self, run: int, state: Mapping[str, Any]) -> None:
+        """Puts an episode into a state that `get_state` returned, of this or an equal env."""
         self._states[run] = state["episode"].copy()
         self._trainer.set_state(run, state["trainer"])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies and pickles by its parameters and states: the data set is shared, or loaded."""
+        runs = range(len(self._states))
+        states = [self.get_state(run) if self.begun(run) else None for run in runs]
+        return Episodes, (self.params, len(runs)), states
+
+    def __setstate__(self, states: list[dict[str, Any] | None]) -> None:
+        for run, state in enumerate(states):
+            if state is not None:
+                self.set_state(run, state)
 
     def check_state(self, state: Mapping[str, Any]) -> None:
         """Checks that a state is of an env with the parameters of this one.
@@ -345,15 +355,26 @@ class Episodes:
         Raises:
             InvalidArgument: If it is not.
         """
-        if not isinstance(state, Mapping) or "params" not in state:
-            raise InvalidArgument(f"a state must be one that get_state() returned, got {state!r}")
-        if _comparable(state["params"]) != _comparable(self.params):
+        names = ("params", "episode", "trainer", "generator")
+        complete = isinstance(state, Mapping) and all(name in state for name in names)
+        if not complete or not isinstance(state["params"], TuningParams):
             raise InvalidArgument(
-                f"a state must come from an env of the same parameters, {self.params}, got one "
-                f"of {state['params']}"
+                f"a state must be one that get_state() returned, with {', '.join(names)}, got "
+                f"{', '.join(map(str, state)) if isinstance(state, Mapping) else repr(state)}"
+            )
+        own, other = _comparable(self.params), _comparable(state["params"])
+        differing = [f.name for f in fields(own) if getattr(own, f.name) != getattr(other, f.name)]
+        if differing:
+            wanted, got = (
+                ", ".join(f"{name}={getattr(params, name)!r}" for name in differing)
+                for params in (own, other)
+            )
+            raise InvalidArgument(
+                f"a state must come from an env of the same parameters, here {wanted}, got {got}: "
+                "make an env of those to go on with it"
             )
 
 
 def _comparable(params: TuningParams) -> TuningParams:
-    """What two envs must share to exchange states: all but where data and network lie."""
-    return replace(params.resolved(), data_dir=None, device="cpu")
+    """What two envs must share to exchange states: all but where and by what is trained."""
+    return replace(params.resolved(), data_dir=None, device="cpu", engine="auto")

@@ -191,6 +191,12 @@ class HyperparameterSpace:
                 f"initial hyperparameters must be a dict of values by name, got {values!r}"
             )
         for name, value in values.items():
+            if name in HYPERPARAMETERS and name not in self.names:
+                raise InvalidArgument(
+                    f"hyperparameter {name!r} is not controlled here, where "
+                    f"{', '.join(self.names)} can be set: make the env with "
+                    f"initial={{{name!r}: {value!r}}}"
+                )
             if name not in self.names:
                 raise unknown_name("hyperparameter", name, self.names)
             low, high = HYPERPARAMETERS[name].bounds

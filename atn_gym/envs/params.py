@@ -101,6 +101,10 @@ class TuningParams:
         for name in ("checkpoint_rollback", "twin"):
             if not isinstance(getattr(self, name), bool):
                 raise InvalidArgument(f"{name} must be a bool, got {getattr(self, name)!r}")
+        if self.initial is not None:
+            HyperparameterSpace().check(self.initial)
+            # What the caller does to its dict later must not reach the env.
+            object.__setattr__(self, "initial", dict(self.initial))
         if self.hyperparameters is not None:
             # JSON turns tuples into lists; both must give equal parameters.
             object.__setattr__(self, "hyperparameters", self.make_space().names)
@@ -123,7 +127,6 @@ class TuningParams:
             if getattr(self, name) is not None
         }
         if self.initial is not None:
-            HyperparameterSpace().check(self.initial)
             overrides["initial"] = tuple({**values, **self.initial} for values in task.initial)
         return dataclasses.replace(task, **overrides)
 

@@ -8,8 +8,14 @@ draw, and a run can be resumed from its seed and epoch alone.
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
+
+from atn_gym.errors import InvalidArgument
+
+MAX_SEED = 2**63 - 1
+"""Largest seed of a run; infos of a vector env hold seeds as int64."""
 
 
 class Stream(IntEnum):
@@ -21,6 +27,7 @@ class Stream(IntEnum):
     NOISE = 3
     MODULE = 4
     GRADIENT_NOISE = 5
+    SECOND_NOISE = 6
 
 
 def generator(seed: int, stream: Stream, epoch: int = 0) -> np.random.Generator:
@@ -37,3 +44,23 @@ def generator(seed: int, stream: Stream, epoch: int = 0) -> np.random.Generator:
 def integer_seed(seed: int, stream: Stream, epoch: int = 0) -> int:
     """Derives a seed in [0, 2^63) for a library that wants an integer."""
     return int(generator(seed, stream, epoch).integers(2**63 - 1))
+
+
+def check_seed(seed: Any, count: int = 1) -> int:
+    """Checks the seed of a run, or the first of consecutive seeds.
+
+    Args:
+        seed: What a caller passed.
+        count: Number of consecutive seeds.
+
+    Returns:
+        The seed as an int.
+
+    Raises:
+        InvalidArgument: If it is not an integer >= 0, or a seed would exceed `MAX_SEED`.
+    """
+    highest = MAX_SEED - (count - 1)
+    integer = isinstance(seed, (int, np.integer)) and not isinstance(seed, bool)
+    if not integer or not 0 <= seed <= highest:
+        raise InvalidArgument(f"seed must be an integer from 0 to {highest}, got {seed!r}")
+    return int(seed)

@@ -92,6 +92,10 @@ class Renderer:
             parts.append("diverged")
         return "  ".join(parts) + "\n"
 
+    def __reduce__(self) -> tuple[type[Renderer], tuple[()]]:
+        """A copy opens a window of its own."""
+        return Renderer, ()
+
     def close(self) -> None:
         """Closes the window, if there is one."""
         if self._window is not None:

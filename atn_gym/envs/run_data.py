@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from atn_gym.envs.datasets import Dataset, Transform
+from atn_gym.envs.dataset import SPLITS, Dataset, Transform
 
 
 @dataclass(eq=False)
@@ -36,21 +36,15 @@ class RunData:
     loss_noise: float = 0.0
     gradient_noise: float = 0.0
 
-    _transformed: dict[str, tuple[Transform, Tensor]] = field(default_factory=dict, init=False)
-
     def clear(self) -> None:
-        """Goes back to clean data; transformed inputs are kept for the next epoch."""
+        """Goes back to clean data."""
         self.set_state(RunData(self.clean).get_state())
 
     def inputs(self, split: str) -> Tensor:
         """Inputs of a split as they stand, float32 (N, C, H, W)."""
         if self.transform is None:
-            self._transformed.clear()
             return self.clean.split(split).inputs
-        if split not in self._transformed or self._transformed[split][0] != self.transform:
-            inputs = self.clean.transformed(self.transform, split)
-            self._transformed[split] = (self.transform, inputs)
-        return self._transformed[split][1]
+        return self.clean.transformed(self.transform, split)
 
     def labels(self, split: str) -> Tensor:
         """Labels of a split as they stand, int64 (N,)."""
@@ -58,9 +52,16 @@ class RunData:
             return self.train_labels
         return self.clean.split(split).labels
 
+    def own_bytes(self) -> int:
+        """Memory of the inputs that an epoch of this run may hold for itself alone."""
+        train, validation = (self.clean.split(name).inputs.nbytes for name in SPLITS[:2])
+        if self.transform is not None:
+            return train + validation
+        return validation if "validation" in self.pools else 0
+
     def get_state(self) -> dict[str, Any]:
         """The fields that a regime has set, without the data set itself."""
-        names = [f.name for f in fields(self) if f.init and f.name != "clean"]
+        names = [f.name for f in fields(self) if f.name != "clean"]
         state = {name: getattr(self, name) for name in names}
         return {**state, "pools": dict(self.pools)}
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from atn_gym import registration
 from atn_gym.envs.datasets import load_digits, load_fashion_mnist, load_mnist
 from atn_gym.envs.hyperparameters import HYPERPARAMETERS, HyperparameterSpace
 from atn_gym.envs.networks import SmallCnn
-from atn_gym.errors import InvalidArgument, unknown_name
+from atn_gym.errors import (
+    InvalidArgument,
+    check_number,
+    check_positive_integer,
+    unknown_name,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -18,10 +23,6 @@ if TYPE_CHECKING:
     from atn_gym.envs.datasets import Dataset
 
 OPTIMIZERS = ("sgd", "adamw")
-
-
-def _no_overrides() -> Mapping[str, Any]:
-    return MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,8 @@ class Task:
         optimizer: "sgd" or "adamw" (momentum is then beta1), or a function from parameters
             to a `torch.optim.Optimizer` whose groups know lr, weight_decay, and momentum or
             betas.
-        severities: Severity by regime kind where the regime's own default does not suit.
+        severities: Severity in [0, 1] by regime kind where the regime's own default does not
+            suit. A regime of one's own must be registered first.
 
     Raises:
         InvalidArgument: If a field breaks its requirement.
@@ -51,25 +53,53 @@ class Task:
     num_epochs: int
     batch_size: int = 64
     network: Callable[..., torch.nn.Module] = SmallCnn
-    network_kwargs: Mapping[str, Any] = field(default_factory=_no_overrides)
+    network_kwargs: Mapping[str, Any] = field(default_factory=dict)
     optimizer: str | Callable[..., torch.optim.Optimizer] = "sgd"
-    severities: Mapping[str, float] = field(default_factory=_no_overrides)
+    severities: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        for name in ("dataset", "network"):
+            if not callable(getattr(self, name)):
+                raise InvalidArgument(f"{name} must be a function, got {getattr(self, name)!r}")
         if isinstance(self.optimizer, str) and self.optimizer not in OPTIMIZERS:
             raise unknown_name("optimizer", self.optimizer, OPTIMIZERS)
-        for number in ("num_epochs", "batch_size"):
-            if getattr(self, number) < 1:
-                raise InvalidArgument(f"{number} must be >= 1, got {getattr(self, number)!r}")
-        if not self.initial:
-            raise InvalidArgument("initial must hold at least one set of hyperparameters")
+        if not isinstance(self.optimizer, str) and not callable(self.optimizer):
+            raise InvalidArgument(
+                f"optimizer must be one of {', '.join(OPTIMIZERS)}, or a function from parameters "
+                f"to an optimizer, got {self.optimizer!r}"
+            )
+        for name in ("num_epochs", "batch_size"):
+            check_positive_integer(name, getattr(self, name))
+        self._check_initial()
+        for name in ("network_kwargs", "severities"):
+            value = getattr(self, name)
+            if not isinstance(value, Mapping):
+                raise InvalidArgument(f"{name} must be a dict of values by name, got {value!r}")
+            object.__setattr__(self, name, dict(value))
+        self._check_severities()
+
+    def _check_initial(self) -> None:
+        if not isinstance(self.initial, (list, tuple)) or not self.initial:
+            raise InvalidArgument(
+                "initial must be a tuple of at least one dict of hyperparameters, such as "
+                f"({{...}},), got {self.initial!r}"
+            )
         for values in self.initial:
-            if set(values) != set(HYPERPARAMETERS):
+            HyperparameterSpace().check(values)
+            if len(values) < len(HYPERPARAMETERS):
                 raise InvalidArgument(
                     f"initial hyperparameters must be exactly {', '.join(HYPERPARAMETERS)}, "
                     f"got {', '.join(values)}"
                 )
-            HyperparameterSpace().check(values)
+        object.__setattr__(self, "initial", tuple(dict(values) for values in self.initial))
+
+    def _check_severities(self) -> None:
+        regimes = map(registration.get_regime, registration.regime_names())
+        kinds = {kind for regime in regimes for kind in getattr(regime, "kinds", ())}
+        for kind, severity in self.severities.items():
+            if kind not in kinds:
+                raise unknown_name("regime kind in severities", kind, sorted(kinds))
+            check_number(f"the severity of {kind}", severity, 0, 1)
 
 
 MNIST_CNN = Task(
@@ -82,7 +112,7 @@ DIGITS_CNN = Task(
     dataset=load_digits,
     initial=({"learning_rate": 0.05, "momentum": 0.9, "weight_decay": 1e-4},),
     num_epochs=30,
-    network_kwargs=MappingProxyType({"hidden": 32}),
+    network_kwargs={"hidden": 32},
 )
 
 _TOO_LOW = {"learning_rate": 1e-4, "momentum": 0.0, "weight_decay": 1e-2}

@@ -9,48 +9,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from atn_gym.envs.datasets import Dataset
+from atn_gym.envs.dataset import KEPT_BYTES, Dataset
 from atn_gym.envs.engines import Engine, EpochPlan, EvaluationPlan, TorchEngine, choose_engine
+from atn_gym.envs.epoch_metrics import EpochMetrics, FloatArray
 from atn_gym.envs.optimizers import set_nominal_hyperparameters
 from atn_gym.envs.randomness import Stream, generator, integer_seed
 from atn_gym.envs.regimes import Regime
 from atn_gym.envs.run_data import RunData
 from atn_gym.envs.tasks import Task
+from atn_gym.envs.torch_settings import usual_torch_settings
 from atn_gym.errors import InvalidArgument
-
-FloatArray = NDArray[np.float64]
-
-
-@dataclass(frozen=True, eq=False)
-class EpochMetrics:
-    """What one epoch of n runs gave; every array has shape (n,).
-
-    Losses are means in nats and may be non-finite; accuracies are shares.
-
-    Args:
-        train_loss: Clean mean loss of the mini-batches.
-        train_accuracy: Share of right answers while training.
-        val_loss: Clean validation loss after the epoch.
-        val_accuracy: Validation accuracy after the epoch.
-        observed_train_loss: Training loss as a controller sees it.
-        observed_val_loss: Validation loss as a controller sees it.
-        strength: Strength of the regime in the epoch.
-        finite: Whether every loss and every parameter is finite.
-        flops: Floating-point operations spent on training and evaluation.
-    """
-
-    train_loss: FloatArray
-    train_accuracy: FloatArray
-    val_loss: FloatArray
-    val_accuracy: FloatArray
-    observed_train_loss: FloatArray
-    observed_val_loss: FloatArray
-    strength: FloatArray
-    finite: NDArray[np.bool_]
-    flops: NDArray[np.int64]
 
 
 @dataclass(eq=False)
@@ -76,6 +46,7 @@ class Trainer:
             does not apply.
     """
 
+    @usual_torch_settings()
     def __init__(
         self,
         task: Task,
@@ -111,6 +82,7 @@ class Trainer:
             self.dataset.input_shape, self.dataset.num_classes, **self.task.network_kwargs
         )
 
+    @usual_torch_settings()
     def reset(self, run: int, seed: int, regime: Regime, hyperparameters: dict[str, float]) -> None:
         """Begins a run: initial weights from the seed, a fresh optimizer, clean data."""
         self._engine.reset(run, integer_seed(seed, Stream.WEIGHTS), hyperparameters)
@@ -121,6 +93,7 @@ class Trainer:
         assert state is not None, f"run {run} must be reset first"
         return state
 
+    @usual_torch_settings()
     def train(
         self, runs: Sequence[int], hyperparameters: Sequence[dict[str, float]]
     ) -> EpochMetrics:
@@ -135,6 +108,18 @@ class Trainer:
         """
         for run, values in zip(runs, hyperparameters, strict=True):
             self._apply_regime(run, values)
+        size = self._runs_at_once(runs)
+        parts = [runs[first : first + size] for first in range(0, len(runs), size)]
+        return EpochMetrics.joined([self._train_together(part) for part in parts])
+
+    def _runs_at_once(self, runs: Sequence[int]) -> int:
+        """How many runs may be trained together, for inputs of their own take memory."""
+        largest = max(self._run(run).data.own_bytes() for run in runs)
+        if not largest:
+            return len(runs)
+        return max(KEPT_BYTES // largest, torch.get_num_threads())
+
+    def _train_together(self, runs: Sequence[int]) -> EpochMetrics:
         states = [self._run(r) for r in runs]
         trained = self._engine.train(runs, [self._epoch_plan(s) for s in states])
         evaluations = [self._evaluation_plan(s, "validation") for s in states]
@@ -215,20 +200,24 @@ class Trainer:
         """Operations to train one mini-batch and to evaluate one sample."""
         return self._engine.count_flops(self.dataset.train.inputs[: self.task.batch_size])
 
+    @usual_torch_settings()
     def evaluate_test(self, run: int) -> tuple[float, float]:
         """Loss and accuracy of a run on the test split, under the data of its last epoch."""
         plan = self._evaluation_plan(self._run(run), "test")
         loss, accuracy = self._engine.evaluate([run], [plan])
         return float(loss[0]), float(accuracy[0])
 
+    @usual_torch_settings()
     def get_checkpoint(self, run: int) -> dict[str, Any]:
         """Copies weights and optimizer state alone."""
         return self._engine.get_state(run)
 
+    @usual_torch_settings()
     def set_checkpoint(self, run: int, checkpoint: dict[str, Any]) -> None:
         """Restores weights and optimizer state alone."""
         self._engine.set_state(run, checkpoint)
 
+    @usual_torch_settings()
     def get_state(self, run: int) -> dict[str, Any]:
         """Captures a run bit-exactly, without the data set itself."""
         state = self._run(run)
@@ -240,6 +229,7 @@ class Trainer:
             "engine": self._engine.get_state(run),
         }
 
+    @usual_torch_settings()
     def set_state(self, run: int, state: dict[str, Any]) -> None:
         """Puts a run into a state that `get_state` returned, of this or another slot."""
         data = RunData(self.dataset)
@@ -255,7 +245,9 @@ def _observation_factors(state: _Run) -> FloatArray:
     noise = state.data.observation_noise
     if noise == 0:
         return np.ones(2)
-    draws = generator(state.seed, Stream.NOISE, state.epoch)
+    # Noise on the loss that is trained on takes the first stream, and must not be the same.
+    stream = Stream.SECOND_NOISE if state.data.loss_noise else Stream.NOISE
+    draws = generator(state.seed, stream, state.epoch)
     return np.exp(noise * draws.standard_normal(2))
 
 

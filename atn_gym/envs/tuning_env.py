@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from atn_gym.envs.episodes import Episodes, Observation
 from atn_gym.envs.params import TuningParams
+from atn_gym.envs.randomness import check_seed
 from atn_gym.envs.rendering import RENDER_MODES, Renderer
 from atn_gym.errors import unknown_name
 
@@ -100,12 +101,15 @@ class TuningEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         """Begins a run; nothing is trained.
 
         Args:
-            seed: Seed of the run; drawn from the env's own generator if None.
+            seed: Seed of the run, an integer from 0 to 2^63 - 1; drawn from the env's own
+                generator if None.
             options: May hold "hyperparameters", initial values by name.
 
         Raises:
-            InvalidArgument: If an option is unknown, or a value out of bounds.
+            InvalidArgument: If the seed is no such integer, an option is unknown, or a
+                value out of bounds.
         """
+        seed = None if seed is None else check_seed(seed)
         super().reset(seed=seed)
         options = options or {}
         for name in options:
@@ -170,6 +174,7 @@ class TuningEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         Raises:
             InvalidArgument: If the state is of an env with other parameters.
         """
+        self.episodes.check_state(state)
         self.episodes.set_state(0, state)
         self.np_random.bit_generator.state = state["generator"]
 

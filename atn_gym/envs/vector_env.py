@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from atn_gym.envs.episodes import Episodes, Observation
 from atn_gym.envs.params import TuningParams
+from atn_gym.envs.randomness import check_seed
 from atn_gym.envs.rendering import Renderer
-from atn_gym.errors import InvalidArgument, check_positive_integer, unknown_name
+from atn_gym.errors import EpisodeStateError, InvalidArgument, check_positive_integer, unknown_name
 
 Mask = NDArray[np.bool_]
 
@@ -79,12 +80,14 @@ class TuningVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[Any]])
 
         Args:
             seed: An integer s seeds slot i with s + i; a sequence gives each slot its own;
-                None, or None in the sequence, draws from the generator of the slot.
+                None, or None in the sequence, draws from the generator of the slot. Seeds
+                go from 0 to 2^63 - 1.
             options: May hold "hyperparameters", initial values by name, each a number or an
                 array of shape (num_envs,), and "reset_mask", a boolean array (num_envs,).
 
         Raises:
-            InvalidArgument: If an option or the number of seeds is wrong.
+            InvalidArgument: If an option, a seed or the number of seeds is wrong.
+            EpisodeStateError: If a mask leaves out a run that has not begun.
         """
         seeds = self._seeds(seed)
         options = options or {}
@@ -96,23 +99,25 @@ class TuningVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[Any]])
         infos: dict[str, Any] = {}
         runs = np.flatnonzero(mask).tolist()
         chosen = {run: self._slot_hyperparameters(initial, run) for run in runs}
+        if isinstance(seed, (int, np.integer)):
+            super().reset(seed=int(seed))
         for run in runs:
             self._begin(run, seeds[run], chosen[run])
             infos = self._add_info(infos, self.episodes.info(run), run)
         return self.episodes.observation(range(self.num_envs)), infos
 
-    def _seeds(self, seed: int | Sequence[int | None] | None) -> Sequence[int | None]:
+    def _seeds(self, seed: Any) -> Sequence[int | None]:
         if seed is None:
             return [None] * self.num_envs
-        if isinstance(seed, (int, np.integer)):
-            super().reset(seed=int(seed))
-            return [int(seed) + i for i in range(self.num_envs)]
+        if isinstance(seed, str) or not isinstance(seed, (Sequence, np.ndarray)):
+            first = check_seed(seed, self.num_envs)
+            return [first + i for i in range(self.num_envs)]
         if len(seed) != self.num_envs:
             raise InvalidArgument(
                 f"a list of seeds must have one for each of num_envs={self.num_envs}, got "
                 f"{len(seed)}"
             )
-        return [None if s is None else int(s) for s in seed]
+        return [None if s is None else check_seed(s) for s in seed]
 
     def _reset_mask(self, mask: Any) -> Mask:
         if mask is None:
@@ -122,6 +127,11 @@ class TuningVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[Any]])
             raise InvalidArgument(
                 f"reset_mask must be a boolean array of shape ({self.num_envs},) with at least "
                 f"one True, got {mask!r}"
+            )
+        if not all(self.episodes.begun(run) for run in np.flatnonzero(~array).tolist()):
+            raise EpisodeStateError(
+                f"a reset_mask must hold every run that has not begun, got {array.tolist()}: "
+                "call reset() without it first"
             )
         return array
 
@@ -162,17 +172,18 @@ class TuningVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[Any]])
         """Advances all running runs by one epoch, and resets ended ones as the mode asks.
 
         Args:
-            actions: Deltas, floating dtype, shape (num_envs, K); clipped to [-1, 1].
+            actions: Deltas, floating dtype, shape (num_envs, K); clipped to [-1, 1]. Those of
+                ended runs are ignored.
 
         Raises:
             ResetNeeded: If a run has not begun.
-            InvalidArgument: If an action has NaN, a wrong shape or a wrong dtype.
+            InvalidArgument: If the action of a running run has NaN, a wrong shape or a wrong dtype.
         """
         assert self.action_space.shape is not None
-        checked = self.episodes.check_actions(actions, self.action_space.shape)
         if not all(self.episodes.begun(run) for run in range(self.num_envs)):
             raise ResetNeeded("step() needs begun episodes: call reset() first")
         running = np.array([self.episodes.running(run) for run in range(self.num_envs)])
+        checked = self.episodes.check_actions(actions, self.action_space.shape, running)
         rewards = np.zeros(self.num_envs)
         terminations = ~running
         if running.any():

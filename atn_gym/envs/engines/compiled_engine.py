@@ -120,9 +120,9 @@ class CompiledEngine(TorchEngine):
         """Trains one run by an epoch; None, and nothing done, if only torch can."""
         flat, plan = self._flat[job[0]], job[1]
         assert flat is not None
-        started = flat.adopt()
-        if started is None:
+        if not flat.adopt():
             return None
+        started = flat.steps
         values = _hyperparameters(flat)
         inputs, labels = self._samples(plan.inputs, plan.labels)
         order = plan.order.numpy()
@@ -192,7 +192,7 @@ class CompiledEngine(TorchEngine):
     def _evaluate_flat(self, job: tuple[int, EvaluationPlan]) -> tuple[float, float] | None:
         flat, plan = self._flat[job[0]], job[1]
         assert flat is not None
-        if flat.adopt() is None:
+        if not flat.adopt():
             return None
         inputs, labels = self._samples(plan.inputs, plan.labels)
         with self._workspace() as space:

@@ -42,6 +42,7 @@ class FlatRun:
         self._model = model
         self._optimizer = optimizer
         self._modules = tuple(model.modules())
+        self._settings = tuple(_settings(module) for module in self._modules)
         self._parameters = tuple(model.parameters())
         adaptive = isinstance(optimizer, optim.AdamW)
         self._names = _ADAMW_BUFFERS if adaptive else _SGD_BUFFERS
@@ -50,6 +51,8 @@ class FlatRun:
         """Weights, float32 (P,)."""
         self.buffers = tuple(torch.zeros(size) for _ in self._names)
         """Momentum of SGD, or mean and mean square of AdamW, float32 (P,) each."""
+        self.steps = 0
+        """Steps that the optimizer's state holds; for SGD 1 stands for all."""
         self._views = tuple(self._views_of(self.weights))
         self._buffer_views = tuple(tuple(self._views_of(b)) for b in self.buffers)
         self._adopt_weights()
@@ -68,16 +71,15 @@ class FlatRun:
         group: dict[str, Any] = self._optimizer.param_groups[0]
         return group
 
-    def adopt(self) -> int | None:
+    def adopt(self) -> bool:
         """Brings what a regime or a snapshot has put in place into the flat arrays.
 
         Returns:
-            Steps that the optimizer's state holds: for SGD 1 stands for all. None if
-            network or optimizer are no longer as they were made, hooks included, so that
-            only torch can train them.
+            Whether kernels can train the run: not if network or optimizer are no longer as
+            they were made, hooks included, so that only torch can.
         """
         if not self._as_made():
-            return None
+            return False
         self._adopt_weights()
         return self._adopt_state()
 
@@ -90,15 +92,14 @@ class FlatRun:
             p for m in self._modules for p in m._parameters.values() if p is not None
         )
         return (
-            "forward" not in vars(model)
+            all(map(_computes_as_made, self._modules, self._settings))
             and _all_are(parameters, self._parameters)
             and all(p.requires_grad for p in parameters)
             and all(p.shape == v.shape for p, v in zip(parameters, self._views, strict=True))
+            and not any(getattr(p, hooks) for p in parameters for hooks in _PARAMETER_HOOKS)
             and len(groups) == 1
             and _all_are(groups[0]["params"], self._parameters)
             and not any(groups[0].get(name) for name in _SWITCHES)
-            and not any(getattr(m, hooks) for m in self._modules for hooks in _MODULE_HOOKS)
-            and not any(getattr(p, hooks) for p in parameters for hooks in _PARAMETER_HOOKS)
             and not any(getattr(optimizer, hooks) for hooks in _OPTIMIZER_HOOKS)
         )
 
@@ -108,20 +109,26 @@ class FlatRun:
                 view.copy_(parameter.data)
                 parameter.data = view
 
-    def _adopt_state(self) -> int | None:
+    def _adopt_state(self) -> bool:
         states = [self._optimizer.state.get(p, {}) for p in self._parameters]
         held = {name for state in states for name, value in state.items() if value is not None}
         if not held:
-            return 0
-        if any(state.get(name) is None for state in states for name in self._names):
-            return None
+            # The state was cleared, or set back to before the first step.
+            for buffer in self.buffers:
+                buffer.zero_()
+            self.steps = 0
+            return True
+        steps = {int(state.get("step", 1)) for state in states}
+        partial = any(state.get(name) is None for state in states for name in self._names)
+        if partial or len(steps) > 1:
+            return False
+        self.steps = steps.pop()
         for name, views in zip(self._names, self._buffer_views, strict=True):
             for state, view in zip(states, views, strict=True):
                 if state[name].data_ptr() != view.data_ptr():
                     view.copy_(state[name])
                     state[name] = view
-        steps = {int(state.get("step", 1)) for state in states}
-        return steps.pop() if len(steps) == 1 else None
+        return True
 
     def record(self, steps: int) -> None:
         """Leaves the optimizer's state as torch would.
@@ -141,6 +148,20 @@ class FlatRun:
     def finite(self) -> bool:
         """Whether every weight is finite."""
         return bool(np.isfinite(self.weights.numpy()).all())
+
+
+def _settings(module: nn.Module) -> dict[str, Any]:
+    """What a layer is made with, such as its stride."""
+    return {k: v for k, v in vars(module).items() if k[0] != "_" and k != "training"}
+
+
+def _computes_as_made(module: nn.Module, settings: dict[str, Any]) -> bool:
+    """Whether a module has its settings, its own `forward` and no hooks."""
+    return (
+        "forward" not in vars(module)
+        and settings.items() <= vars(module).items()
+        and not any(getattr(module, hooks) for hooks in _MODULE_HOOKS)
+    )
 
 
 def _all_are(first: list[Tensor] | tuple[Tensor, ...], second: tuple[Tensor, ...]) -> bool:
