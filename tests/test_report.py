@@ -548,6 +548,39 @@ def test_runs_without_any_in_common_still_make_a_report(root):
     assert "They leave out" in text
 
 
+def test_controllers_with_seeds_of_their_own_stand_unpaired_in_the_table_of_the_env(root):
+    for seed in range(4):
+        add(root, "fixed", seed, anytime_performance=seed / 10)
+        add(root, "mine", 10 + seed, anytime_performance=0.5 + seed / 10)
+    found = tables(root)
+    alone = [row.cells[0].text for row in found["All envs"].rows]
+    assert "4 runs a controller" in found["All envs"].title
+    for title in ("", ", stability", ", adaptation"):
+        table = found[f"DigitsCnn-DataShift{title}"]
+        assert table.title.endswith(": 4 seeds")
+        assert {row.cells[0].text: row.cells[0].detail for row in table.rows} == {
+            "fixed": "" if alone == ["fixed"] else "unpaired",
+            "mine": "" if alone == ["mine"] else "unpaired",
+        }
+        assert "stands by itself, not paired with the others: its row is of seeds " in table.note
+    table = found["DigitsCnn-DataShift"]
+    values = {row.cells[0].text: row.cells[2] for row in table.rows}
+    deviation = np.std([0, 0.1, 0.2, 0.3], ddof=1)
+    assert (values["fixed"].text, values["mine"].text) == ("0.150", "0.650")
+    assert {cell.detail for cell in values.values()} == {f"± {deviation:.3f}"}
+    assert {row.cells[3].text for row in table.rows} == {NONE}
+
+
+def test_tables_of_an_env_name_the_seeds_that_they_leave_out(root):
+    for seed in range(4):
+        add(root, "fixed", seed)
+        if seed < 2:
+            add(root, "mine", seed)
+    for table in (t for title, t in tables(root).items() if title.startswith("DigitsCnn")):
+        assert table.title.endswith(": 2 seeds")
+        assert "Left out, because not all have them: seeds 2, 3." in table.note
+
+
 def test_missing_runs_are_named(known):
     add(known, "mine", 0, env=OTHER)
     write_report(known)
