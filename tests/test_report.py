@@ -14,12 +14,13 @@ import yaml
 
 import atn_gym
 from atn_gym import cli
+from atn_gym.agents.registry import controller_arguments
 from atn_gym.eval.comparison import Comparison
 from atn_gym.eval.document import NONE, Figure, Table
 from atn_gym.eval.manifest import git_commit
 from atn_gym.eval.plots import Point, pareto_front
 from atn_gym.eval.report import make_document, write_report
-from atn_gym.eval.report_figures import run_figure
+from atn_gym.eval.report_figures import _over_seeds, run_figure
 from atn_gym.eval.standing import Standing
 from atn_gym.eval.store import ResultStore, StoreError
 from atn_gym.eval.stored_experiment import read_experiment
@@ -274,6 +275,53 @@ def test_recovery_curve_counts_runs_that_are_back(recovering):
     comparison = Comparison(read_experiment(recovering).runs)
     recovery = Standing(comparison, comparison.block()).recovery()
     np.testing.assert_allclose(recovery.shares(), [[0, 0.25, 0.25, 0.5, 0.5]])
+
+
+def test_a_shock_at_the_start_does_not_lengthen_the_recovery_of_others(recovering):
+    early = {**ENV, "trigger": 0, "kind": "rotation"}
+    for seed in range(4):
+        add(recovering, "fixed", seed, env=early, shock_epoch=0)
+    row = cells(tables(recovering)["Adaptation over all envs"], "fixed")
+    assert row["recovery time, restricted mean (epochs, within 5 epochs)"] == "3.5"
+
+
+def test_the_budget_of_a_run_is_a_whole_one_if_all_diverged(root):
+    for seed, epochs in enumerate([2, 4]):
+        rows = [{**row, "diverged": row["epoch"] == epochs} for row in trace(epochs)]
+        lost = {"diverged": True, "run_flops": epochs * 10**8, "flops": epochs * 10**8}
+        add(root, "fixed", seed, rows=rows, **lost)
+    found = tables(root)
+    budget = cells(found["Tasks, regimes and compute budget of one run"], ENV["id"])
+    assert (budget["gradient steps"], budget["GFLOP"]) == ("170", "1.00")
+    compute = cells(found["Compute, means per run over all envs"], "fixed")
+    assert compute["flops (whole runs)"] == "0.30"
+
+
+def test_of_two_oracles_the_one_with_default_arguments_is_the_reference_of_the_score(root):
+    default = controller_arguments("lookahead_oracle", {})
+    for seed in range(2):
+        add(root, "fixed", seed, anytime_performance=0.2)
+        for horizon, performance in ((1, 0.6), (default["horizon"], 0.4)):
+            arguments = {**default, "horizon": horizon}
+            values = {"arguments": arguments, "anytime_performance": performance}
+            add(root, "lookahead_oracle", seed, **values)
+    found = tables(root)
+    label = f"lookahead_oracle (horizon={default['horizon']})"
+    assert f"1 is {label}." in found["All envs"].note
+    assert cells(found["All envs"], label)["normalised score"].startswith("1.00")
+    assert cells(found["All envs"], "lookahead_oracle (horizon=1)")["normalised score"].startswith(
+        "2.00"
+    )
+
+
+def test_curves_over_seeds_go_through_values_that_a_run_had(root):
+    for seed in range(4):
+        rate = 1e-3 if seed < 2 else 0.1
+        add(root, "fixed", seed, rows=[{**row, "learning_rate": rate} for row in trace()])
+    runs = read_experiment(root).runs
+    curve = _over_seeds(runs, "learning_rate", EPOCHS)
+    for part in (curve.low, curve.middle, curve.high):
+        assert set(part) <= {1e-3, 0.1}
 
 
 def test_setting_names_regime_budget_and_arguments(root):

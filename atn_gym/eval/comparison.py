@@ -112,6 +112,20 @@ class Comparison:
         """Labels of the controllers that are no contenders."""
         return [c.label for c in self.controllers if c.name == REFERENCE]
 
+    def oracle(self, controllers: Sequence[str]) -> str | None:
+        """Which of some controllers is the 1 of the normalised score, if one is.
+
+        Of several references it is the one with default arguments, or else the first.
+        """
+        found = [c for c in self.controllers if c.name == REFERENCE and c.label in controllers]
+        if len(found) > 1:
+            # Imported here because it loads torch, which other reports do without.
+            from atn_gym.agents.registry import controller_arguments
+
+            default = controller_arguments(REFERENCE, {})
+            found.sort(key=lambda c: {k: c.arguments.get(k) for k in default} != default)
+        return found[0].label if found else None
+
     def of_pair(self, controller: str, env: str) -> list[StoredRun]:
         """Runs of a controller on an env, in the order of their seeds."""
         found = (self.runs.get((controller, env, seed)) for seed in self.seeds)

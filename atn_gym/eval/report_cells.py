@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from atn_gym.eval.comparison import REFERENCE
 from atn_gym.eval.document import (
     NONE,
     Cell,
@@ -48,7 +49,12 @@ def headroom_note(standing: Standing) -> str:
     envs = standing.without_headroom()
     if not envs:
         return ""
-    return f" It leaves out {join(envs)}, where lookahead_oracle is not better than fixed."
+    return f" It leaves out {join(envs)}, where {oracle_name(standing)} is not better than fixed."
+
+
+def oracle_name(standing: Standing) -> str:
+    """The label of the controller at 1 of the normalised score, its name if it is not there."""
+    return REFERENCE if standing.oracle is None else standing.block.controllers[standing.oracle]
 
 
 def interval_note(standing: Standing) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from atn_gym.eval.comparison import REFERENCE, Comparison
 from atn_gym.eval.document import NONE, Listing, Paragraph, Row, Section, Table, count, number, row
-from atn_gym.eval.standing import num_epochs, one_run_flops
+from atn_gym.eval.standing import num_epochs, one_run_flops, one_run_steps
 from atn_gym.eval.stored_experiment import StoredExperiment
 from atn_gym.eval.stored_runs import StoredRun
 from atn_gym.eval.variants import Variant, show
@@ -111,13 +111,12 @@ def _env_row(env: Variant, runs: list[StoredRun], shared: dict[str, Any]) -> Row
         shown = f"{shocks[0]:g} to {shocks[-1]:g}"
     others = {k: v for k, v in env.arguments.items() if k not in shared and k not in _COLUMNS}
     own = [f"{k} {show(v)}" for k, v in sorted(others.items()) if k != "num_epochs"]
-    steps = max(run.trace["gradient_steps"].sum() for run in runs)
     return row(
         env.name,
         *(_argument(env.arguments.get(name)) for name in _COLUMNS),
         shown,
         str(max(num_epochs(run) for run in runs)),
-        number(float(steps), 0),
+        number(one_run_steps(runs), 0),
         number(one_run_flops(runs) / 1e9, 2),
         ", ".join(own),
     )

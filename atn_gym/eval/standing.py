@@ -44,8 +44,18 @@ def num_epochs(run: StoredRun) -> int:
 
 
 def one_run_flops(runs: list[StoredRun]) -> float:
-    """Flops of one whole run on an env: the most that any of its runs made for itself."""
-    return max(run.metric("run_flops") for run in runs)
+    """Flops of one whole run on an env."""
+    return max(run.metric("run_flops") * _unfinished(run) for run in runs)
+
+
+def one_run_steps(runs: list[StoredRun]) -> float:
+    """Gradient steps of one whole run on an env."""
+    return max(float(run.trace["gradient_steps"].sum()) * _unfinished(run) for run in runs)
+
+
+def _unfinished(run: StoredRun) -> float:
+    """By how much a whole run is longer: an epoch takes the same steps as any other."""
+    return num_epochs(run) / len(run.trace["epoch"])
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,8 +100,7 @@ class Standing:
         self.block = block
         self.is_reference = np.array([c in comparison.references for c in block.controllers])
         self.baseline = self._index(comparison.baseline)
-        oracles = [c for c in comparison.references if c in block.controllers]
-        self.oracle = self._index(oracles[0]) if oracles else None
+        self.oracle = self._index(comparison.oracle(block.controllers))
         self.adjusted = self._pooled(HEADLINE)
         self.anytime = self._pooled(ANYTIME)
         self.val_loss = self._pooled(VAL_LOSS)
@@ -204,13 +213,14 @@ class Standing:
         """Recovery times; None if no run met a shock."""
         times, recovered = self.block.values("recovery_time"), self.block.values("recovered")
         known = np.isfinite(recovered) & (times >= 0) & (times == np.floor(times))
+        known &= np.isfinite(self.block.values("shock_epoch"))
         shocked = known.any(axis=(0, 2))
         if not shocked.any():
             return None
         horizon = max(
             num_epochs(run) - int(run.metric("shock_epoch"))
-            for run in self.block.selected()
-            if np.isfinite(run.metric("shock_epoch"))
+            for run, is_known in zip(self.block.selected(), known.swapaxes(0, 1).flat, strict=True)
+            if is_known
         )
         came_back = (known & (recovered == 1))[:, shocked]
         # A run that met no shock is entered as one that is followed for no epoch.
