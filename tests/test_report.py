@@ -813,6 +813,20 @@ def edited(name, **values):
     return change
 
 
+def edit_trace(change):
+    def changed(folder):
+        path = folder / "trace.csv"
+        path.write_text("\n".join(change(path.read_text().splitlines())) + "\n")
+
+    return changed
+
+
+def summary_of_another_run(folder):
+    other = next(path for path in folder.parent.iterdir() if path != folder)
+    summary = json.loads((other / "summary.json").read_text())
+    (folder / "summary.json").write_text(json.dumps({**summary, "seed": 9}))
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
@@ -821,7 +835,18 @@ def edited(name, **values):
         (lambda folder: (folder / "summary.json").write_text("[]"), "holds no mapping"),
         (lambda folder: (folder / "summary.json").write_bytes(b"\xff"), "cannot be read"),
         (edited("summary.json", seed=3), "of seed 3, not 9"),
-        (edited("summary.json", flops=0), "must be above 0"),
+        (edited("summary.json", flops=0), r"flops is 0, not in \[1, inf\]"),
+        (edited("summary.json", flops=10**8), "run_flops is above flops"),
+        (edited("summary.json", anytime_performance=7.5), r"is 7.5, not in \[-1, 1\]"),
+        (edited("summary.json", mean_val_loss="abc"), "is 'abc', not a finite number"),
+        (edited("summary.json", diverged="no"), "diverged is 'no', not true or false"),
+        (edited("summary.json", checksum="0"), "do not belong together"),
+        (edit_trace(lambda lines: lines[:-2]), "has 8 epochs of a budget of 10, .* not diverge"),
+        (edit_trace(lambda lines: lines[:1]), "does not have the epochs 1, 2, 3"),
+        (edit_trace(lambda lines: [*lines[:4], *lines[3:-1]]), "not have the epochs 1, 2, 3"),
+        (edit_trace(lambda lines: [*lines, lines[-1].replace("10", "11", 1)]), "has 11 epochs of"),
+        (edit_trace(lambda lines: [line.replace("17", "18") for line in lines]), "not belong tog"),
+        (summary_of_another_run, "do not belong together"),
         (edited("summary.json", anytime_performance=None), "is None, not a finite number"),
         (edited("summary.json", flops=10**400), "flops is 10+, not a finite number"),
         (edited("summary.json", flops=math.inf), "flops is inf, not a finite number"),
@@ -836,9 +861,13 @@ def edited(name, **values):
         (edited("config.yaml", seed=8), "is of the run [0-9a-f]{16}, not of this folder"),
         (edited("config.yaml", env="x"), "env, controller or seed is missing"),
         (lambda folder: (folder / "trace.csv").unlink(), "trace.csv cannot be read: No such"),
-        (lambda folder: (folder / "trace.csv").write_text("epoch,val_loss\n"), "trace.csv"),
-        (lambda folder: (folder / "trace.csv").write_text("epoch,x\n1,y\n"), "trace.csv"),
-        (lambda folder: (folder / "trace.csv").write_text("epoch\n1\n2,3\n"), "trace.csv"),
+        (lambda folder: (folder / "trace.csv").write_text(""), "cannot be read: it has no header"),
+        (lambda folder: (folder / "trace.csv").write_text("epoch,val_loss\n"), "no column gradien"),
+        (lambda folder: (folder / "trace.csv").write_text("epoch,x\n1,y\n"), "'y' is no number"),
+        (
+            lambda folder: (folder / "trace.csv").write_text("epoch\n1\n2,3\n"),
+            "line 3 has 2 values for 1 columns",
+        ),
         (lambda folder: (folder / "trace.csv").write_text("epoch\n1\n"), "no column val_loss"),
         (lambda folder: folder.rename(folder.parent / ("0" * 16)), "not of this folder"),
     ],
@@ -852,6 +881,21 @@ def test_damaged_runs_are_named_and_not_read(root, change, reason):
     assert re.search(reason, next(iter(found.values())))
     write_report(root)
     assert name in (root / "report.html").read_text() or "0" * 16 in found
+
+
+def test_a_summary_of_an_older_version_needs_no_checksum(root):
+    add(root)
+    (path,) = root.glob("*/summary.json")
+    summary = json.loads(path.read_text())
+    del summary["checksum"]
+    path.write_text(json.dumps(summary))
+    assert len(read_experiment(root).runs) == 1
+
+
+def test_a_damaged_manifest_is_named_once(root):
+    add(root)
+    (root / "manifest.json").write_text("[")
+    assert skipped(root)["manifest.json"].startswith("cannot be read: ")
 
 
 def test_foreign_files_are_named_and_own_ones_are_not(root):

@@ -24,12 +24,14 @@ from typing import Any
 import yaml
 from filelock import FileLock, Timeout
 
+from atn_gym.eval.stored_files import UnreadableRun
 from atn_gym.eval.stored_runs import (
+    CHECKSUM,
     FAILURE_FILE,
     LABELS_FILE,
     SUMMARY_FILE,
     StoreError,
-    UnreadableRun,
+    checksum,
     read_labels,
     read_run,
     run_key,
@@ -94,13 +96,9 @@ class ResultStore:
         writer = csv.DictWriter(table, fieldnames=list(trace[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(trace)
-        self._write_run(
-            config,
-            {
-                "trace.csv": table.getvalue(),
-                SUMMARY_FILE: json.dumps(summary, indent=2) + "\n",
-            },
-        )
+        tied = {**summary, CHECKSUM: checksum(run_key(config), table.getvalue())}
+        files = {"trace.csv": table.getvalue(), SUMMARY_FILE: json.dumps(tied, indent=2) + "\n"}
+        self._write_run(config, files)
         try:
             (folder / FAILURE_FILE).unlink(missing_ok=True)
         except OSError as error:
