@@ -187,8 +187,8 @@ def _those_of(
     runs: Sequence[StoredRun], what: str, variants: Mapping[str, Variant]
 ) -> list[Variant]:
     """Envs or controllers of some runs, by their labels."""
-    found = {key: variants[key] for key in (run_key(run.config[what]) for run in runs)}
-    return sorted(found.values(), key=lambda variant: variant.label)
+    found = [variants[run_key(run.config[what])] for run in runs]
+    return sorted({v.label: v for v in found}.values(), key=lambda variant: variant.label)
 
 
 def _told(
