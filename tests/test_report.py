@@ -17,6 +17,7 @@ from atn_gym import cli
 from atn_gym.agents.registry import controller_arguments
 from atn_gym.eval.comparison import Comparison
 from atn_gym.eval.document import NONE, Figure, Table
+from atn_gym.eval.labels import set_labels
 from atn_gym.eval.manifest import git_commit
 from atn_gym.eval.plots import Point, pareto_front
 from atn_gym.eval.report import make_document, write_report
@@ -436,6 +437,17 @@ def test_variants_of_a_controller_or_env_are_told_apart(root):
     ]
 
 
+def test_numbers_written_in_two_ways_make_one_variant(root):
+    for seed, gain in enumerate([2, 2.0]):
+        add(root, "mine", seed, arguments={"gain": gain, "bound": 1})
+        add(root, "mine", seed, arguments={"gain": gain, "bound": 3})
+    assert [c.label for c in make_comparison(root).controllers] == [
+        "mine (bound=1)",
+        "mine (bound=3)",
+    ]
+    assert len(make_comparison(root).runs) == 4
+
+
 def labels(root):
     stored = read_experiment(root)
     return [c.label for c in Comparison(stored.runs, stored.labels).controllers]
@@ -447,10 +459,9 @@ def mine(**arguments):
 
 def test_labels_stand_in_every_report_and_are_merged(known):
     add(known, "mine", arguments={"path": "b.zip"}, anytime_performance=0.9)
-    store = ResultStore(known)
-    store.add_labels({mine(): "first"})
-    store.add_labels({mine(path="b.zip"): "se<c>ond"})
-    store.add_labels({})
+    set_labels(known, {mine(): "first"})
+    set_labels(known, {mine(path="b.zip"): "se<c>ond"})
+    set_labels(known, {mine(path="c.zip"): None})
     assert labels(known) == ["first", "fixed", "lookahead_oracle", "se<c>ond"]
     write_report(known)
     with (known / "summary.csv").open(newline="") as file:
@@ -522,7 +533,7 @@ def test_equal_labels_are_told_apart(root):
     add(root, "other")
     add(root, "fixed")
     both = {mine(gain=1): "fixed", mine(gain=2): "x", run_key({"name": "other"}): "x"}
-    ResultStore(root).add_labels(both)
+    set_labels(root, both)
     assert labels(root) == [
         "fixed (gain=1, name=mine)",
         "fixed (gain=null, name=fixed)",
@@ -535,7 +546,7 @@ def test_a_label_that_reads_like_another_controller_is_left_out(root):
     add(root, "mine", arguments={"gain": 1})
     add(root, "mine", arguments={"gain": 2})
     add(root, "other")
-    ResultStore(root).add_labels({run_key({"name": "other"}): "mine (gain=1)"})
+    set_labels(root, {run_key({"name": "other"}): "mine (gain=1)"})
     assert labels(root) == ["mine (gain=1)", "mine (gain=2)", "other"]
 
 
@@ -545,7 +556,7 @@ def test_damaged_labels_are_named_and_written_anew(root, caplog, text):
     (root / "labels.json").write_text(text)
     assert list(skipped(root)) == ["labels.json"]
     assert labels(root) == ["mine"]
-    ResultStore(root).add_labels({mine(): "first"})
+    set_labels(root, {mine(): "first"})
     assert "labels.json is damaged and written anew" in caplog.text
     assert labels(root) == ["first"]
 

@@ -254,6 +254,20 @@ def test_a_method_or_controller_that_cannot_be_made_is_named_in_a_sentence(tmp_p
             load_config(path)
 
 
+def test_whole_numbers_and_floats_make_the_same_run():
+    def keys(severity, rate, increase, gamma):
+        env = {"severity": severity, "initial": {"learning_rate": rate}}
+        env = EnvConfig(id="atn_gym/DigitsCnn-DataShift-v0", **env)
+        controllers = [
+            ControllerConfig(name="heuristic", increase=increase),
+            ControllerConfig(name="step", gamma=gamma),
+        ]
+        return [run_key(jobs.run_configs(env, c, [0], True)[0]) for c in controllers]
+
+    assert keys(1, 1, 2, 1) == keys(1.0, 1.0, 2.0, 1.0)
+    assert keys(1, 1, 2, 1)[0] != keys(1, 1, 3, 1)[0]
+
+
 def test_numbers_with_an_exponent_are_numbers(tmp_path):
     path = tmp_path / "small.yaml"
     path.write_text(
@@ -326,7 +340,7 @@ def test_a_damaged_run_is_named_and_made_anew(config_file, caplog, name, text, r
     else:
         (folder / name).write_text(text)
     assert cli.main(["run", "--config", str(config_file)]) == 0
-    (record,) = {r.getMessage() for r in caplog.records}
+    (record,) = [r.getMessage() for r in caplog.records]
     assert f"{folder} is damaged and made anew: {reason}" in record
     assert contents(folder) == before
 
@@ -338,7 +352,7 @@ def contents(folder):
     return {**files, "summary.json": {**summary, "wall_clock_s": 0}}
 
 
-def test_labels_reach_the_folder_and_outlast_a_command_without_them(config_file):
+def test_labels_are_those_of_the_last_command_that_has_the_controller(config_file):
     def run(*controllers):
         config = yaml.safe_load(config_file.read_text())
         config_file.write_text(yaml.safe_dump({**config, "controllers": list(controllers)}))
@@ -348,8 +362,9 @@ def test_labels_reach_the_folder_and_outlast_a_command_without_them(config_file)
 
     step = {"name": "step", "gamma": 0.5}
     assert run({"name": "step", "label": "a"}, {**step, "label": "b"}) == ["a", "b"]
-    assert run({"name": "step"}, step, {"name": "fixed", "label": "c"}) == ["a", "b", "c"]
+    assert run({"name": "fixed", "label": "c"}) == ["a", "b", "c"]
     assert run({**step, "label": "d"}) == ["a", "c", "d"]
+    assert run({"name": "step"}, step) == ["c", "step (gamma=0.3)", "step (gamma=0.5)"]
     assert len(stored(config_file)) == 6
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from atn_gym.config import ControllerConfig, EnvConfig, ExperimentConfig
 from atn_gym.eval.executors import WorkerLost
 from atn_gym.eval.jobs import Job, JobResult, controller_config, run_configs, run_job
+from atn_gym.eval.labels import set_labels
 from atn_gym.eval.manifest import make_manifest
 from atn_gym.eval.seeds import MOST_TOGETHER, has_twin
 from atn_gym.eval.store import ResultStore
@@ -85,9 +86,7 @@ def run_experiment(
     Raises:
         WorkerLost: If a worker process died. What is complete is kept.
     """
-    store.add_labels(
-        {run_key(controller_config(c)): c.label for c in config.controllers if c.label}
-    )
+    set_labels(store.root, {run_key(controller_config(c)): c.label for c in config.controllers})
     complete: dict[str, dict[str, Any]] = {}
     jobs = list(_jobs(config, store, workers, complete))
     if jobs:
