@@ -19,7 +19,8 @@ from rich.console import Console
 
 from atn_gym import cli, registration
 from atn_gym.agents import ControllerPolicy, Fixed
-from atn_gym.config import SHIPPED, ControllerConfig, EnvConfig, load_config
+from atn_gym.config import ControllerConfig, EnvConfig, load_config
+from atn_gym.config_file import SHIPPED
 from atn_gym.envs.rewards import log_score
 from atn_gym.errors import InvalidArgument
 from atn_gym.eval import jobs, metrics
@@ -471,6 +472,19 @@ def test_every_shipped_experiment_is_valid(path):
         ({"controllers": [{"name": "reduce_lr_on_plateau", "factor": 3}]}, "Factor should be"),
         ({"controllers": [{"patience": 3}]}, "the key 'controllers.0.name' is missing"),
         (
+            {"seeds": [2**63]},
+            r"different integers from 0 to 2\*\*63 - 1, got \[9223372036854775808",
+        ),
+        ({"controllers": [{"name": "fixed", "lable": "x"}]}, "unknown key 'lable' .* mean 'label'"),
+        (
+            {"controllers": [{"name": "cosine", "label": "heuristic"}]},
+            "label of 'cosine' must not be the name of another controller, got 'heuristic'",
+        ),
+        (
+            {"envs": [EXPERIMENT["envs"][0], {**EXPERIMENT["envs"][0], "severity": 0.4}]},
+            "envs must differ in id or arguments, got 'atn_gym/DigitsCnn-DataShift-v0' and",
+        ),
+        (
             {"controllers": ["step", "fixed", {"name": "step", "gamma": 0.3, "label": "mine"}]},
             "controllers must differ in name or arguments, got 'step' and 'mine'",
         ),
@@ -485,7 +499,12 @@ def test_wrong_values_are_named(tmp_path, changes, message):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("", "is empty"), ("- a", "must hold a mapping"), ("a: [", "not valid YAML.*line 1")],
+    [
+        ("", "is empty"),
+        ("- a", "must hold a mapping"),
+        ("a: [", "not valid YAML.*line 1"),
+        ("seeds: 1\nb: {c: 1, c: 2}", "not valid YAML: the key 'c' is given twice.*line 2"),
+    ],
 )
 def test_files_that_hold_no_experiment_are_named(tmp_path, text, message):
     path = tmp_path / "wrong.yaml"
