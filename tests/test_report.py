@@ -505,6 +505,18 @@ def test_failed_runs_are_listed_until_they_are_made(known):
     assert not list(known.glob("*/failure.json"))[2:]
 
 
+def test_reasons_that_differ_in_their_seeds_alone_make_one_line(known):
+    for seed in (4, 5):
+        fail(known, "worst", seed, f"it broke at epoch 2 of the run with seed {seed}")
+        fail(known, "other", seed, "it broke at epoch 0 of the runs with seeds 4, 5")
+    fail(known, "worst", 6, "it broke at epoch 3 of the run with seed 6")
+    assert make_comparison(known).failed == [
+        "DigitsCnn-DataShift, other, seed 4, 5: it broke at epoch 0 of the runs",
+        "DigitsCnn-DataShift, worst, seed 4, 5: it broke at epoch 2 of the run",
+        "DigitsCnn-DataShift, worst, seed 6: it broke at epoch 3 of the run",
+    ]
+
+
 def make_comparison(root):
     stored = read_experiment(root)
     return Comparison(stored.runs, stored.labels, stored.failures)

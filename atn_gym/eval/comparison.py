@@ -6,6 +6,7 @@ same seeds. `Comparison.block` finds the runs for which this holds.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,6 +24,7 @@ BASELINE = "fixed"
 """The controller that does nothing, with which others are compared."""
 REFERENCE = "lookahead_oracle"
 """The controller that sees what others must not: shown, but not ranked among them."""
+_SEEDS = re.compile(r"\b(the runs?) with seeds? \d+(?:, \d+)*(?: and \d+)?")
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,12 +198,17 @@ def _told(
     envs: Mapping[str, Variant],
     controllers: Mapping[str, Variant],
 ) -> list[str]:
-    """A line for all seeds of an env and a controller that failed for the same reason."""
+    """A line for all seeds of an env and a controller that failed for the same reason.
+
+    A reason ends in the seed of its run, or in all seeds of those that were lost with it,
+    which the line names before it.
+    """
     seeds: dict[tuple[str, str, str], set[int]] = {}
     for failure in failures:
         env = envs[run_key(failure.config["env"])].label
         controller = controllers[run_key(failure.config["controller"])].label
-        of_same = seeds.setdefault((env, controller, failure.reason), set())
+        reason = _SEEDS.sub(r"\1", failure.reason)
+        of_same = seeds.setdefault((env, controller, reason), set())
         of_same.add(failure.config["seed"])
     return [
         f"{env}, {controller}, seed {', '.join(map(str, sorted(of_same)))}: {reason}"
