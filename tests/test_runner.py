@@ -32,7 +32,7 @@ from atn_gym.eval.runner import Outcome
 from atn_gym.eval.store import ResultStore, StoreError, run_key
 from atn_gym.eval.stored_experiment import read_experiment
 from atn_gym.eval.summary import summarise
-from atn_gym.eval.table import outcome_tables
+from atn_gym.eval.table import outcome_tables, shown_names
 
 EXPERIMENT = {
     "experiment": "small",
@@ -519,7 +519,7 @@ def test_missing_config_points_at_a_shipped_one(capsys):
 
 
 def test_a_partly_failed_controller_is_marked_in_the_table():
-    def outcome(label, complete, failed):
+    def outcome(name, label, complete, failed):
         summary = {
             "compute_adjusted_performance": 0.5,
             "anytime_performance": 0.25,
@@ -527,12 +527,15 @@ def test_a_partly_failed_controller_is_marked_in_the_table():
             "divergence_events": 0,
             "rollback_count": 1,
         }
-        controller = ControllerConfig(name="fixed", label=label)
+        controller = ControllerConfig(name=name, label=label)
         failures = dict.fromkeys(range(failed), "broke")
-        return Outcome(EnvConfig(id="x"), controller, [summary] * complete, failures)
+        env = EnvConfig(id="atn_gym/DigitsCnn-Stationary-v0")
+        return Outcome(env, controller, [summary] * complete, failures)
 
-    (table,) = outcome_tables([outcome("a", 4, 0), outcome("[/b]", 1, 3), outcome("c", 0, 4)])
-    assert table.title == "x, 4 seeds"
+    (table,) = outcome_tables(
+        [outcome("fixed", "a", 4, 0), outcome("step", "[/b]", 1, 3), outcome("spsa", "c", 0, 4)]
+    )
+    assert str(table.title) == "DigitsCnn-Stationary, 4 seeds"
     console = Console(file=io.StringIO(), width=120)
     console.print(table)
     rows = console.file.getvalue().splitlines()[2:]
@@ -549,6 +552,32 @@ def test_a_partly_failed_controller_is_marked_in_the_table():
         NONE,
     ]
     assert rows[2].split()[1:] == ["failed"]
+
+
+def test_variants_are_told_apart_in_tables_as_in_the_report():
+    envs = [EnvConfig(id="atn_gym/DigitsCnn-DataShift-v0", **a) for a in ({}, {"severity": 0.1})]
+    controllers = [ControllerConfig(name="step", gamma=gamma) for gamma in (0.3, 0.5)]
+    outcomes = [Outcome(env, c, [], {0: "broke"}) for env in envs for c in controllers]
+    assert shown_names(outcomes) == [
+        (f"DigitsCnn-DataShift (severity={severity})", f"step (gamma={gamma})")
+        for severity in (0.4, 0.1)
+        for gamma in (0.3, 0.5)
+    ]
+    titles = [str(table.title) for table in outcome_tables(outcomes)]
+    assert titles[1].startswith("DigitsCnn-DataShift (severity=0.1), a SINGLE seed")
+
+
+def test_tables_in_a_file_are_whole_and_paths_are_no_markup(config_file, tmp_path, capsys):
+    label = "a label of a controller that is as long as a line of a terminal, or longer than it is"
+    config = yaml.safe_load(config_file.read_text())
+    controllers = [{"name": "fixed", "label": label}]
+    config_file.write_text(yaml.safe_dump({**config, "controllers": controllers}))
+    results = tmp_path / "x[b]y[" / "[/b]"
+    assert cli.main(["run", "--config", str(config_file), "--results", str(results)]) == 0
+    output = capsys.readouterr().out
+    (line,) = [line for line in output.splitlines() if label in line]
+    assert len(line.split("\N{PLUS-MINUS SIGN}")) == 4
+    assert f"Results: {results}/small\n" in output
 
 
 def test_list_prints_every_id(capsys):
