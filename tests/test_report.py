@@ -237,7 +237,7 @@ def recovering(root):
 
 def test_recovery_is_over_runs_with_a_shock(recovering):
     row = cells(tables(recovering)["Adaptation over all envs"], "fixed")
-    assert row["recovered (% of runs with a shock)"] == "50"
+    assert row["recovered (% of runs with epochs before a shock)"] == "50"
     assert row["recovery time, restricted mean (epochs, within 5 epochs)"] == "3.5"
     assert row["shock cost (nats / epoch)"] == "0.750"
     assert row["update magnitude (decades / epoch)"] == "0.200"
@@ -250,7 +250,7 @@ def test_stability_and_adaptation_stand_for_each_env(recovering):
     shocked = cells(found["DigitsCnn-DataShift, adaptation"], "fixed")
     deviation = np.std([0, 0.5, 1, 1.5], ddof=1)
     assert shocked["shock cost (nats / epoch)"] == f"0.750 ± {deviation:.3f}"
-    assert shocked["recovered (% of runs with a shock)"] == "50"
+    assert shocked["recovered (% of runs with epochs before a shock)"] == "50"
     assert shocked["update magnitude (decades / epoch)"] == "0.100"
     calm = cells(found["DigitsCnn-Stationary, adaptation"], "fixed")
     assert calm["shock cost (nats / epoch)"] == NONE
@@ -726,6 +726,10 @@ def test_pareto_front_leaves_out_what_is_beaten():
         (1e-5, 0.2, True, [1e-5, 1e-3, 1e-1]),
         (0.8, 30, True, [1, 10]),
         (0.2, 0.9, True, [0.2, 0.5]),
+        (0.03, 0.08, True, [0.04, 0.06, 0.08]),
+        (1.1e-6, 1.9e-6, True, [1.5e-6]),
+        (0.9, 1.7, True, [1, 1.5]),
+        (0.9, 11, True, [1, 10]),
     ],
 )
 def test_ticks_are_round_and_few(low, high, is_log, ticks):
@@ -968,6 +972,25 @@ def test_command_says_what_it_wrote_and_skipped(known, tmp_path, capsys):
     assert not (known / "report.html").exists()
 
 
+def test_tables_of_one_env_say_nothing_of_a_mean_over_envs(known):
+    for title, table in tables(known).items():
+        assert "over envs" not in table.note or title == "All envs"
+    for controller in ("fixed", "mine", "lookahead_oracle"):
+        for seed in range(4):
+            add(known, controller, seed, env=OTHER)
+    note = tables(known)["Stability over all envs"].note
+    assert "averaged over envs" in note
+    assert "the mean over envs of" in note
+
+
+def test_arguments_that_are_not_given_are_not_told(root):
+    add(root, env={**ENV, "split": None, "train_size": None})
+    add(root, env={**OTHER, "split": "test", "train_size": None})
+    write_report(root)
+    assert "split test" in (root / "report.md").read_text()
+    assert "null" not in (root / "report.md").read_text()
+
+
 def test_summary_has_a_row_for_every_run(known):
     write_report(known)
     with (known / "summary.csv").open(newline="") as file:
@@ -976,6 +999,7 @@ def test_summary_has_a_row_for_every_run(known):
     (row,) = [r for r in rows if r["controller"] == "mine" and r["seed"] == "2"]
     assert row["env"] == "DigitsCnn-DataShift"
     assert row["config.env.severity"] == "0.4"
+    assert json.loads(row["config.env.hyperparameters"]) == ["learning_rate", "momentum"]
     assert float(row["anytime_performance"]) == 0.8
     assert (known / row["run"] / "summary.json").exists()
     assert rows[0]["rollback_count"] == "", "fixed has none"

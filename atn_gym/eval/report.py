@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -126,14 +127,13 @@ def summary_csv(comparison: Comparison) -> str:
 
 
 def _flat(prefix: str, values: dict[str, Any]) -> dict[str, Any]:
-    """Nested values by names with dots."""
+    """Nested values by names with dots, and lists as JSON."""
     flat: dict[str, Any] = {}
     for name, value in values.items():
-        flat |= (
-            _flat(f"{prefix}{name}.", value)
-            if isinstance(value, dict)
-            else {f"{prefix}{name}": value}
-        )
+        if isinstance(value, dict):
+            flat |= _flat(f"{prefix}{name}.", value)
+        else:
+            flat[f"{prefix}{name}"] = json.dumps(value) if isinstance(value, list) else value
     return flat
 
 

@@ -36,7 +36,8 @@ def decile_note(standing: Standing) -> str:
     tenth = f"the worst tenth of the seeds, here {seeds / SEEDS_PER_DECILE:g} of {seeds}"
     if seeds <= SEEDS_PER_DECILE:
         tenth = f"the worst seed of the {seeds}" if seeds > 1 else "the single seed"
-    about = f"Worst decile is the mean over envs of the anytime performance of {tenth}"
+    mean = "" if len(standing.block.envs) == 1 else "mean over envs of the "
+    about = f"Worst decile is the {mean}anytime performance of {tenth}"
     if seeds >= 2 * SEEDS_PER_DECILE:
         return f"{about}."
     return f"{about}; an interval of it would take {2 * SEEDS_PER_DECILE} seeds."

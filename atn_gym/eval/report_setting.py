@@ -89,7 +89,7 @@ def _commit(run: StoredRun) -> str:
 def _env_table(comparison: Comparison) -> Table:
     arguments = [env.arguments for env in comparison.envs]
     shared = _shared(arguments)
-    told = {name: value for name, value in shared.items() if name not in _COLUMNS}
+    told = {k: v for k, v in shared.items() if k not in _COLUMNS and v is not None}
     rows = [_env_row(env, comparison.of_env(env.label), shared) for env in comparison.envs]
     has_others = any(r.cells[-1].text for r in rows)
     headings = ("env", *_COLUMNS, "shock after epoch", "epochs", "gradient steps", "GFLOP")
@@ -109,8 +109,9 @@ def _env_row(env: Variant, runs: list[StoredRun], shared: dict[str, Any]) -> Row
     shown = f"{shocks[0]:g}" if shocks else "none"
     if len(shocks) > 1:
         shown = f"{shocks[0]:g} to {shocks[-1]:g}"
-    others = {k: v for k, v in env.arguments.items() if k not in shared and k not in _COLUMNS}
-    own = [f"{k} {show(v)}" for k, v in sorted(others.items()) if k != "num_epochs"]
+    elsewhere = {*shared, *_COLUMNS, "num_epochs"}
+    others = {k: v for k, v in env.arguments.items() if k not in elsewhere and v is not None}
+    own = [f"{k} {show(v)}" for k, v in sorted(others.items())]
     return row(
         env.name,
         *(_argument(env.arguments.get(name)) for name in _COLUMNS),
