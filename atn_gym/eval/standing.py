@@ -14,7 +14,6 @@ from atn_gym.eval.intervals import (
     Statistic,
     bootstrap,
     improvement,
-    paired_difference,
 )
 from atn_gym.eval.normalised import normalised_by_env, normalised_over_envs
 from atn_gym.eval.statistics import (
@@ -119,10 +118,11 @@ class Standing:
         self, chosen: NDArray[np.bool_], values: FloatArray, statistic: Statistic
     ) -> Estimate:
         """A statistic of some controllers, NaN for the others."""
-        parts = np.full((3, len(values)), np.nan)
+        found = _unknown(len(values))
         if chosen.any():
-            parts[:, chosen] = _estimate(values[chosen], statistic)
-        return Estimate(*parts)
+            for part, of_chosen in zip(found, _estimate(values[chosen], statistic), strict=True):
+                part[chosen] = of_chosen
+        return found
 
     @cached_property
     def order(self) -> list[int]:
@@ -144,7 +144,7 @@ class Standing:
         """Probability of a higher compute-adjusted performance than the baseline's; or NaN."""
         values = self.block.values(HEADLINE)
         if self.baseline is None:
-            return Estimate(*np.full((3, len(values)), np.nan))
+            return _unknown(len(values))
         baseline = values[self.baseline]
         if len(self.block.seeds) > 1:
             return improvement(values, baseline, _generator())
@@ -170,7 +170,7 @@ class Standing:
         values = self.block.values(ANYTIME)
         fixed, oracle = self.baseline, self.oracle
         if fixed is None or oracle is None:
-            return Estimate(*np.full((3, len(values)), np.nan))
+            return _unknown(len(values))
         return _estimate(values, lambda drawn: normalised_over_envs(drawn, fixed, oracle))
 
     def without_headroom(self) -> list[str]:
@@ -186,12 +186,8 @@ class Standing:
         """Paired difference of the anytime performance to the baseline; NaN without one."""
         values = self.block.values(ANYTIME)
         if self.baseline is None:
-            unknown = np.array(np.nan)
-            return Estimate(unknown, unknown, unknown)
-        baseline = values[self.baseline]
-        if len(self.block.seeds) > 1:
-            return paired_difference(values[controller], baseline, _generator(), joint_envs=True)
-        return _estimate(values[controller] - baseline, mean)
+            return _unknown()
+        return _estimate(values[controller] - values[self.baseline], mean)
 
     def relative_flops(self) -> FloatArray:
         """Flops charged in whole runs, mean over runs, shape (controllers,)."""
@@ -239,5 +235,8 @@ def _estimate(values: FloatArray, statistic: Statistic) -> Estimate:
 
 
 def _without_interval(value: FloatArray) -> Estimate:
-    unknown = np.full_like(value, np.nan)
-    return Estimate(np.asarray(value), unknown, unknown)
+    return _unknown(*np.shape(value))._replace(value=np.asarray(value))
+
+
+def _unknown(*shape: int) -> Estimate:
+    return Estimate(*(np.full(shape, np.nan) for _ in range(3)))
