@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
 
+_WIDE = 10_000
+"""Columns, more than a table has."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command.
 
@@ -84,7 +88,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from atn_gym.eval.progress import show_progress
     from atn_gym.eval.runner import run_experiment
     from atn_gym.eval.store import ResultStore
-    from atn_gym.eval.table import outcome_tables
+    from atn_gym.eval.table import outcome_tables, shown_names
 
     # Controllers and tasks of the user's own lie where the command is given.
     sys.path.insert(0, str(Path.cwd()))
@@ -99,11 +103,14 @@ def _run(arguments: argparse.Namespace) -> int:
         show_progress(console, config.experiment) as progress,
     ):
         outcomes = run_experiment(config, store, progress, executor, workers)
+    if not console.is_terminal:
+        # A file has no width beyond which a table would break.
+        console.width = _WIDE
     for table in outcome_tables(outcomes):
         console.print(table)
     failures = [
-        f"{outcome.controller.shown} on {outcome.env.id}, seed {seed}: {reason}"
-        for outcome in outcomes
+        f"{controller} on {env}, seed {seed}: {reason}"
+        for (env, controller), outcome in zip(shown_names(outcomes), outcomes, strict=True)
         for seed, reason in outcome.failures.items()
     ]
     complete = sum(len(outcome.summaries) for outcome in outcomes)
@@ -111,6 +118,7 @@ def _run(arguments: argparse.Namespace) -> int:
         f"{complete} runs complete, {len(failures)} failed, {time.monotonic() - began:.0f} s. "
         f"Results: {store.root}",
         highlight=False,
+        markup=False,
         soft_wrap=True,
     )
     for failure in failures:
@@ -153,6 +161,7 @@ def _train(file: str, results: str | None) -> None:
         f"{config.algorithm}, {config.n_timesteps:,} steps, {time.monotonic() - began:.0f} s. "
         f"Model: {model}",
         highlight=False,
+        markup=False,
         soft_wrap=True,
     )
 

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, TypeGuard, TypeVar
 
 import gymnasium
 import numpy as np
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from atn_gym.agents.controller import RunSetting
 from atn_gym.agents.method import Method
-from atn_gym.agents.registry import controller_arguments, controller_method, import_module
+from atn_gym.agents.registry import (
+    CONTROLLERS,
+    controller_arguments,
+    controller_class,
+    controller_method,
+    import_module,
+    takes_argument,
+)
+from atn_gym.config_file import read_yaml
 from atn_gym.envs.params import TuningParams
 from atn_gym.errors import InvalidArgument, did_you_mean, unknown_name
 from atn_gym.registration import env_ids
@@ -63,7 +69,12 @@ class ControllerConfig(BaseModel):
         Raises:
             InvalidArgument: If the name or an argument is unknown.
         """
-        return controller_arguments(self.name, dict(self.model_extra or {}))
+        given = dict(self.model_extra or {})
+        for key in given:
+            hint = did_you_mean(key, ["label"])
+            if hint.startswith("did") and not takes_argument(controller_class(self.name), key):
+                raise InvalidArgument(f"unknown key {key!r} of controller {self.name!r}; {hint}")
+        return controller_arguments(self.name, given)
 
     def method(self) -> Method:
         """What makes the policy of the runs of an env.
@@ -88,16 +99,18 @@ def parse_seeds(value: object) -> list[int]:
     """Lists the seeds; a number n stands for 0 to n - 1.
 
     Raises:
-        InvalidArgument: If it is neither a number >= 1 nor a list of different seeds.
+        InvalidArgument: If it is neither a number >= 1 nor a list of different seeds that
+            64 bits hold.
     """
     if _is_integer(value) and int(value) >= 1:
         return list(range(int(value)))
     seeds = list(value) if isinstance(value, (list, tuple, range, np.ndarray)) else []
-    valid = all(_is_integer(seed) and int(seed) >= 0 for seed in seeds)
+    valid = all(_is_integer(seed) and 0 <= int(seed) < 2**63 for seed in seeds)
     if seeds and valid and len(set(seeds)) == len(seeds):
         return [int(seed) for seed in seeds]
     raise InvalidArgument(
-        f"seeds must be a number >= 1, or a list of different integers >= 0, got {value!r}"
+        "seeds must be a number >= 1, or a list of different integers from 0 to 2**63 - 1, "
+        f"got {value!r}"
     )
 
 
@@ -121,56 +134,6 @@ class ExperimentConfig(BaseModel):
     seeds: Annotated[list[int], BeforeValidator(parse_seeds)]
     twins: bool = True
     results: Path = Path("results")
-
-
-class _Loader(yaml.SafeLoader):
-    """The safe loader, for which 1e-4 is a number, as in YAML 1.2, and not a string."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
-    list("-+.0123456789"),
-)
-
-SHIPPED = Path(__file__).parent / "configs"
-"""The folder of the experiment files that come with the package."""
-
-
-def read_yaml(file: str | Path) -> tuple[Path, dict[str, Any]]:
-    """Reads a YAML file, safely.
-
-    Args:
-        file: A YAML file, or the name of a shipped one, such as "digits_data_shift".
-
-    Returns:
-        Its path and what it holds.
-
-    Raises:
-        InvalidArgument: If the file is missing, empty, no YAML or no mapping.
-    """
-    shipped = SHIPPED / f"{file}.yaml"
-    path = shipped if shipped.is_file() else Path(file)
-    try:
-        values = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
-    except FileNotFoundError as error:
-        names = sorted(p.stem for p in SHIPPED.glob("*.yaml"))
-        raise InvalidArgument(
-            f"config file {path} does not exist; shipped ones go by name: "
-            f"{did_you_mean(path.stem, names)}"
-        ) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidArgument(f"config file {path} cannot be read: {error}") from error
-    except yaml.YAMLError as error:
-        reason = " ".join(str(error).split())
-        raise InvalidArgument(f"config file {path} is not valid YAML: {reason}") from error
-    if values is None:
-        raise InvalidArgument(f"config file {path} is empty; for an example see {SHIPPED}")
-    if not isinstance(values, dict):
-        raise InvalidArgument(
-            f"config file {path} must hold a mapping of keys to values, got {values!r}"
-        )
-    return path, values
 
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -227,12 +190,31 @@ def _check_experiment(config: ExperimentConfig) -> None:
         setting = run_setting(env)
         for controller in config.controllers:
             controller.method().check(setting)
-    for i, first in enumerate(config.controllers):
-        for second in config.controllers[i + 1 :]:
-            if (first.name, first.arguments) == (second.name, second.arguments):
+    _check_different(
+        "envs",
+        "id",
+        [(e.id, (e.id.rpartition(":")[2], e.params().resolved())) for e in config.envs],
+    )
+    _check_different(
+        "controllers", "name", [(c.shown, (c.name, c.arguments)) for c in config.controllers]
+    )
+    names = {*CONTROLLERS, *(controller.name for controller in config.controllers)}
+    for controller in config.controllers:
+        if controller.label in names - {controller.name}:
+            raise InvalidArgument(
+                f"the label of {controller.name!r} must not be the name of another controller, "
+                f"got {controller.label!r}: choose another one"
+            )
+
+
+def _check_different(what: str, name: str, made: list[tuple[str, object]]) -> None:
+    """Checks that what is shown by some name makes runs of its own."""
+    for i, (first, makes) in enumerate(made):
+        for second, others in made[i + 1 :]:
+            if makes == others:
                 raise InvalidArgument(
-                    f"controllers must differ in name or arguments, got {first.shown!r} and "
-                    f"{second.shown!r}, which make the same runs: leave one out"
+                    f"{what} must differ in {name} or arguments, got {first!r} and {second!r}, "
+                    "which make the same runs: leave one out"
                 )
 
 

@@ -14,12 +14,14 @@ import yaml
 
 import atn_gym
 from atn_gym import cli
+from atn_gym.agents.registry import controller_arguments
 from atn_gym.eval.comparison import Comparison
 from atn_gym.eval.document import NONE, Figure, Table
+from atn_gym.eval.labels import set_labels
 from atn_gym.eval.manifest import git_commit
 from atn_gym.eval.plots import Point, pareto_front
 from atn_gym.eval.report import make_document, write_report
-from atn_gym.eval.report_figures import run_figure
+from atn_gym.eval.report_figures import _over_seeds, run_figure
 from atn_gym.eval.standing import Standing
 from atn_gym.eval.store import ResultStore, StoreError
 from atn_gym.eval.stored_experiment import read_experiment
@@ -235,7 +237,7 @@ def recovering(root):
 
 def test_recovery_is_over_runs_with_a_shock(recovering):
     row = cells(tables(recovering)["Adaptation over all envs"], "fixed")
-    assert row["recovered (% of runs with a shock)"] == "50"
+    assert row["recovered (% of runs with epochs before a shock)"] == "50"
     assert row["recovery time, restricted mean (epochs, within 5 epochs)"] == "3.5"
     assert row["shock cost (nats / epoch)"] == "0.750"
     assert row["update magnitude (decades / epoch)"] == "0.200"
@@ -248,7 +250,7 @@ def test_stability_and_adaptation_stand_for_each_env(recovering):
     shocked = cells(found["DigitsCnn-DataShift, adaptation"], "fixed")
     deviation = np.std([0, 0.5, 1, 1.5], ddof=1)
     assert shocked["shock cost (nats / epoch)"] == f"0.750 ± {deviation:.3f}"
-    assert shocked["recovered (% of runs with a shock)"] == "50"
+    assert shocked["recovered (% of runs with epochs before a shock)"] == "50"
     assert shocked["update magnitude (decades / epoch)"] == "0.100"
     calm = cells(found["DigitsCnn-Stationary, adaptation"], "fixed")
     assert calm["shock cost (nats / epoch)"] == NONE
@@ -274,6 +276,53 @@ def test_recovery_curve_counts_runs_that_are_back(recovering):
     comparison = Comparison(read_experiment(recovering).runs)
     recovery = Standing(comparison, comparison.block()).recovery()
     np.testing.assert_allclose(recovery.shares(), [[0, 0.25, 0.25, 0.5, 0.5]])
+
+
+def test_a_shock_at_the_start_does_not_lengthen_the_recovery_of_others(recovering):
+    early = {**ENV, "trigger": 0, "kind": "rotation"}
+    for seed in range(4):
+        add(recovering, "fixed", seed, env=early, shock_epoch=0)
+    row = cells(tables(recovering)["Adaptation over all envs"], "fixed")
+    assert row["recovery time, restricted mean (epochs, within 5 epochs)"] == "3.5"
+
+
+def test_the_budget_of_a_run_is_a_whole_one_if_all_diverged(root):
+    for seed, epochs in enumerate([2, 4]):
+        rows = [{**row, "diverged": row["epoch"] == epochs} for row in trace(epochs)]
+        lost = {"diverged": True, "run_flops": epochs * 10**8, "flops": epochs * 10**8}
+        add(root, "fixed", seed, rows=rows, **lost)
+    found = tables(root)
+    budget = cells(found["Tasks, regimes and compute budget of one run"], ENV["id"])
+    assert (budget["gradient steps"], budget["GFLOP"]) == ("170", "1.00")
+    compute = cells(found["Compute, means per run over all envs"], "fixed")
+    assert compute["flops (whole runs)"] == "0.30"
+
+
+def test_of_two_oracles_the_one_with_default_arguments_is_the_reference_of_the_score(root):
+    default = controller_arguments("lookahead_oracle", {})
+    for seed in range(2):
+        add(root, "fixed", seed, anytime_performance=0.2)
+        for horizon, performance in ((1, 0.6), (default["horizon"], 0.4)):
+            arguments = {**default, "horizon": horizon}
+            values = {"arguments": arguments, "anytime_performance": performance}
+            add(root, "lookahead_oracle", seed, **values)
+    found = tables(root)
+    label = f"lookahead_oracle (horizon={default['horizon']})"
+    assert f"1 is {label}." in found["All envs"].note
+    assert cells(found["All envs"], label)["normalised score"].startswith("1.00")
+    assert cells(found["All envs"], "lookahead_oracle (horizon=1)")["normalised score"].startswith(
+        "2.00"
+    )
+
+
+def test_curves_over_seeds_go_through_values_that_a_run_had(root):
+    for seed in range(4):
+        rate = 1e-3 if seed < 2 else 0.1
+        add(root, "fixed", seed, rows=[{**row, "learning_rate": rate} for row in trace()])
+    runs = read_experiment(root).runs
+    curve = _over_seeds(runs, "learning_rate", EPOCHS)
+    for part in (curve.low, curve.middle, curve.high):
+        assert set(part) <= {1e-3, 0.1}
 
 
 def test_setting_names_regime_budget_and_arguments(root):
@@ -388,6 +437,17 @@ def test_variants_of_a_controller_or_env_are_told_apart(root):
     ]
 
 
+def test_numbers_written_in_two_ways_make_one_variant(root):
+    for seed, gain in enumerate([2, 2.0]):
+        add(root, "mine", seed, arguments={"gain": gain, "bound": 1})
+        add(root, "mine", seed, arguments={"gain": gain, "bound": 3})
+    assert [c.label for c in make_comparison(root).controllers] == [
+        "mine (bound=1)",
+        "mine (bound=3)",
+    ]
+    assert len(make_comparison(root).runs) == 4
+
+
 def labels(root):
     stored = read_experiment(root)
     return [c.label for c in Comparison(stored.runs, stored.labels).controllers]
@@ -399,10 +459,9 @@ def mine(**arguments):
 
 def test_labels_stand_in_every_report_and_are_merged(known):
     add(known, "mine", arguments={"path": "b.zip"}, anytime_performance=0.9)
-    store = ResultStore(known)
-    store.add_labels({mine(): "first"})
-    store.add_labels({mine(path="b.zip"): "se<c>ond"})
-    store.add_labels({})
+    set_labels(known, {mine(): "first"})
+    set_labels(known, {mine(path="b.zip"): "se<c>ond"})
+    set_labels(known, {mine(path="c.zip"): None})
     assert labels(known) == ["first", "fixed", "lookahead_oracle", "se<c>ond"]
     write_report(known)
     with (known / "summary.csv").open(newline="") as file:
@@ -446,6 +505,18 @@ def test_failed_runs_are_listed_until_they_are_made(known):
     assert not list(known.glob("*/failure.json"))[2:]
 
 
+def test_reasons_that_differ_in_their_seeds_alone_make_one_line(known):
+    for seed in (4, 5):
+        fail(known, "worst", seed, f"it broke at epoch 2 of the run with seed {seed}")
+        fail(known, "other", seed, "it broke at epoch 0 of the runs with seeds 4, 5")
+    fail(known, "worst", 6, "it broke at epoch 3 of the run with seed 6")
+    assert make_comparison(known).failed == [
+        "DigitsCnn-DataShift, other, seed 4, 5: it broke at epoch 0 of the runs",
+        "DigitsCnn-DataShift, worst, seed 4, 5: it broke at epoch 2 of the run",
+        "DigitsCnn-DataShift, worst, seed 6: it broke at epoch 3 of the run",
+    ]
+
+
 def make_comparison(root):
     stored = read_experiment(root)
     return Comparison(stored.runs, stored.labels, stored.failures)
@@ -474,7 +545,7 @@ def test_equal_labels_are_told_apart(root):
     add(root, "other")
     add(root, "fixed")
     both = {mine(gain=1): "fixed", mine(gain=2): "x", run_key({"name": "other"}): "x"}
-    ResultStore(root).add_labels(both)
+    set_labels(root, both)
     assert labels(root) == [
         "fixed (gain=1, name=mine)",
         "fixed (gain=null, name=fixed)",
@@ -487,7 +558,7 @@ def test_a_label_that_reads_like_another_controller_is_left_out(root):
     add(root, "mine", arguments={"gain": 1})
     add(root, "mine", arguments={"gain": 2})
     add(root, "other")
-    ResultStore(root).add_labels({run_key({"name": "other"}): "mine (gain=1)"})
+    set_labels(root, {run_key({"name": "other"}): "mine (gain=1)"})
     assert labels(root) == ["mine (gain=1)", "mine (gain=2)", "other"]
 
 
@@ -497,7 +568,7 @@ def test_damaged_labels_are_named_and_written_anew(root, caplog, text):
     (root / "labels.json").write_text(text)
     assert list(skipped(root)) == ["labels.json"]
     assert labels(root) == ["mine"]
-    ResultStore(root).add_labels({mine(): "first"})
+    set_labels(root, {mine(): "first"})
     assert "labels.json is damaged and written anew" in caplog.text
     assert labels(root) == ["first"]
 
@@ -546,6 +617,39 @@ def test_runs_without_any_in_common_still_make_a_report(root):
     text = (root / "report.md").read_text()
     assert "- DigitsCnn-Stationary, all seeds: fixed\n" in text
     assert "They leave out" in text
+
+
+def test_controllers_with_seeds_of_their_own_stand_unpaired_in_the_table_of_the_env(root):
+    for seed in range(4):
+        add(root, "fixed", seed, anytime_performance=seed / 10)
+        add(root, "mine", 10 + seed, anytime_performance=0.5 + seed / 10)
+    found = tables(root)
+    alone = [row.cells[0].text for row in found["All envs"].rows]
+    assert "4 runs a controller" in found["All envs"].title
+    for title in ("", ", stability", ", adaptation"):
+        table = found[f"DigitsCnn-DataShift{title}"]
+        assert table.title.endswith(": 4 seeds")
+        assert {row.cells[0].text: row.cells[0].detail for row in table.rows} == {
+            "fixed": "" if alone == ["fixed"] else "unpaired",
+            "mine": "" if alone == ["mine"] else "unpaired",
+        }
+        assert "stands by itself, not paired with the others: its row is of seeds " in table.note
+    table = found["DigitsCnn-DataShift"]
+    values = {row.cells[0].text: row.cells[2] for row in table.rows}
+    deviation = np.std([0, 0.1, 0.2, 0.3], ddof=1)
+    assert (values["fixed"].text, values["mine"].text) == ("0.150", "0.650")
+    assert {cell.detail for cell in values.values()} == {f"± {deviation:.3f}"}
+    assert {row.cells[3].text for row in table.rows} == {NONE}
+
+
+def test_tables_of_an_env_name_the_seeds_that_they_leave_out(root):
+    for seed in range(4):
+        add(root, "fixed", seed)
+        if seed < 2:
+            add(root, "mine", seed)
+    for table in (t for title, t in tables(root).items() if title.startswith("DigitsCnn")):
+        assert table.title.endswith(": 2 seeds")
+        assert "Left out, because not all have them: seeds 2, 3." in table.note
 
 
 def test_missing_runs_are_named(known):
@@ -622,6 +726,10 @@ def test_pareto_front_leaves_out_what_is_beaten():
         (1e-5, 0.2, True, [1e-5, 1e-3, 1e-1]),
         (0.8, 30, True, [1, 10]),
         (0.2, 0.9, True, [0.2, 0.5]),
+        (0.03, 0.08, True, [0.04, 0.06, 0.08]),
+        (1.1e-6, 1.9e-6, True, [1.5e-6]),
+        (0.9, 1.7, True, [1, 1.5]),
+        (0.9, 11, True, [1, 10]),
     ],
 )
 def test_ticks_are_round_and_few(low, high, is_log, ticks):
@@ -732,6 +840,20 @@ def edited(name, **values):
     return change
 
 
+def edit_trace(change):
+    def changed(folder):
+        path = folder / "trace.csv"
+        path.write_text("\n".join(change(path.read_text().splitlines())) + "\n")
+
+    return changed
+
+
+def summary_of_another_run(folder):
+    other = next(path for path in folder.parent.iterdir() if path != folder)
+    summary = json.loads((other / "summary.json").read_text())
+    (folder / "summary.json").write_text(json.dumps({**summary, "seed": 9}))
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
@@ -740,7 +862,18 @@ def edited(name, **values):
         (lambda folder: (folder / "summary.json").write_text("[]"), "holds no mapping"),
         (lambda folder: (folder / "summary.json").write_bytes(b"\xff"), "cannot be read"),
         (edited("summary.json", seed=3), "of seed 3, not 9"),
-        (edited("summary.json", flops=0), "must be above 0"),
+        (edited("summary.json", flops=0), r"flops is 0, not in \[1, inf\]"),
+        (edited("summary.json", flops=10**8), "run_flops is above flops"),
+        (edited("summary.json", anytime_performance=7.5), r"is 7.5, not in \[-1, 1\]"),
+        (edited("summary.json", mean_val_loss="abc"), "is 'abc', not a finite number"),
+        (edited("summary.json", diverged="no"), "diverged is 'no', not true or false"),
+        (edited("summary.json", checksum="0"), "do not belong together"),
+        (edit_trace(lambda lines: lines[:-2]), "has 8 epochs of a budget of 10, .* not diverge"),
+        (edit_trace(lambda lines: lines[:1]), "does not have the epochs 1, 2, 3"),
+        (edit_trace(lambda lines: [*lines[:4], *lines[3:-1]]), "not have the epochs 1, 2, 3"),
+        (edit_trace(lambda lines: [*lines, lines[-1].replace("10", "11", 1)]), "has 11 epochs of"),
+        (edit_trace(lambda lines: [line.replace("17", "18") for line in lines]), "not belong tog"),
+        (summary_of_another_run, "do not belong together"),
         (edited("summary.json", anytime_performance=None), "is None, not a finite number"),
         (edited("summary.json", flops=10**400), "flops is 10+, not a finite number"),
         (edited("summary.json", flops=math.inf), "flops is inf, not a finite number"),
@@ -755,9 +888,13 @@ def edited(name, **values):
         (edited("config.yaml", seed=8), "is of the run [0-9a-f]{16}, not of this folder"),
         (edited("config.yaml", env="x"), "env, controller or seed is missing"),
         (lambda folder: (folder / "trace.csv").unlink(), "trace.csv cannot be read: No such"),
-        (lambda folder: (folder / "trace.csv").write_text("epoch,val_loss\n"), "trace.csv"),
-        (lambda folder: (folder / "trace.csv").write_text("epoch,x\n1,y\n"), "trace.csv"),
-        (lambda folder: (folder / "trace.csv").write_text("epoch\n1\n2,3\n"), "trace.csv"),
+        (lambda folder: (folder / "trace.csv").write_text(""), "cannot be read: it has no header"),
+        (lambda folder: (folder / "trace.csv").write_text("epoch,val_loss\n"), "no column gradien"),
+        (lambda folder: (folder / "trace.csv").write_text("epoch,x\n1,y\n"), "'y' is no number"),
+        (
+            lambda folder: (folder / "trace.csv").write_text("epoch\n1\n2,3\n"),
+            "line 3 has 2 values for 1 columns",
+        ),
         (lambda folder: (folder / "trace.csv").write_text("epoch\n1\n"), "no column val_loss"),
         (lambda folder: folder.rename(folder.parent / ("0" * 16)), "not of this folder"),
     ],
@@ -771,6 +908,21 @@ def test_damaged_runs_are_named_and_not_read(root, change, reason):
     assert re.search(reason, next(iter(found.values())))
     write_report(root)
     assert name in (root / "report.html").read_text() or "0" * 16 in found
+
+
+def test_a_summary_of_an_older_version_needs_no_checksum(root):
+    add(root)
+    (path,) = root.glob("*/summary.json")
+    summary = json.loads(path.read_text())
+    del summary["checksum"]
+    path.write_text(json.dumps(summary))
+    assert len(read_experiment(root).runs) == 1
+
+
+def test_a_damaged_manifest_is_named_once(root):
+    add(root)
+    (root / "manifest.json").write_text("[")
+    assert skipped(root)["manifest.json"].startswith("cannot be read: ")
 
 
 def test_foreign_files_are_named_and_own_ones_are_not(root):
@@ -820,6 +972,25 @@ def test_command_says_what_it_wrote_and_skipped(known, tmp_path, capsys):
     assert not (known / "report.html").exists()
 
 
+def test_tables_of_one_env_say_nothing_of_a_mean_over_envs(known):
+    for title, table in tables(known).items():
+        assert "over envs" not in table.note or title == "All envs"
+    for controller in ("fixed", "mine", "lookahead_oracle"):
+        for seed in range(4):
+            add(known, controller, seed, env=OTHER)
+    note = tables(known)["Stability over all envs"].note
+    assert "averaged over envs" in note
+    assert "the mean over envs of" in note
+
+
+def test_arguments_that_are_not_given_are_not_told(root):
+    add(root, env={**ENV, "split": None, "train_size": None})
+    add(root, env={**OTHER, "split": "test", "train_size": None})
+    write_report(root)
+    assert "split test" in (root / "report.md").read_text()
+    assert "null" not in (root / "report.md").read_text()
+
+
 def test_summary_has_a_row_for_every_run(known):
     write_report(known)
     with (known / "summary.csv").open(newline="") as file:
@@ -828,6 +999,7 @@ def test_summary_has_a_row_for_every_run(known):
     (row,) = [r for r in rows if r["controller"] == "mine" and r["seed"] == "2"]
     assert row["env"] == "DigitsCnn-DataShift"
     assert row["config.env.severity"] == "0.4"
+    assert json.loads(row["config.env.hyperparameters"]) == ["learning_rate", "momentum"]
     assert float(row["anytime_performance"]) == 0.8
     assert (known / row["run"] / "summary.json").exists()
     assert rows[0]["rollback_count"] == "", "fixed has none"

@@ -421,7 +421,7 @@ def test_failures_are_reported_and_everything_else_is_kept(tmp_path, monkeypatch
     assert len(errors) == 7
     assert "seed 1: controller Clumsy raised RuntimeError at epoch 1" in errors[0]
     assert "policy Broken raised KeyError at epoch 0 of the runs with seeds 0, 1" in errors[1]
-    assert "rollout_own:Absent on atn_gym/DigitsCnn-DataShift-v0, seed 0: method" in errors[3]
+    assert "rollout_own:Absent on DigitsCnn-DataShift, seed 0: method" in errors[3]
     assert "method Absent raised OSError before the runs with seeds 0, 1: no weights" in errors[3]
     assert "policy NaN returned an action with NaN at epoch 0 of the run with seed 1" in errors[6]
     summaries = [json.loads(p.read_text()) for p in tmp_path.glob("results/*/*/summary.json")]

@@ -19,7 +19,8 @@ from rich.console import Console
 
 from atn_gym import cli, registration
 from atn_gym.agents import ControllerPolicy, Fixed
-from atn_gym.config import SHIPPED, ControllerConfig, EnvConfig, load_config
+from atn_gym.config import ControllerConfig, EnvConfig, load_config
+from atn_gym.config_file import SHIPPED
 from atn_gym.envs.rewards import log_score
 from atn_gym.errors import InvalidArgument
 from atn_gym.eval import jobs, metrics
@@ -31,7 +32,7 @@ from atn_gym.eval.runner import Outcome
 from atn_gym.eval.store import ResultStore, StoreError, run_key
 from atn_gym.eval.stored_experiment import read_experiment
 from atn_gym.eval.summary import summarise
-from atn_gym.eval.table import outcome_tables
+from atn_gym.eval.table import outcome_tables, shown_names
 
 EXPERIMENT = {
     "experiment": "small",
@@ -254,6 +255,20 @@ def test_a_method_or_controller_that_cannot_be_made_is_named_in_a_sentence(tmp_p
             load_config(path)
 
 
+def test_whole_numbers_and_floats_make_the_same_run():
+    def keys(severity, rate, increase, gamma):
+        env = {"severity": severity, "initial": {"learning_rate": rate}}
+        env = EnvConfig(id="atn_gym/DigitsCnn-DataShift-v0", **env)
+        controllers = [
+            ControllerConfig(name="heuristic", increase=increase),
+            ControllerConfig(name="step", gamma=gamma),
+        ]
+        return [run_key(jobs.run_configs(env, c, [0], True)[0]) for c in controllers]
+
+    assert keys(1, 1, 2, 1) == keys(1.0, 1.0, 2.0, 1.0)
+    assert keys(1, 1, 2, 1)[0] != keys(1, 1, 3, 1)[0]
+
+
 def test_numbers_with_an_exponent_are_numbers(tmp_path):
     path = tmp_path / "small.yaml"
     path.write_text(
@@ -326,7 +341,7 @@ def test_a_damaged_run_is_named_and_made_anew(config_file, caplog, name, text, r
     else:
         (folder / name).write_text(text)
     assert cli.main(["run", "--config", str(config_file)]) == 0
-    (record,) = {r.getMessage() for r in caplog.records}
+    (record,) = [r.getMessage() for r in caplog.records]
     assert f"{folder} is damaged and made anew: {reason}" in record
     assert contents(folder) == before
 
@@ -338,7 +353,7 @@ def contents(folder):
     return {**files, "summary.json": {**summary, "wall_clock_s": 0}}
 
 
-def test_labels_reach_the_folder_and_outlast_a_command_without_them(config_file):
+def test_labels_are_those_of_the_last_command_that_has_the_controller(config_file):
     def run(*controllers):
         config = yaml.safe_load(config_file.read_text())
         config_file.write_text(yaml.safe_dump({**config, "controllers": list(controllers)}))
@@ -348,8 +363,9 @@ def test_labels_reach_the_folder_and_outlast_a_command_without_them(config_file)
 
     step = {"name": "step", "gamma": 0.5}
     assert run({"name": "step", "label": "a"}, {**step, "label": "b"}) == ["a", "b"]
-    assert run({"name": "step"}, step, {"name": "fixed", "label": "c"}) == ["a", "b", "c"]
+    assert run({"name": "fixed", "label": "c"}) == ["a", "b", "c"]
     assert run({**step, "label": "d"}) == ["a", "c", "d"]
+    assert run({"name": "step"}, step) == ["c", "step (gamma=0.3)", "step (gamma=0.5)"]
     assert len(stored(config_file)) == 6
 
 
@@ -456,6 +472,19 @@ def test_every_shipped_experiment_is_valid(path):
         ({"controllers": [{"name": "reduce_lr_on_plateau", "factor": 3}]}, "Factor should be"),
         ({"controllers": [{"patience": 3}]}, "the key 'controllers.0.name' is missing"),
         (
+            {"seeds": [2**63]},
+            r"different integers from 0 to 2\*\*63 - 1, got \[9223372036854775808",
+        ),
+        ({"controllers": [{"name": "fixed", "lable": "x"}]}, "unknown key 'lable' .* mean 'label'"),
+        (
+            {"controllers": [{"name": "cosine", "label": "heuristic"}]},
+            "label of 'cosine' must not be the name of another controller, got 'heuristic'",
+        ),
+        (
+            {"envs": [EXPERIMENT["envs"][0], {**EXPERIMENT["envs"][0], "severity": 0.4}]},
+            "envs must differ in id or arguments, got 'atn_gym/DigitsCnn-DataShift-v0' and",
+        ),
+        (
             {"controllers": ["step", "fixed", {"name": "step", "gamma": 0.3, "label": "mine"}]},
             "controllers must differ in name or arguments, got 'step' and 'mine'",
         ),
@@ -470,7 +499,12 @@ def test_wrong_values_are_named(tmp_path, changes, message):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("", "is empty"), ("- a", "must hold a mapping"), ("a: [", "not valid YAML.*line 1")],
+    [
+        ("", "is empty"),
+        ("- a", "must hold a mapping"),
+        ("a: [", "not valid YAML.*line 1"),
+        ("seeds: 1\nb: {c: 1, c: 2}", "not valid YAML: the key 'c' is given twice.*line 2"),
+    ],
 )
 def test_files_that_hold_no_experiment_are_named(tmp_path, text, message):
     path = tmp_path / "wrong.yaml"
@@ -485,7 +519,7 @@ def test_missing_config_points_at_a_shipped_one(capsys):
 
 
 def test_a_partly_failed_controller_is_marked_in_the_table():
-    def outcome(label, complete, failed):
+    def outcome(name, label, complete, failed):
         summary = {
             "compute_adjusted_performance": 0.5,
             "anytime_performance": 0.25,
@@ -493,12 +527,15 @@ def test_a_partly_failed_controller_is_marked_in_the_table():
             "divergence_events": 0,
             "rollback_count": 1,
         }
-        controller = ControllerConfig(name="fixed", label=label)
+        controller = ControllerConfig(name=name, label=label)
         failures = dict.fromkeys(range(failed), "broke")
-        return Outcome(EnvConfig(id="x"), controller, [summary] * complete, failures)
+        env = EnvConfig(id="atn_gym/DigitsCnn-Stationary-v0")
+        return Outcome(env, controller, [summary] * complete, failures)
 
-    (table,) = outcome_tables([outcome("a", 4, 0), outcome("[/b]", 1, 3), outcome("c", 0, 4)])
-    assert table.title == "x, 4 seeds"
+    (table,) = outcome_tables(
+        [outcome("fixed", "a", 4, 0), outcome("step", "[/b]", 1, 3), outcome("spsa", "c", 0, 4)]
+    )
+    assert str(table.title) == "DigitsCnn-Stationary, 4 seeds"
     console = Console(file=io.StringIO(), width=120)
     console.print(table)
     rows = console.file.getvalue().splitlines()[2:]
@@ -515,6 +552,32 @@ def test_a_partly_failed_controller_is_marked_in_the_table():
         NONE,
     ]
     assert rows[2].split()[1:] == ["failed"]
+
+
+def test_variants_are_told_apart_in_tables_as_in_the_report():
+    envs = [EnvConfig(id="atn_gym/DigitsCnn-DataShift-v0", **a) for a in ({}, {"severity": 0.1})]
+    controllers = [ControllerConfig(name="step", gamma=gamma) for gamma in (0.3, 0.5)]
+    outcomes = [Outcome(env, c, [], {0: "broke"}) for env in envs for c in controllers]
+    assert shown_names(outcomes) == [
+        (f"DigitsCnn-DataShift (severity={severity})", f"step (gamma={gamma})")
+        for severity in (0.4, 0.1)
+        for gamma in (0.3, 0.5)
+    ]
+    titles = [str(table.title) for table in outcome_tables(outcomes)]
+    assert titles[1].startswith("DigitsCnn-DataShift (severity=0.1), a SINGLE seed")
+
+
+def test_tables_in_a_file_are_whole_and_paths_are_no_markup(config_file, tmp_path, capsys):
+    label = "a label of a controller that is as long as a line of a terminal, or longer than it is"
+    config = yaml.safe_load(config_file.read_text())
+    controllers = [{"name": "fixed", "label": label}]
+    config_file.write_text(yaml.safe_dump({**config, "controllers": controllers}))
+    results = tmp_path / "x[b]y[" / "[/b]"
+    assert cli.main(["run", "--config", str(config_file), "--results", str(results)]) == 0
+    output = capsys.readouterr().out
+    (line,) = [line for line in output.splitlines() if label in line]
+    assert len(line.split("\N{PLUS-MINUS SIGN}")) == 4
+    assert f"Results: {results}/small\n" in output
 
 
 def test_list_prints_every_id(capsys):

@@ -16,7 +16,7 @@ from atn_gym.agents import Rl
 from atn_gym.agents.model_card import read_card
 from atn_gym.agents.sb3 import TuningVecEnv
 from atn_gym.agents.sb3.algorithms import load_model
-from atn_gym.config import SHIPPED
+from atn_gym.config_file import SHIPPED
 from atn_gym.errors import DataUnavailable, InvalidArgument
 from atn_gym.training import callbacks
 from atn_gym.training.checkpoint import checkpoints

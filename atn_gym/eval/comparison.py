@@ -6,24 +6,25 @@ same seeds. `Comparison.block` finds the runs for which this holds.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from atn_gym.eval.largest_block import largest_block
 from atn_gym.eval.stored_runs import StoredFailure, StoredRun, run_key
 from atn_gym.eval.variants import Variant, name_variants
 
 FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
 
 BASELINE = "fixed"
 """The controller that does nothing, with which others are compared."""
 REFERENCE = "lookahead_oracle"
 """The controller that sees what others must not: shown, but not ranked among them."""
+_SEEDS = re.compile(r"\b(the runs?) with seeds? \d+(?:, \d+)*(?: and \d+)?")
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,6 +114,20 @@ class Comparison:
         """Labels of the controllers that are no contenders."""
         return [c.label for c in self.controllers if c.name == REFERENCE]
 
+    def oracle(self, controllers: Sequence[str]) -> str | None:
+        """Which of some controllers is the 1 of the normalised score, if one is.
+
+        Of several references it is the one with default arguments, or else the first.
+        """
+        found = [c for c in self.controllers if c.name == REFERENCE and c.label in controllers]
+        if len(found) > 1:
+            # Imported here because it loads torch, which other reports do without.
+            from atn_gym.agents.registry import controller_arguments
+
+            default = controller_arguments(REFERENCE, {})
+            found.sort(key=lambda c: {k: c.arguments.get(k) for k in default} != default)
+        return found[0].label if found else None
+
     def of_pair(self, controller: str, env: str) -> list[StoredRun]:
         """Runs of a controller on an env, in the order of their seeds."""
         found = (self.runs.get((controller, env, seed)) for seed in self.seeds)
@@ -125,33 +140,28 @@ class Comparison:
     def block(self, env: str | None = None) -> Block:
         """The largest set of runs that are complete in controllers, envs and seeds.
 
-        Found by leaving out, time and again, the controller, env or seed that lacks the
-        most runs for its weight. One of n envs or seeds weighs 1 / n of all there is, one
-        of n controllers 2 / n, because a comparison without a controller loses more.
+        `largest_block` says which is the largest.
 
         Args:
             env: Label of an env to be confined to.
         """
-        axes: list[list[Any]] = [
-            [c.label for c in self.controllers],
-            [e.label for e in self.envs] if env is None else [env],
-            list(self.seeds),
-        ]
-        there = np.array(
-            [[[(c, e, s) in self.runs for s in axes[2]] for e in axes[1]] for c in axes[0]]
+        controllers = [c.label for c in self.controllers]
+        envs = [e.label for e in self.envs] if env is None else [env]
+        there = [[[(c, e, s) in self.runs for s in self.seeds] for e in envs] for c in controllers]
+        of_controllers, of_envs, of_seeds = largest_block(np.array(there))
+        return Block(
+            tuple(controllers[c] for c in of_controllers),
+            tuple(envs[e] for e in of_envs),
+            tuple(self.seeds[s] for s in of_seeds),
+            self.runs,
         )
-        while not there.all():
-            # A seed goes before an env, and an env before a controller, where they are equal.
-            gains = [
-                (np.max(lacking) * len(lacking) / weight, axis, int(np.argmax(lacking)))
-                for axis, weight in ((2, 1), (1, 1), (0, 2))
-                if len(lacking := _lacking(there, axis)) > 1
-            ]
-            _, axis, index = max(gains, key=lambda gain: gain[0])
-            there = np.delete(there, index, axis)
-            del axes[axis][index]
-        controllers, envs, seeds = (tuple(axis) for axis in axes)
-        return Block(controllers, envs, seeds, self.runs)
+
+    def unpaired(self, block: Block) -> list[Block]:
+        """Each controller that has runs on the env of a block, but is not in it, by itself."""
+        (env,) = block.envs
+        others = [c.label for c in self.controllers if c.label not in block.controllers]
+        seeds = {c: tuple(run.seed for run in self.of_pair(c, env)) for c in others}
+        return [Block((c,), (env,), seeds[c], self.runs) for c in others if seeds[c]]
 
     def left_out(self, block: Block) -> list[str]:
         """Names what an experiment-wide block lacks."""
@@ -179,8 +189,8 @@ def _those_of(
     runs: Sequence[StoredRun], what: str, variants: Mapping[str, Variant]
 ) -> list[Variant]:
     """Envs or controllers of some runs, by their labels."""
-    found = {key: variants[key] for key in (run_key(run.config[what]) for run in runs)}
-    return sorted(found.values(), key=lambda variant: variant.label)
+    found = [variants[run_key(run.config[what])] for run in runs]
+    return sorted({v.label: v for v in found}.values(), key=lambda variant: variant.label)
 
 
 def _told(
@@ -188,20 +198,19 @@ def _told(
     envs: Mapping[str, Variant],
     controllers: Mapping[str, Variant],
 ) -> list[str]:
-    """A line for all seeds of an env and a controller that failed for the same reason."""
+    """A line for all seeds of an env and a controller that failed for the same reason.
+
+    A reason ends in the seed of its run, or in all seeds of those that were lost with it,
+    which the line names before it.
+    """
     seeds: dict[tuple[str, str, str], set[int]] = {}
     for failure in failures:
         env = envs[run_key(failure.config["env"])].label
         controller = controllers[run_key(failure.config["controller"])].label
-        of_same = seeds.setdefault((env, controller, failure.reason), set())
+        reason = _SEEDS.sub(r"\1", failure.reason)
+        of_same = seeds.setdefault((env, controller, reason), set())
         of_same.add(failure.config["seed"])
     return [
         f"{env}, {controller}, seed {', '.join(map(str, sorted(of_same)))}: {reason}"
         for (env, controller, reason), of_same in sorted(seeds.items())
     ]
-
-
-def _lacking(there: BoolArray, axis: int) -> NDArray[np.intp]:
-    """Number of runs that each entry of an axis lacks."""
-    counts: NDArray[np.intp] = np.sum(~there, axis=tuple({0, 1, 2} - {axis}))
-    return counts

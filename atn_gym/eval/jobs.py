@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from atn_gym.agents.registry import source_digest
+from atn_gym.agents.registry import controller_class, source_digest
 from atn_gym.config import ControllerConfig, EnvConfig
+from atn_gym.envs.params import TuningParams
 from atn_gym.eval.blame import PolicyError
 from atn_gym.eval.rollout import OnEpoch
 from atn_gym.eval.seeds import evaluate_seeds
@@ -25,8 +28,9 @@ def run_configs(
     """The resolved config of the run with each seed: all that its results depend on."""
     params = asdict(env.params().resolved())
     params.pop("data_dir")
+    types = {field.name: str(field.type) for field in fields(TuningParams)}
     shared = {
-        "env": {"id": env.id, **params},
+        "env": {"id": env.id, **{k: _as_declared(v, types[k]) for k, v in params.items()}},
         "controller": controller_config(controller),
         "twins": twins,
     }
@@ -35,11 +39,29 @@ def run_configs(
 
 def controller_config(controller: ControllerConfig) -> dict[str, Any]:
     """The resolved config of a controller, without its label, on which nothing depends."""
+    parameters = inspect.signature(controller_class(controller.name)).parameters
+    types = {
+        name: type(parameter.default).__name__
+        if parameter.annotation is parameter.empty
+        else inspect.formatannotation(parameter.annotation)
+        for name, parameter in parameters.items()
+    }
     return {
         "name": controller.name,
         "source": source_digest(controller.name) or controller.method().digest(),
-        **controller.arguments,
+        **{k: _as_declared(v, types.get(k, "")) for k, v in controller.arguments.items()},
     }
+
+
+def _as_declared(value: Any, declared: str) -> Any:
+    """Writes whole numbers as floats where floats are declared: 2 and 2.0 make the same run."""
+    if not re.search(r"\bfloat\b", declared) or re.search(r"\bint\b", declared):
+        return value
+    if isinstance(value, dict):
+        return {name: _as_declared(of_one, declared) for name, of_one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_as_declared(of_one, declared) for of_one in value]
+    return float(value) if type(value) is int else value
 
 
 @dataclass(frozen=True)
@@ -95,7 +117,7 @@ def run_job(job: Job, on_epoch: OnEpoch | None = None) -> JobResult:
     with store.claims(list(configs.values())) as claimed:
         mine = [s for s, free in zip(job.seeds, claimed, strict=True) if free]
         # Another process may have completed a run since the job was made.
-        missing = [seed for seed in mine if store.read(configs[seed]) is None]
+        missing = [seed for seed in mine if not store.has(configs[seed])]
         elsewhere = tuple(seed for seed in job.seeds if seed not in mine)
         failures: dict[int, str] = {}
         if missing:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import dataclass
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from atn_gym.eval.comparison import Comparison
-from atn_gym.eval.document import Document, Paragraph, Section, count, seed_count
+from atn_gym.eval.comparison import Block, Comparison
+from atn_gym.eval.document import Document, Row, Section, Table, count, seed_count
 from atn_gym.eval.html import to_html
 from atn_gym.eval.markdown import to_markdown
 from atn_gym.eval.report_behaviour import adaptation_table, stability_table
@@ -125,29 +127,58 @@ def summary_csv(comparison: Comparison) -> str:
 
 
 def _flat(prefix: str, values: dict[str, Any]) -> dict[str, Any]:
-    """Nested values by names with dots."""
+    """Nested values by names with dots, and lists as JSON."""
     flat: dict[str, Any] = {}
     for name, value in values.items():
-        flat |= (
-            _flat(f"{prefix}{name}.", value)
-            if isinstance(value, dict)
-            else {f"{prefix}{name}": value}
-        )
+        if isinstance(value, dict):
+            flat |= _flat(f"{prefix}{name}.", value)
+        else:
+            flat[f"{prefix}{name}"] = json.dumps(value) if isinstance(value, list) else value
     return flat
 
 
 def _env_section(comparison: Comparison) -> Section:
     section = Section("Each env")
     for env in comparison.envs:
-        block = comparison.block(env.label)
-        standing = Standing(comparison, block)
-        tables = (env_table, stability_table, adaptation_table)
-        section.parts += [table(standing, env.label) for table in tables]
-        absent = [c.label for c in comparison.controllers if c.label not in block.controllers]
-        if absent:
-            text = f"Left out, because runs with these seeds are missing: {', '.join(absent)}."
-            section.parts.append(Paragraph(text, is_warning=True))
+        section.parts += _env_tables(comparison, env.label)
     return section
+
+
+def _env_tables(comparison: Comparison, env: str) -> list[Table]:
+    """Tables of the runs with the same seeds, and below them those that have none of these."""
+    block = comparison.block(env)
+    unpaired = comparison.unpaired(block)
+    note = _seed_note(comparison, block, unpaired)
+    tables = []
+    for make in (env_table, stability_table, adaptation_table):
+        table = make(Standing(comparison, block), env)
+        alone = [make(Standing(comparison, own), env).rows[0] for own in unpaired]
+        rows = (*table.rows, *(_marked(row, "unpaired") for row in alone))
+        tables.append(replace(table, rows=rows, note=table.note + note))
+    return tables
+
+
+def _seed_note(comparison: Comparison, block: Block, unpaired: list[Block]) -> str:
+    """Which runs of the controllers on an env are left out, and which stand by themselves."""
+    (env,) = block.envs
+    runs = [run for c in block.controllers for run in comparison.of_pair(c, env)]
+    lost = sorted({run.seed for run in runs} - set(block.seeds))
+    notes = [f" Left out, because not all have them: {_seeds(lost)}."] if lost else []
+    notes += [
+        f" {own.controllers[0]} stands by itself, not paired with the others: its row is of "
+        f"{_seeds(own.seeds)}."
+        for own in unpaired
+    ]
+    return "".join(notes)
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    return f"{'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}"
+
+
+def _marked(row: Row, detail: str) -> Row:
+    first, *others = row.cells
+    return replace(row, cells=(replace(first, detail=detail), *others))
 
 
 def _run_section(comparison: Comparison, standing: Standing) -> Section:

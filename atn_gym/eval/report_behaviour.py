@@ -23,6 +23,7 @@ def stability_table(standing: Standing, env: str | None = None) -> Table:
     block = standing.block
     several = len(block.seeds) > 1
     worst = standing.worst()
+    averaged = "" if len(block.envs) == 1 else ", averaged over envs"
 
     def deviation(metric: str, c: int) -> float:
         values = block.values(metric)[c]
@@ -58,7 +59,7 @@ def stability_table(standing: Standing, env: str | None = None) -> Table:
         rows(standing, cells),
         "A diverged run ended not finite; a collapsed one ended at chance. Loss spikes are epochs "
         "with a validation loss above 1.5 times the lowest of the five before. Standard "
-        f"deviations are over seeds, averaged over envs. {decile_note(standing)}",
+        f"deviations are over seeds{averaged}. {decile_note(standing)}",
     )
 
 
@@ -67,7 +68,7 @@ def adaptation_table(standing: Standing, env: str | None = None) -> Table:
     block = standing.block
     recovery = standing.recovery()
     times = None if recovery is None else recovery.mean_times()
-    spread_note = "" if env is None else " It has the standard deviation over seeds beside it."
+    spread_note = "" if env is None else " Beside it is its standard deviation over seeds."
     horizon = "" if recovery is None else f", within {count(recovery.horizon, 'epoch')}"
 
     def mean(metric: str, c: int, digits: int, scale: float = 1) -> str:
@@ -90,16 +91,17 @@ def adaptation_table(standing: Standing, env: str | None = None) -> Table:
             "update magnitude (decades / epoch)",
             "epochs with a change (%)",
             "false alarms (% of epochs before the shock)",
-            "recovered (% of runs with a shock)",
+            "recovered (% of runs with epochs before a shock)",
             f"recovery time, restricted mean (epochs{horizon})",
             "shock cost (nats / epoch)",
         ),
         rows(standing, cells),
         "Recovered: validation accuracy came back within 0.02 of its best of the three epochs "
-        "before the shock; a run that was never below has the time 0. Where no shock comes, "
-        "every change is a false alarm. Shock cost: mean validation loss from the shock on, less "
-        "that of the twin, the same run with the regime switched off; negative where the shock "
-        f"did good; {NONE} where no twin was run.{spread_note}",
+        "before the shock; a run that was never below has the time 0, and one with its shock at "
+        "the start has nothing to come back to and does not count. Where no shock comes, every "
+        "change is a false alarm. Shock cost: mean validation loss from the shock on, less that "
+        "of the twin, the same run with the regime switched off; negative where the shock did "
+        f"good; {NONE} where no twin was run.{spread_note}",
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from atn_gym.eval.comparison import REFERENCE
 from atn_gym.eval.document import (
     NONE,
     Cell,
@@ -35,7 +36,8 @@ def decile_note(standing: Standing) -> str:
     tenth = f"the worst tenth of the seeds, here {seeds / SEEDS_PER_DECILE:g} of {seeds}"
     if seeds <= SEEDS_PER_DECILE:
         tenth = f"the worst seed of the {seeds}" if seeds > 1 else "the single seed"
-    about = f"Worst decile is the mean over envs of the anytime performance of {tenth}"
+    mean = "" if len(standing.block.envs) == 1 else "mean over envs of the "
+    about = f"Worst decile is the {mean}anytime performance of {tenth}"
     if seeds >= 2 * SEEDS_PER_DECILE:
         return f"{about}."
     return f"{about}; an interval of it would take {2 * SEEDS_PER_DECILE} seeds."
@@ -48,7 +50,12 @@ def headroom_note(standing: Standing) -> str:
     envs = standing.without_headroom()
     if not envs:
         return ""
-    return f" It leaves out {join(envs)}, where lookahead_oracle is not better than fixed."
+    return f" It leaves out {join(envs)}, where {oracle_name(standing)} is not better than fixed."
+
+
+def oracle_name(standing: Standing) -> str:
+    """The label of the controller at 1 of the normalised score, its name if it is not there."""
+    return REFERENCE if standing.oracle is None else standing.block.controllers[standing.oracle]
 
 
 def interval_note(standing: Standing) -> str:

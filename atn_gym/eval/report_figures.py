@@ -144,8 +144,9 @@ def run_figure(comparison: Comparison, env: str, order: list[str]) -> Figure:
     return Figure(
         f"{title}: {extent}",
         svg,
-        "Median over seeds, and the band between the quartiles; a run that diverged keeps the "
-        "loss of divergence and has no hyperparameters any more. "
+        "Median over seeds, of an even number the lower of the middle two, and the band between "
+        "the quartiles; a run that diverged keeps the loss of divergence and has no "
+        "hyperparameters any more. "
         f"{_legend(entries, baseline)}{where}.",
     )
 
@@ -179,8 +180,9 @@ def _over_seeds(runs: list[StoredRun], column: str, epochs: int) -> Curve:
         values = 1 - values
     known = np.isfinite(values).any(axis=0)
     low, middle, high = np.full((3, epochs), np.nan)
+    # Each is the value of a run: halfway between runs that began far apart, there is none.
     low[known], middle[known], high[known] = np.nanquantile(
-        values[:, known], [0.25, 0.5, 0.75], axis=0
+        values[:, known], [0.25, 0.5, 0.75], axis=0, method="inverted_cdf"
     )
     x = np.arange(1, epochs + 1, dtype=np.float64)
     return Curve(x, middle, low, high) if len(runs) > 1 else Curve(x, middle)

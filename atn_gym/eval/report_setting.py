@@ -10,7 +10,7 @@ import numpy as np
 
 from atn_gym.eval.comparison import REFERENCE, Comparison
 from atn_gym.eval.document import NONE, Listing, Paragraph, Row, Section, Table, count, number, row
-from atn_gym.eval.standing import num_epochs, one_run_flops
+from atn_gym.eval.standing import num_epochs, one_run_flops, one_run_steps
 from atn_gym.eval.stored_experiment import StoredExperiment
 from atn_gym.eval.stored_runs import StoredRun
 from atn_gym.eval.variants import Variant, show
@@ -89,7 +89,7 @@ def _commit(run: StoredRun) -> str:
 def _env_table(comparison: Comparison) -> Table:
     arguments = [env.arguments for env in comparison.envs]
     shared = _shared(arguments)
-    told = {name: value for name, value in shared.items() if name not in _COLUMNS}
+    told = {k: v for k, v in shared.items() if k not in _COLUMNS and v is not None}
     rows = [_env_row(env, comparison.of_env(env.label), shared) for env in comparison.envs]
     has_others = any(r.cells[-1].text for r in rows)
     headings = ("env", *_COLUMNS, "shock after epoch", "epochs", "gradient steps", "GFLOP")
@@ -109,15 +109,15 @@ def _env_row(env: Variant, runs: list[StoredRun], shared: dict[str, Any]) -> Row
     shown = f"{shocks[0]:g}" if shocks else "none"
     if len(shocks) > 1:
         shown = f"{shocks[0]:g} to {shocks[-1]:g}"
-    others = {k: v for k, v in env.arguments.items() if k not in shared and k not in _COLUMNS}
-    own = [f"{k} {show(v)}" for k, v in sorted(others.items()) if k != "num_epochs"]
-    steps = max(run.trace["gradient_steps"].sum() for run in runs)
+    elsewhere = {*shared, *_COLUMNS, "num_epochs"}
+    others = {k: v for k, v in env.arguments.items() if k not in elsewhere and v is not None}
+    own = [f"{k} {show(v)}" for k, v in sorted(others.items())]
     return row(
         env.name,
         *(_argument(env.arguments.get(name)) for name in _COLUMNS),
         shown,
         str(max(num_epochs(run) for run in runs)),
-        number(float(steps), 0),
+        number(one_run_steps(runs), 0),
         number(one_run_flops(runs) / 1e9, 2),
         ", ".join(own),
     )

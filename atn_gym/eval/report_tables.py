@@ -10,6 +10,7 @@ from atn_gym.eval.report_cells import (
     interval,
     interval_note,
     means,
+    oracle_name,
     rows,
     spread,
     total,
@@ -60,7 +61,7 @@ def headline_table(standing: Standing) -> Table:
         "the budget, in [-1, 1]; compute-adjusted performance, in [0, 1], is its share of the "
         "best, times the share of the flops charged that the scored run took; mean validation "
         "loss, over the budget, is what online adaptation lowers. Normalised score, the "
-        "interquartile mean over envs: 0 is fixed, 1 is lookahead_oracle."
+        f"interquartile mean over envs: 0 is fixed, 1 is {oracle_name(standing)}."
         f"{headroom_note(standing)} Mean rank among the contenders, and the probability of a run "
         "better than one of fixed on the same env, are by compute-adjusted performance. "
         f"{decile_note(standing)}",
@@ -88,7 +89,7 @@ def env_table(standing: Standing, env: str) -> Table:
         )
 
     undefined = (
-        " There is no normalised score, for lookahead_oracle is not better than fixed."
+        f" There is no normalised score, for {oracle_name(standing)} is not better than fixed."
         if standing.without_headroom()
         else ""
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
@@ -13,11 +13,14 @@ from typing import Any
 from atn_gym.config import ControllerConfig, EnvConfig, ExperimentConfig
 from atn_gym.eval.executors import WorkerLost
 from atn_gym.eval.jobs import Job, JobResult, controller_config, run_configs, run_job
+from atn_gym.eval.labels import set_labels
 from atn_gym.eval.manifest import make_manifest
 from atn_gym.eval.seeds import MOST_TOGETHER, has_twin
 from atn_gym.eval.store import ResultStore
 from atn_gym.eval.stored_runs import run_key
 from atn_gym.eval.threads import thread_count
+
+Pair = tuple[EnvConfig, ControllerConfig]
 
 _POLL_SECONDS = 2.0
 
@@ -85,11 +88,17 @@ def run_experiment(
     Raises:
         WorkerLost: If a worker process died. What is complete is kept.
     """
-    store.add_labels(
-        {run_key(controller_config(c)): c.label for c in config.controllers if c.label}
-    )
-    complete: dict[str, dict[str, Any]] = {}
-    jobs = list(_jobs(config, store, workers, complete))
+    set_labels(store.root, {run_key(controller_config(c)): c.label for c in config.controllers})
+    configs = {
+        pair: run_configs(*pair, config.seeds, config.twins)
+        for pair in itertools.product(config.envs, config.controllers)
+    }
+    runs = [run for of_pair in configs.values() for run in of_pair]
+    complete = _read(runs, store)
+    jobs = []
+    for pair, of_pair in configs.items():
+        seeds = [run["seed"] for run in of_pair if run_key(run) not in complete]
+        jobs += _jobs(pair, seeds, config, store, workers)
     if jobs:
         engines = {job.env.params().resolved().engine for job in jobs}
         threads = {engine: thread_count(engine, workers) for engine in sorted(engines)}
@@ -98,7 +107,7 @@ def run_experiment(
         runs=sum(len(job.seeds) for job in jobs), epochs=sum(_epochs(job) for job in jobs)
     )
     on_progress(progress)
-    failures: dict[tuple[EnvConfig, ControllerConfig], dict[int, str]] = {}
+    failures: dict[Pair, dict[int, str]] = {}
     while jobs:
         elsewhere = []
         for job, result in _run_all(jobs, executor, progress, on_progress):
@@ -112,27 +121,29 @@ def run_experiment(
         if jobs:
             # Another process makes these runs, or dies: then they fall to this one.
             time.sleep(_POLL_SECONDS)
-    return [
-        Outcome(*pair, _read(_configs(config, *pair), store, complete), failures.get(pair, {}))
-        for pair in itertools.product(config.envs, config.controllers)
-    ]
+    complete |= _read([run for run in runs if run_key(run) not in complete], store)
+    summaries = {
+        pair: [complete[key] for key in map(run_key, of_pair) if key in complete]
+        for pair, of_pair in configs.items()
+    }
+    return [Outcome(*pair, summaries[pair], failures.get(pair, {})) for pair in configs]
+
+
+def _read(runs: Sequence[dict[str, Any]], store: ResultStore) -> dict[str, dict[str, Any]]:
+    """Summaries of the runs that are complete, by their keys."""
+    found = {run_key(run): store.read(run) for run in runs}
+    return {key: summary for key, summary in found.items() if summary is not None}
 
 
 def _jobs(
-    config: ExperimentConfig, store: ResultStore, workers: int, complete: dict[str, dict[str, Any]]
-) -> Iterator[Job]:
-    for env, controller in itertools.product(config.envs, config.controllers):
-        configs = _configs(config, env, controller)
-        _read(configs, store, complete)
-        missing = [
-            seed
-            for seed, run in zip(config.seeds, configs, strict=True)
-            if run_key(run) not in complete
-        ]
-        together = min(MOST_TOGETHER, -(-len(missing) // workers))
-        for first in range(0, len(missing), max(together, 1)):
-            seeds = tuple(missing[first : first + together])
-            yield Job(env, controller, seeds, config.twins, store.root, workers)
+    pair: Pair, seeds: Sequence[int], config: ExperimentConfig, store: ResultStore, workers: int
+) -> list[Job]:
+    """Shares the runs of a pair that are missing among the workers."""
+    together = max(min(MOST_TOGETHER, -(-len(seeds) // workers)), 1)
+    return [
+        Job(*pair, tuple(seeds[first : first + together]), config.twins, store.root, workers)
+        for first in range(0, len(seeds), together)
+    ]
 
 
 def _epochs(job: Job) -> int:
@@ -168,19 +179,3 @@ def _run_all(
             ) from error
         progress.epochs_done += _epochs(job)
         yield job, result
-
-
-def _configs(
-    config: ExperimentConfig, env: EnvConfig, controller: ControllerConfig
-) -> list[dict[str, Any]]:
-    return run_configs(env, controller, config.seeds, config.twins)
-
-
-def _read(
-    configs: list[dict[str, Any]], store: ResultStore, complete: dict[str, dict[str, Any]]
-) -> list[dict[str, Any]]:
-    """Summaries of the runs that are complete, each read once alone and kept by its key."""
-    for run in configs:
-        if run_key(run) not in complete and (summary := store.read(run)) is not None:
-            complete[run_key(run)] = summary
-    return [complete[run_key(run)] for run in configs if run_key(run) in complete]

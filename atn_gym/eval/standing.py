@@ -14,7 +14,6 @@ from atn_gym.eval.intervals import (
     Statistic,
     bootstrap,
     improvement,
-    paired_difference,
 )
 from atn_gym.eval.normalised import normalised_by_env, normalised_over_envs
 from atn_gym.eval.statistics import (
@@ -44,8 +43,18 @@ def num_epochs(run: StoredRun) -> int:
 
 
 def one_run_flops(runs: list[StoredRun]) -> float:
-    """Flops of one whole run on an env: the most that any of its runs made for itself."""
-    return max(run.metric("run_flops") for run in runs)
+    """Flops of one whole run on an env."""
+    return max(run.metric("run_flops") * _unfinished(run) for run in runs)
+
+
+def one_run_steps(runs: list[StoredRun]) -> float:
+    """Gradient steps of one whole run on an env."""
+    return max(float(run.trace["gradient_steps"].sum()) * _unfinished(run) for run in runs)
+
+
+def _unfinished(run: StoredRun) -> float:
+    """By how much a whole run is longer: an epoch takes the same steps as any other."""
+    return num_epochs(run) / len(run.trace["epoch"])
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,8 +99,7 @@ class Standing:
         self.block = block
         self.is_reference = np.array([c in comparison.references for c in block.controllers])
         self.baseline = self._index(comparison.baseline)
-        oracles = [c for c in comparison.references if c in block.controllers]
-        self.oracle = self._index(oracles[0]) if oracles else None
+        self.oracle = self._index(comparison.oracle(block.controllers))
         self.adjusted = self._pooled(HEADLINE)
         self.anytime = self._pooled(ANYTIME)
         self.val_loss = self._pooled(VAL_LOSS)
@@ -110,10 +118,11 @@ class Standing:
         self, chosen: NDArray[np.bool_], values: FloatArray, statistic: Statistic
     ) -> Estimate:
         """A statistic of some controllers, NaN for the others."""
-        parts = np.full((3, len(values)), np.nan)
+        found = _unknown(len(values))
         if chosen.any():
-            parts[:, chosen] = _estimate(values[chosen], statistic)
-        return Estimate(*parts)
+            for part, of_chosen in zip(found, _estimate(values[chosen], statistic), strict=True):
+                part[chosen] = of_chosen
+        return found
 
     @cached_property
     def order(self) -> list[int]:
@@ -135,7 +144,7 @@ class Standing:
         """Probability of a higher compute-adjusted performance than the baseline's; or NaN."""
         values = self.block.values(HEADLINE)
         if self.baseline is None:
-            return Estimate(*np.full((3, len(values)), np.nan))
+            return _unknown(len(values))
         baseline = values[self.baseline]
         if len(self.block.seeds) > 1:
             return improvement(values, baseline, _generator())
@@ -161,7 +170,7 @@ class Standing:
         values = self.block.values(ANYTIME)
         fixed, oracle = self.baseline, self.oracle
         if fixed is None or oracle is None:
-            return Estimate(*np.full((3, len(values)), np.nan))
+            return _unknown(len(values))
         return _estimate(values, lambda drawn: normalised_over_envs(drawn, fixed, oracle))
 
     def without_headroom(self) -> list[str]:
@@ -177,12 +186,8 @@ class Standing:
         """Paired difference of the anytime performance to the baseline; NaN without one."""
         values = self.block.values(ANYTIME)
         if self.baseline is None:
-            unknown = np.array(np.nan)
-            return Estimate(unknown, unknown, unknown)
-        baseline = values[self.baseline]
-        if len(self.block.seeds) > 1:
-            return paired_difference(values[controller], baseline, _generator(), joint_envs=True)
-        return _estimate(values[controller] - baseline, mean)
+            return _unknown()
+        return _estimate(values[controller] - values[self.baseline], mean)
 
     def relative_flops(self) -> FloatArray:
         """Flops charged in whole runs, mean over runs, shape (controllers,)."""
@@ -204,13 +209,14 @@ class Standing:
         """Recovery times; None if no run met a shock."""
         times, recovered = self.block.values("recovery_time"), self.block.values("recovered")
         known = np.isfinite(recovered) & (times >= 0) & (times == np.floor(times))
+        known &= np.isfinite(self.block.values("shock_epoch"))
         shocked = known.any(axis=(0, 2))
         if not shocked.any():
             return None
         horizon = max(
             num_epochs(run) - int(run.metric("shock_epoch"))
-            for run in self.block.selected()
-            if np.isfinite(run.metric("shock_epoch"))
+            for run, is_known in zip(self.block.selected(), known.swapaxes(0, 1).flat, strict=True)
+            if is_known
         )
         came_back = (known & (recovered == 1))[:, shocked]
         # A run that met no shock is entered as one that is followed for no epoch.
@@ -229,5 +235,8 @@ def _estimate(values: FloatArray, statistic: Statistic) -> Estimate:
 
 
 def _without_interval(value: FloatArray) -> Estimate:
-    unknown = np.full_like(value, np.nan)
-    return Estimate(np.asarray(value), unknown, unknown)
+    return _unknown(*np.shape(value))._replace(value=np.asarray(value))
+
+
+def _unknown(*shape: int) -> Estimate:
+    return Estimate(*(np.full(shape, np.nan) for _ in range(3)))

@@ -3,9 +3,8 @@
 `<root>/<run key>/` holds `config.yaml`, `trace.csv` and, written last, `summary.json`; of a run
 that failed it holds `config.yaml` and `failure.json`.
 `<root>/manifest.json` says what made them, the command that made runs last and, under
-`earlier`, those before that differ from it; `<root>/labels.json` what controllers are called, by
-the hash of their configs; files in `<root>/.claims/` are locked while a run
-is being made. The run key is a hash of the resolved config. Every file is written under a
+`earlier`, those before that differ from it; files in `<root>/.claims/` are locked while a run is
+being made. The run key is a hash of the resolved config. Every file is written under a
 temporary name, synced and renamed, so that nothing half-written is ever read.
 """
 
@@ -24,13 +23,13 @@ from typing import Any
 import yaml
 from filelock import FileLock, Timeout
 
+from atn_gym.eval.stored_files import UnreadableRun
 from atn_gym.eval.stored_runs import (
+    CHECKSUM,
     FAILURE_FILE,
-    LABELS_FILE,
     SUMMARY_FILE,
     StoreError,
-    UnreadableRun,
-    read_labels,
+    checksum,
     read_run,
     run_key,
 )
@@ -64,14 +63,22 @@ class ResultStore:
 
         A damaged run is named in the log and taken for none, so that it is made anew.
         """
-        folder = self.root / run_key(config)
-        if not (folder / SUMMARY_FILE).exists():
-            return None
         try:
-            return read_run(folder).summary
+            return self._summary(config)
         except UnreadableRun as error:
-            _log.warning("%s is damaged and made anew: %s", folder, error)
+            _log.warning("%s is damaged and made anew: %s", self.root / run_key(config), error)
             return None
+
+    def has(self, config: Mapping[str, Any]) -> bool:
+        """Whether a run is complete, and not damaged."""
+        try:
+            return self._summary(config) is not None
+        except UnreadableRun:
+            return False
+
+    def _summary(self, config: Mapping[str, Any]) -> dict[str, Any] | None:
+        folder = self.root / run_key(config)
+        return read_run(folder).summary if (folder / SUMMARY_FILE).exists() else None
 
     def write(
         self,
@@ -94,17 +101,13 @@ class ResultStore:
         writer = csv.DictWriter(table, fieldnames=list(trace[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(trace)
-        self._write_run(
-            config,
-            {
-                "trace.csv": table.getvalue(),
-                SUMMARY_FILE: json.dumps(summary, indent=2) + "\n",
-            },
-        )
+        tied = {**summary, CHECKSUM: checksum(run_key(config), table.getvalue())}
+        files = {"trace.csv": table.getvalue(), SUMMARY_FILE: json.dumps(tied, indent=2) + "\n"}
+        self._write_run(config, files)
         try:
             (folder / FAILURE_FILE).unlink(missing_ok=True)
         except OSError as error:
-            raise _not_written(folder, error) from error
+            raise not_written(folder, error) from error
 
     def write_failure(self, config: Mapping[str, Any], reason: str) -> None:
         """Stores why a run failed, until it is made.
@@ -128,13 +131,14 @@ class ResultStore:
             for name, text in files.items():
                 write_atomically(folder / name, text)
         except OSError as error:
-            raise _not_written(folder, error) from error
+            raise not_written(folder, error) from error
 
     @contextlib.contextmanager
     def claims(self, configs: Sequence[Mapping[str, Any]]) -> Iterator[list[bool]]:
         """Claims runs for this process, so that no other on this machine makes them too.
 
-        A claim ends with the context, or with the process, however it ends.
+        A claim ends with the context, or with the process, however it ends. What a process
+        that was killed left in the folder of a claimed run under a temporary name is removed.
 
         Args:
             configs: Resolved configs of the runs.
@@ -150,37 +154,12 @@ class ResultStore:
             try:
                 folder.mkdir(exist_ok=True)
                 claimed = [_claim(stack, folder / run_key(config)) for config in configs]
+                for config, is_claimed in zip(configs, claimed, strict=True):
+                    if is_claimed:
+                        remove_temporary(self.root / run_key(config))
             except OSError as error:
-                raise _not_written(folder, error) from error
+                raise not_written(folder, error) from error
             yield claimed
-
-    def add_labels(self, labels: Mapping[str, str]) -> None:
-        """Stores what controllers are called, beside the labels that are there.
-
-        Args:
-            labels: Labels by the `run_key` of the resolved config of the controller.
-
-        Raises:
-            StoreError: If the file cannot be written.
-        """
-        path = self.root / LABELS_FILE
-        if labels.items() <= self._labels(path).items():
-            return
-        folder = self.root / ".claims"
-        try:
-            folder.mkdir(exist_ok=True)
-            with FileLock(folder / LABELS_FILE):
-                merged = {**self._labels(path), **labels}
-                write_atomically(path, json.dumps(merged, indent=2) + "\n")
-        except OSError as error:
-            raise _not_written(self.root, error) from error
-
-    def _labels(self, path: Path) -> dict[str, str]:
-        try:
-            return read_labels(path) if path.exists() else {}
-        except UnreadableRun as error:
-            _log.warning("%s is damaged and written anew: %s", path, error)
-            return {}
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
         """Stores what makes the results; what made earlier ones, if it differs, is kept.
@@ -193,10 +172,11 @@ class ResultStore:
             lock = self.root / ".claims" / "manifest"
             lock.parent.mkdir(exist_ok=True)
             with FileLock(lock):
+                remove_temporary(self.root, path.name)
                 text = json.dumps({**manifest, **_earlier(path, manifest)}, indent=2) + "\n"
                 write_atomically(path, text)
         except OSError as error:
-            raise _not_written(self.root, error) from error
+            raise not_written(self.root, error) from error
 
 
 def _earlier(path: Path, manifest: Mapping[str, Any]) -> dict[str, list[Any]]:
@@ -210,7 +190,8 @@ def _earlier(path: Path, manifest: Mapping[str, Any]) -> dict[str, list[Any]]:
     return {"earlier": kept} if kept else {}
 
 
-def _not_written(folder: Path, error: OSError) -> StoreError:
+def not_written(folder: Path, error: OSError) -> StoreError:
+    """The error for results that cannot be written."""
     return StoreError(
         f"results cannot be written to {folder} ({error.strerror}): earlier results are intact; "
         "make room or choose another folder, and run the same command again"
@@ -223,6 +204,12 @@ def _claim(stack: contextlib.ExitStack, path: Path) -> bool:
     except Timeout:
         return False
     return True
+
+
+def remove_temporary(folder: Path, name: str = "*") -> None:
+    """Removes what a write of a file in a folder left behind that was killed."""
+    for path in folder.glob(f".{name}.*"):
+        path.unlink(missing_ok=True)
 
 
 def write_atomically(path: Path, text: str) -> None:

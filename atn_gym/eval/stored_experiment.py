@@ -9,16 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from atn_gym.eval.stored_files import UnreadableRun, read_mapping
 from atn_gym.eval.stored_runs import (
     LABELS_FILE,
     RUN_FOLDER,
     StoredFailure,
     StoredRun,
     StoreError,
-    UnreadableRun,
     read_failure,
     read_labels,
-    read_mapping,
     read_run,
 )
 
@@ -90,7 +89,9 @@ def read_experiment(root: Path) -> StoredExperiment:
             elif path.name not in REPORT_FILES:
                 _read_entry(path, runs, failures)
         except UnreadableRun as error:
-            skipped.append(Skipped(path.name, str(error)))
+            # Of a file, the reason begins with the name, which is told already.
+            reason = str(error).removeprefix(path.name).lstrip(": ")
+            skipped.append(Skipped(path.name, reason))
     if not runs:
         raise StoreError(
             f"results folder {root} holds no complete run: {_remedy(root, failures, skipped)}"

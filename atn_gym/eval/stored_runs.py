@@ -5,10 +5,8 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,10 +14,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from atn_gym.errors import AtnGymError
+from atn_gym.eval.stored_files import (
+    TOO_LARGE,
+    UnreadableRun,
+    check_epochs,
+    check_metrics,
+    parse_trace,
+    read_mapping,
+    read_text,
+)
 
 FloatArray = NDArray[np.float64]
 
@@ -27,27 +33,28 @@ SUMMARY_FILE = "summary.json"
 LABELS_FILE = "labels.json"
 FAILURE_FILE = "failure.json"
 RUN_FOLDER = re.compile(r"[0-9a-f]{16}")
-_ESSENTIAL = ("anytime_performance", "compute_adjusted_performance", "flops", "run_flops")
-_COLUMNS = ("epoch", "val_loss", "gradient_steps")
-_TOO_LARGE = 1e300
-"""From here on, where nothing real is, numbers would overflow."""
-_TRUTH = {"True": 1.0, "False": 0.0}
-_YAML_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""The safe loader; the one written in C, where it is there, is ten times faster."""
+CHECKSUM = "checksum"
+"""Field of a summary that ties it to its run, see `checksum`."""
 
 
 class StoreError(AtnGymError, OSError):
     """Results cannot be written or read."""
 
 
-class UnreadableRun(Exception):
-    """Why a folder is not read as a run: what of it, and what is wrong with it."""
-
-
 def run_key(config: Mapping[str, Any]) -> str:
     """Names a run by its resolved config: 16 hexadecimal digits."""
     canonical = json.dumps(config, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def checksum(key: str, trace: str) -> str:
+    """Ties a summary to the run that it is of.
+
+    Args:
+        key: The run's `run_key`.
+        trace: Its `trace.csv`.
+    """
+    return hashlib.sha256(f"{key}\n{trace}".encode()).hexdigest()
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +88,7 @@ class StoredRun:
         value: Any = self.summary
         for part in name.split("."):
             value = value.get(part) if isinstance(value, dict) else None
-        is_number = isinstance(value, (int, float)) and abs(value) < _TOO_LARGE
+        is_number = isinstance(value, (int, float)) and abs(value) < TOO_LARGE
         return float(value) if is_number else np.nan
 
 
@@ -117,17 +124,21 @@ def read_run(folder: Path) -> StoredRun:
     config = read_mapping(folder / "config.yaml")
     _check_config(config, folder.name)
     summary = read_mapping(summary_file)
-    run = StoredRun(folder.name, config, summary, _read_trace(folder / "trace.csv"))
-    for name in _ESSENTIAL:
-        if math.isnan(run.metric(name)):
-            raise UnreadableRun(
-                f"summary.json: {name} is {summary.get(name)!r}, not a finite number"
-            )
-    if summary.get("seed") != run.seed:
-        raise UnreadableRun(f"summary.json is of seed {summary.get('seed')!r}, not {run.seed}")
-    if min(run.metric("flops"), run.metric("run_flops")) <= 0:
-        raise UnreadableRun("summary.json: flops and run_flops must be above 0")
-    return run
+    text = read_text(folder / "trace.csv")
+    trace = parse_trace(text)
+    check_metrics(summary)
+    if summary.get("seed") != config["seed"]:
+        raise UnreadableRun(
+            f"summary.json is of seed {summary.get('seed')!r}, not {config['seed']}"
+        )
+    check_epochs(trace["epoch"], config["env"].get("num_epochs"), summary.get("diverged") is True)
+    # Older versions stored none.
+    if summary.get(CHECKSUM, checksum(folder.name, text)) != checksum(folder.name, text):
+        raise UnreadableRun(
+            "summary.json and trace.csv do not belong together: one was changed, or is of another "
+            "run"
+        )
+    return StoredRun(folder.name, config, summary, trace)
 
 
 def read_failure(folder: Path) -> StoredFailure | None:
@@ -168,23 +179,6 @@ def _check_config(config: Mapping[str, Any], key: str) -> None:
         raise UnreadableRun(f"config.yaml is of the run {own}, not of this folder")
 
 
-def read_mapping(path: Path) -> dict[str, Any]:
-    """Reads a YAML or JSON file that holds a mapping.
-
-    Raises:
-        UnreadableRun: If it cannot be read, or holds something else.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-        values = yaml.load(text, _YAML_LOADER) if path.suffix == ".yaml" else json.loads(text)
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        reason = " ".join(str(getattr(error, "strerror", None) or error).split())
-        raise UnreadableRun(f"{path.name} cannot be read: {reason}") from error
-    if not isinstance(values, dict):
-        raise UnreadableRun(f"{path.name} holds no mapping")
-    return values
-
-
 def read_labels(path: Path) -> dict[str, str]:
     """Reads what the controllers of an experiment are called, by the `run_key` of their configs.
 
@@ -196,22 +190,3 @@ def read_labels(path: Path) -> dict[str, str]:
         if not isinstance(label, str):
             raise UnreadableRun(f"{path.name}: a label must be text, got {label!r}")
     return labels
-
-
-def _read_trace(path: Path) -> dict[str, FloatArray]:
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            header, *rows = csv.reader(file)
-        columns = zip(*rows, strict=True)
-        values = [[_TRUTH.get(v) if v in _TRUTH else float(v) for v in c] for c in columns]
-        trace = {
-            name: np.array(column, dtype=np.float64)
-            for name, column in zip(header, values, strict=True)
-        }
-    except (OSError, ValueError, csv.Error) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UnreadableRun(f"{path.name} cannot be read: {reason}") from error
-    missing = [name for name in _COLUMNS if name not in trace]
-    if missing:
-        raise UnreadableRun(f"{path.name} has no column {missing[0]}")
-    return trace

@@ -107,13 +107,15 @@ class Axis:
             decades = range(math.ceil(math.log10(self.low)), math.floor(math.log10(self.high)) + 1)
             fine = [m * 10.0**e for e in range(decades.start - 1, decades.stop) for m in (1, 2, 5)]
             fine = [value for value in fine if self.low <= value <= self.high]
-            if len(fine) <= most or len(decades) < 2:
-                return fine[:most]
-            return [10.0**e for e in decades[:: math.ceil(len(decades) / most)]]
-        for step in (m * 10.0**e for e in range(-6, 9) for m in (1, 2, 5)):
+            if 2 <= len(fine) <= most:
+                return fine
+            if len(decades) >= 2:
+                return [10.0**e for e in decades[:: math.ceil(len(decades) / most)]]
+        # Within a decade a logarithmic axis is nearly linear.
+        for step in (m * 10.0**e for e in range(-9, 9) for m in (1, 2, 5)):
             first, last = math.ceil(self.low / step), math.floor(self.high / step)
             if last - first < most:
-                return [round(i * step, 9) for i in range(first, last + 1)]
+                return [round(i * step, 12) for i in range(first, last + 1)]
         return []
 
 

@@ -10,7 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from atn_gym.eval.document import number, seed_count
+from atn_gym.eval.jobs import run_configs
 from atn_gym.eval.runner import Outcome
+from atn_gym.eval.stored_runs import run_key
+from atn_gym.eval.variants import name_variants
 
 _MEANS = {
     "compute_adjusted_performance": "adjusted",
@@ -20,22 +23,36 @@ _MEANS = {
 _COUNTS = {"divergence_events": "div.", "rollback_count": "rollb.", "restarts": "rest."}
 
 
+def shown_names(outcomes: Sequence[Outcome]) -> list[tuple[str, str]]:
+    """What env and controller of each outcome are called: as in a report, so that all differ."""
+    configs = [run_configs(o.env, o.controller, [0], twins=False)[0] for o in outcomes]
+    pairs = [(config["env"], config["controller"]) for config in configs]
+    labels = {
+        run_key(controller): outcome.controller.label
+        for (_, controller), outcome in zip(pairs, outcomes, strict=True)
+        if outcome.controller.label
+    }
+    envs = name_variants([env for env, _ in pairs], "id", {})
+    controllers = name_variants([controller for _, controller in pairs], "name", labels)
+    return [(envs[run_key(e)].label, controllers[run_key(c)].label) for e, c in pairs]
+
+
 def outcome_tables(outcomes: Sequence[Outcome]) -> list[Table]:
     """One table an env: mean ± standard deviation over the seeds of each controller.
 
     Divergences, rollbacks and restarts are means a run, seconds (s) are of all runs. A
     controller of which runs failed says how many its means are of.
     """
-    by_env = itertools.groupby(outcomes, key=lambda outcome: outcome.env)
-    return [_table(env.id, env.kwargs, list(group)) for env, group in by_env]
+    named = zip(shown_names(outcomes), outcomes, strict=True)
+    by_env = itertools.groupby(named, key=lambda one: one[0][0])
+    return [_table(env, [(name, o) for (_, name), o in group]) for env, group in by_env]
 
 
-def _table(env_id: str, kwargs: dict[str, object], outcomes: Sequence[Outcome]) -> Table:
-    seeds = max(_num_seeds(outcome) for outcome in outcomes)
-    arguments = "".join(f", {name}={value}" for name, value in kwargs.items())
-    title = f"{env_id}{arguments}, {seed_count(seeds)}"
+def _table(env: str, outcomes: Sequence[tuple[str, Outcome]]) -> Table:
+    seeds = max(_num_seeds(outcome) for _, outcome in outcomes)
+    title = f"{env}, {seed_count(seeds)}"
     table = Table(
-        title=title,
+        title=Text(title),
         title_justify="left",
         min_width=len(title),
         box=None,
@@ -45,8 +62,8 @@ def _table(env_id: str, kwargs: dict[str, object], outcomes: Sequence[Outcome]) 
     table.add_column("controller", no_wrap=True)
     for heading in [*_MEANS.values(), *_COUNTS.values(), "s"]:
         table.add_column(heading, justify="right", no_wrap=True)
-    for outcome in outcomes:
-        table.add_row(Text(_name(outcome)), *_cells(outcome))
+    for name, outcome in outcomes:
+        table.add_row(Text(_name(name, outcome)), *_cells(outcome))
     return table
 
 
@@ -54,9 +71,8 @@ def _num_seeds(outcome: Outcome) -> int:
     return len(outcome.summaries) + len(outcome.failures)
 
 
-def _name(outcome: Outcome) -> str:
+def _name(name: str, outcome: Outcome) -> str:
     complete, seeds = len(outcome.summaries), _num_seeds(outcome)
-    name = outcome.controller.shown
     return f"{name} ({complete} of {seeds} seeds)" if 0 < complete < seeds else name
 
 

@@ -38,9 +38,21 @@ def name_variants(
         labels: Names in place of that field, by the `run_key` of a config.
 
     Returns:
-        A variant for each different config, by its `run_key`.
+        The variant of each config, by its `run_key`. Configs that differ only in how a
+        number is written, as 2 and 2.0, are of one.
     """
-    different = {run_key(config): config for config in configs}
+    plain = {run_key(config): run_key(_plain(config)) for config in configs}
+    variants = _different(
+        {plain[run_key(config)]: config for config in reversed(configs)},
+        key,
+        {plain[of]: label for of, label in labels.items() if of in plain},
+    )
+    return {of: variants[same] for of, same in plain.items()}
+
+
+def _different(
+    different: Mapping[str, Mapping[str, Any]], key: str, labels: Mapping[str, str]
+) -> dict[str, Variant]:
     names = sorted({config[key] for config in different.values()})
     short = {name: _short(name) if key == "id" else name for name in names}
     if len(set(short.values())) < len(short):
@@ -53,7 +65,7 @@ def name_variants(
         differing = [
             field
             for field in fields
-            if len({json.dumps(config.get(field), sort_keys=True) for config in group.values()}) > 1
+            if len({_told(config.get(field)) for config in group.values()}) > 1
         ]
         for c, config in group.items():
             told = ", ".join(f"{field}={_full(config.get(field))}" for field in differing)
@@ -62,8 +74,21 @@ def name_variants(
             variants[c] = Variant(label, config[key], arguments)
     if len({variant.label for variant in variants.values()}) < len(variants):
         # A label reads like the name of another variant.
-        return name_variants(configs, key, {})
+        return _different(different, key, {})
     return variants
+
+
+def _told(value: Any) -> str:
+    return json.dumps(_plain(value), sort_keys=True)
+
+
+def _plain(value: Any) -> Any:
+    """Writes every whole number as an integer."""
+    if isinstance(value, Mapping):
+        return {name: _plain(of_one) for name, of_one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(of_one) for of_one in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def show(value: Any) -> str:

@@ -13,7 +13,8 @@ from filelock import FileLock, Timeout
 
 from atn_gym.errors import InvalidArgument
 from atn_gym.eval.store import write_atomically
-from atn_gym.eval.stored_runs import StoreError, UnreadableRun, read_mapping
+from atn_gym.eval.stored_files import UnreadableRun, read_mapping
+from atn_gym.eval.stored_runs import StoreError
 from atn_gym.training.checkpoint import checkpoints
 from atn_gym.training.config import TrainingConfig
 
