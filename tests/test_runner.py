@@ -396,6 +396,21 @@ def test_failed_write_leaves_no_partial_file(tmp_path, monkeypatch):
     assert [p for p in (tmp_path / "results").rglob("*") if p.is_file()] == []
 
 
+def test_what_killed_writes_left_is_removed_by_whoever_claims_the_run(tmp_path):
+    store, config = ResultStore(tmp_path), {"seed": 0}
+    folder = tmp_path / run_key(config)
+    folder.mkdir()
+    left = [folder / ".trace.csv.1", folder / ".summary.json.22", tmp_path / ".manifest.json.1"]
+    for path in left:
+        path.write_text("")
+    with ResultStore(tmp_path).claims([config]), store.claims([config]) as claimed:
+        assert claimed == [False]
+    left[0].write_text("")
+    with store.claims([config]):
+        store.write_manifest({})
+        assert not any(path.exists() for path in left)
+
+
 def test_results_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="cannot be made"):
