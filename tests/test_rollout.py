@@ -428,7 +428,7 @@ def test_failures_are_reported_and_everything_else_is_kept(tmp_path, monkeypatch
     assert sorted(summary["seed"] for summary in summaries) == [0, 0, 1]
     write_report(tmp_path / "results" / "failures")
     text = (tmp_path / "results" / "failures" / "report.md").read_text()
-    assert "NaN, seed 0: policy NaN returned an action with NaN" in text.replace("\\", "")
+    assert "NaN, seed 0, 1: policy NaN returned an action with NaN" in text.replace("\\", "")
     assert "Broken, seed 0, 1: policy Broken raised KeyError" in text.replace("\\", "")
 
 
