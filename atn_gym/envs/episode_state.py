@@ -50,6 +50,16 @@ class EpisodeState:
     rollback_count: int = 0
     best: tuple[float, dict[str, Any] | None] = (np.inf, None)
 
+    @property
+    def window(self) -> int:
+        """Epochs at chance level that precede the first."""
+        return len(self.signals[0]) - len(self.strength)
+
+    def latest(self) -> dict[str, float]:
+        """Observed metrics of the last epoch, not clipped, by name."""
+        values = self.signals[:, self.window + self.epoch - 1]
+        return {name: float(v) for name, v in zip(SIGNALS, values, strict=True)}
+
     def copy(self) -> EpisodeState:
         """An independent copy; checkpoints are shared, for they are never written to."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}

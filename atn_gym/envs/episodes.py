@@ -14,7 +14,8 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from atn_gym.envs.datasets import load_dataset
-from atn_gym.envs.episode_state import SIGNALS, EpisodeState
+from atn_gym.envs.episode_state import EpisodeState
+from atn_gym.envs.episode_view import EpisodeView, Observation
 from atn_gym.envs.epoch_metrics import EpochMetrics
 from atn_gym.envs.hyperparameters import HyperparameterSpace
 from atn_gym.envs.params import TuningParams
@@ -25,7 +26,6 @@ from atn_gym.envs.trainer import Trainer
 from atn_gym.errors import EpisodeStateError, InvalidArgument
 
 FloatArray = NDArray[np.float64]
-Observation = dict[str, NDArray[np.float32]]
 
 
 class Episodes:
@@ -53,30 +53,13 @@ class Episodes:
         self.num_epochs = self.task.num_epochs
         self.steps_per_epoch = self._trainer.steps_per_epoch
         self._chance = (float(np.log(self.num_classes)), 1 / self.num_classes)
-        # In the order in which spaces.Dict sorts its keys.
-        self._boxes = dict(sorted(self._observation_boxes().items()))
-        self.observation_space = spaces.Dict(dict[str, spaces.Space[Any]](self._boxes))
+        self._view = EpisodeView(
+            params, self.hyperparameters, self.num_epochs, self.num_classes, self.steps_per_epoch
+        )
+        self.observation_space = self._view.observation_space
         self.action_space = spaces.Box(
             -1, 1, (len(self.hyperparameters) + params.checkpoint_rollback,), np.float32
         )
-
-    @property
-    def max_loss(self) -> float:
-        """Largest observed loss, 5 ln C; also the loss that stands for divergence."""
-        return 5 * self._chance[0]
-
-    def _observation_boxes(self) -> dict[str, spaces.Box]:
-        shape = (self.params.window,)
-        loss = spaces.Box(0, np.float32(self.max_loss), shape, np.float32)
-        accuracy = spaces.Box(0, 1, shape, np.float32)
-        return {
-            "train_loss": loss,
-            "train_accuracy": accuracy,
-            "val_loss": loss,
-            "val_accuracy": accuracy,
-            "hyperparameters": self.hyperparameters.log10_box(),
-            "progress": spaces.Box(0, 1, (1,), np.float32),
-        }
 
     def state(self, run: int) -> EpisodeState:
         """State of an episode.
@@ -197,7 +180,7 @@ class Episodes:
             state.rollback_count += 1
 
     def _record(self, states: list[EpisodeState], metrics: EpochMetrics) -> None:
-        worst = np.array([self.max_loss, self._chance[1]] * 2)[:, None]
+        worst = np.array([self._view.max_loss, self._chance[1]] * 2)[:, None]
         observed = np.array(
             [
                 metrics.observed_train_loss,
@@ -208,7 +191,7 @@ class Episodes:
         )
         observed = np.where(metrics.finite, observed, worst)
         clean = np.array([metrics.train_loss, metrics.val_loss])
-        clean = np.where(metrics.finite, clean, self.max_loss)
+        clean = np.where(metrics.finite, clean, self._view.max_loss)
         for i, state in enumerate(states):
             state.signals[:, self.params.window + state.epoch] = observed[:, i]
             state.clean[:, state.epoch + 1] = clean[:, i]
@@ -221,7 +204,7 @@ class Episodes:
         outcome = EpochOutcome(
             val_loss=np.array([s.clean[1, s.epoch] for s in states]),
             previous_val_loss=np.array([s.clean[1, s.epoch - 1] for s in states]),
-            val_accuracy=np.array([self.latest(s)["val_accuracy"] for s in states]),
+            val_accuracy=np.array([s.latest()["val_accuracy"] for s in states]),
             num_classes=self.num_classes,
         )
         return self._charged(states, self._reward(outcome))
@@ -243,70 +226,21 @@ class Episodes:
     def _conclude(self, run: int, state: EpisodeState) -> None:
         fatal = state.diverged and not self.params.checkpoint_rollback
         state.ended = fatal or state.epoch == self.num_epochs
-        observed = self.latest(state)["val_loss"]
+        observed = state.latest()["val_loss"]
         if self.params.checkpoint_rollback and not state.diverged and observed < state.best[0]:
             state.best = (observed, self._trainer.get_checkpoint(run))
 
-    def latest(self, state: EpisodeState) -> dict[str, float]:
-        """Observed metrics of the last epoch, not clipped, by name."""
-        values = state.signals[:, self.params.window + state.epoch - 1]
-        return {name: float(v) for name, v in zip(SIGNALS, values, strict=True)}
-
     def observation(self, runs: Sequence[int]) -> Observation:
         """Observations of n runs: fresh float32 arrays with a leading axis of n."""
-        states = [self.state(run) for run in runs]
-        window = self.params.window
-        signals = np.stack([s.signals[:, s.epoch : s.epoch + window] for s in states], axis=1)
-        values = np.stack([s.values[s.epoch] for s in states])
-        raw = {
-            **dict(zip(SIGNALS, signals, strict=True)),
-            "hyperparameters": self.hyperparameters.log10(values),
-            "progress": np.array([[s.epoch / self.num_epochs] for s in states]),
-        }
-        return {
-            name: np.clip(raw[name].astype(np.float32), box.low, box.high)
-            for name, box in self._boxes.items()
-        }
+        return self._view.observation([self.state(run) for run in runs])
 
     def info(self, run: int) -> dict[str, Any]:
         """Plain values of the last epoch of a run, without NaN and without wall-clock."""
-        state = self.state(run)
-        info: dict[str, Any] = {
-            "epoch": state.epoch,
-            "hyperparameters": self.hyperparameters.named(state.values[state.epoch]),
-            "diverged": state.diverged,
-            "rollback_count": state.rollback_count,
-            "privileged": {"seed": state.seed, **state.regime.describe()},
-        }
-        if state.epoch:
-            train_loss, val_loss = state.clean[:, state.epoch].tolist()
-            info.update(self.latest(state))
-            info["flops"] = int(state.flops[state.epoch - 1])
-            info["gradient_steps"] = self.steps_per_epoch
-            info["privileged"].update(
-                strength=float(state.strength[state.epoch - 1]),
-                train_loss=train_loss,
-                val_loss=val_loss,
-            )
-        return info
+        return self._view.info(self.state(run))
 
     def trace(self, run: int) -> RunTrace:
         """The run so far, for drawing."""
-        state = self.state(run)
-        epochs, shock = state.epoch, state.regime.shock_epoch
-        first = self.params.window
-        signals = state.signals[:, first : first + epochs]
-        return RunTrace(
-            title=f"{self.params.task}-{self.params.regime} ({state.regime.kind})",
-            num_epochs=self.num_epochs,
-            num_classes=self.num_classes,
-            signals=dict(zip(SIGNALS, signals.copy(), strict=True)),
-            hyperparameters=dict(
-                zip(self.hyperparameters.names, state.values[: epochs + 1].T.copy(), strict=True)
-            ),
-            shock_epoch=shock if shock is not None and shock < epochs else None,
-            diverged=state.diverged,
-        )
+        return self._view.trace(self.state(run))
 
     def test_metrics(self, run: int) -> dict[str, float]:
         """Loss and accuracy on the test split, for the harness, once the episode is over.
@@ -321,7 +255,7 @@ class Episodes:
                 f"after the last of {self.num_epochs} epochs, not after {state.epoch}"
             )
         if state.diverged:
-            return {"test_loss": self.max_loss, "test_accuracy": self._chance[1]}
+            return {"test_loss": self._view.max_loss, "test_accuracy": self._chance[1]}
         loss, accuracy = self._trainer.evaluate_test(run)
         return {"test_loss": loss, "test_accuracy": accuracy}
 

@@ -13,7 +13,7 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from atn_gym.envs.episode_state import SIGNALS
-from atn_gym.envs.episodes import Observation
+from atn_gym.envs.episode_view import Observation
 from atn_gym.envs.rewards import log_score
 from atn_gym.errors import InvalidArgument
 

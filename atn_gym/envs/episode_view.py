@@ -1,0 +1,112 @@
+"""What is shown of an episode: to its policy, to whoever asks, and in a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from atn_gym.envs.episode_state import SIGNALS, EpisodeState
+from atn_gym.envs.hyperparameters import HyperparameterSpace
+from atn_gym.envs.params import TuningParams
+from atn_gym.envs.rendering import RunTrace
+
+Observation = dict[str, NDArray[np.float32]]
+
+
+class EpisodeView:
+    """Shows the episodes of one env.
+
+    Args:
+        params: What is fixed for all episodes.
+        hyperparameters: The controlled ones.
+        num_epochs: Epoch budget.
+        num_classes: Number of classes C.
+        steps_per_epoch: Gradient steps of an epoch.
+    """
+
+    def __init__(
+        self,
+        params: TuningParams,
+        hyperparameters: HyperparameterSpace,
+        num_epochs: int,
+        num_classes: int,
+        steps_per_epoch: int,
+    ) -> None:
+        self._params = params
+        self._hyperparameters = hyperparameters
+        self._num_epochs = num_epochs
+        self._num_classes = num_classes
+        self._steps_per_epoch = steps_per_epoch
+        self.max_loss = 5 * float(np.log(num_classes))
+        """Largest observed loss, 5 ln C; also the loss that stands for divergence."""
+        # In the order in which spaces.Dict sorts its keys.
+        self._boxes = dict(sorted(self._observation_boxes().items()))
+        self.observation_space = spaces.Dict(dict[str, spaces.Space[Any]](self._boxes))
+
+    def _observation_boxes(self) -> dict[str, spaces.Box]:
+        shape = (self._params.window,)
+        loss = spaces.Box(0, np.float32(self.max_loss), shape, np.float32)
+        accuracy = spaces.Box(0, 1, shape, np.float32)
+        return {
+            "train_loss": loss,
+            "train_accuracy": accuracy,
+            "val_loss": loss,
+            "val_accuracy": accuracy,
+            "hyperparameters": self._hyperparameters.log10_box(),
+            "progress": spaces.Box(0, 1, (1,), np.float32),
+        }
+
+    def observation(self, states: Sequence[EpisodeState]) -> Observation:
+        """Observations of n episodes: fresh float32 arrays with a leading axis of n."""
+        window = self._params.window
+        signals = np.stack([s.signals[:, s.epoch : s.epoch + window] for s in states], axis=1)
+        values = np.stack([s.values[s.epoch] for s in states])
+        raw = {
+            **dict(zip(SIGNALS, signals, strict=True)),
+            "hyperparameters": self._hyperparameters.log10(values),
+            "progress": np.array([[s.epoch / self._num_epochs] for s in states]),
+        }
+        return {
+            name: np.clip(raw[name].astype(np.float32), box.low, box.high)
+            for name, box in self._boxes.items()
+        }
+
+    def info(self, state: EpisodeState) -> dict[str, Any]:
+        """Plain values of the last epoch, without NaN and without wall-clock."""
+        info: dict[str, Any] = {
+            "epoch": state.epoch,
+            "hyperparameters": self._hyperparameters.named(state.values[state.epoch]),
+            "diverged": state.diverged,
+            "rollback_count": state.rollback_count,
+            "privileged": {"seed": state.seed, **state.regime.describe()},
+        }
+        if state.epoch:
+            train_loss, val_loss = state.clean[:, state.epoch].tolist()
+            info.update(state.latest())
+            info["flops"] = int(state.flops[state.epoch - 1])
+            info["gradient_steps"] = self._steps_per_epoch
+            info["privileged"].update(
+                strength=float(state.strength[state.epoch - 1]),
+                train_loss=train_loss,
+                val_loss=val_loss,
+            )
+        return info
+
+    def trace(self, state: EpisodeState) -> RunTrace:
+        """The run so far, for drawing."""
+        epochs, shock = state.epoch, state.regime.shock_epoch
+        signals = state.signals[:, state.window : state.window + epochs]
+        names = self._hyperparameters.names
+        return RunTrace(
+            title=f"{self._params.task}-{self._params.regime} ({state.regime.kind})",
+            num_epochs=self._num_epochs,
+            num_classes=self._num_classes,
+            signals=dict(zip(SIGNALS, signals.copy(), strict=True)),
+            hyperparameters=dict(zip(names, state.values[: epochs + 1].T.copy(), strict=True)),
+            shock_epoch=shock if shock is not None and shock < epochs else None,
+            diverged=state.diverged,
+        )
