@@ -330,7 +330,7 @@ def test_a_lost_dask_scheduler_is_named(tmp_path, dask_scheduler):
 
 
 def test_multiprocessing_is_left_as_it_was():
-    before = multiprocessing.get_start_method(allow_none=True)
+    before = multiprocessing.get_start_method()
     with processes(1) as executor:
         assert executor.submit(os.getpid).result() != os.getpid()
-    assert multiprocessing.get_start_method(allow_none=True) == before
+    assert multiprocessing.get_start_method() == before
