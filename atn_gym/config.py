@@ -22,6 +22,7 @@ from atn_gym.agents.registry import (
 )
 from atn_gym.config_file import read_yaml
 from atn_gym.envs.params import TuningParams
+from atn_gym.envs.randomness import MAX_SEED
 from atn_gym.errors import InvalidArgument, did_you_mean, unknown_name
 from atn_gym.registration import env_ids
 
@@ -105,7 +106,7 @@ def parse_seeds(value: object) -> list[int]:
     if _is_integer(value) and int(value) >= 1:
         return list(range(int(value)))
     seeds = list(value) if isinstance(value, (list, tuple, range, np.ndarray)) else []
-    valid = all(_is_integer(seed) and 0 <= int(seed) < 2**63 for seed in seeds)
+    valid = all(_is_integer(seed) and 0 <= int(seed) <= MAX_SEED for seed in seeds)
     if seeds and valid and len(set(seeds)) == len(seeds):
         return [int(seed) for seed in seeds]
     raise InvalidArgument(

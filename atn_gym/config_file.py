@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from yaml.constructor import ConstructorError
 
-from atn_gym.errors import InvalidArgument, did_you_mean
+from atn_gym.errors import InvalidArgument, did_you_mean, one_line
 
 
 class _Loader(yaml.SafeLoader):
@@ -60,8 +60,7 @@ def read_yaml(file: str | Path) -> tuple[Path, dict[str, Any]]:
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidArgument(f"config file {path} cannot be read: {error}") from error
     except yaml.YAMLError as error:
-        reason = " ".join(str(error).split())
-        raise InvalidArgument(f"config file {path} is not valid YAML: {reason}") from error
+        raise InvalidArgument(f"config file {path} is not valid YAML: {one_line(error)}") from error
     if values is None:
         raise InvalidArgument(f"config file {path} is empty; for an example see {SHIPPED}")
     if not isinstance(values, dict):

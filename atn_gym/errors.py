@@ -40,6 +40,11 @@ class EpisodeStateError(AtnGymError, RuntimeError):
     """A call came at a moment of the episode at which it has no meaning."""
 
 
+def one_line(error: BaseException) -> str:
+    """What an error says, without line breaks."""
+    return " ".join(str(error).split())
+
+
 def did_you_mean(name: object, choices: Iterable[str]) -> str:
     """Points at the closest valid choice, and lists all of them or, of many, the closest.
 

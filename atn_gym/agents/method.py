@@ -15,7 +15,7 @@ from atn_gym.agents.controller import (
     make_controller,
 )
 from atn_gym.agents.policy import ControllerPolicy, Policy
-from atn_gym.errors import FOREIGN_ERRORS, AtnGymError, InvalidArgument
+from atn_gym.errors import FOREIGN_ERRORS, AtnGymError, InvalidArgument, one_line
 
 
 class Method(ABC):
@@ -81,7 +81,6 @@ def making(what: str) -> Iterator[None]:
     except AtnGymError:
         raise
     except FOREIGN_ERRORS as error:
-        reason = " ".join(str(error).split())
         raise InvalidArgument(
-            f"{what} raised {type(error).__name__} when it was made: {reason}"
+            f"{what} raised {type(error).__name__} when it was made: {one_line(error)}"
         ) from error

@@ -22,7 +22,7 @@ from atn_gym.agents.random_online import RandomOnline
 from atn_gym.agents.rl import Rl
 from atn_gym.agents.schedulers import Cosine, OneCycle, ReduceLROnPlateau, Scheduler, Step
 from atn_gym.agents.spsa import Spsa
-from atn_gym.errors import FOREIGN_ERRORS, InvalidArgument, did_you_mean, unknown_name
+from atn_gym.errors import FOREIGN_ERRORS, InvalidArgument, did_you_mean, one_line, unknown_name
 
 CONTROLLERS: dict[str, type[Controller] | type[Method]] = {
     "fixed": Fixed,
@@ -84,7 +84,7 @@ def import_module(name: str, what: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except FOREIGN_ERRORS as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         told = reason if isinstance(error, ImportError) else f"{type(error).__name__}: {reason}"
         raise InvalidArgument(
             f"{what} must be importable, but importing {name!r} fails ({told})"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 
-from atn_gym.errors import FOREIGN_ERRORS, AtnGymError
+from atn_gym.errors import FOREIGN_ERRORS, AtnGymError, one_line
 
 
 class PolicyError(AtnGymError, RuntimeError):
@@ -26,8 +26,9 @@ def blaming(what: str, when: str) -> Iterator[None]:
     try:
         yield
     except FOREIGN_ERRORS as error:
-        reason = " ".join(str(error).split())
-        raise PolicyError(f"{what} raised {type(error).__name__} {when}: {reason}") from error
+        raise PolicyError(
+            f"{what} raised {type(error).__name__} {when}: {one_line(error)}"
+        ) from error
 
 
 def runs_with(seeds: Sequence[int]) -> str:

@@ -149,10 +149,11 @@ def _env_tables(comparison: Comparison, env: str) -> list[Table]:
     block = comparison.block(env)
     unpaired = comparison.unpaired(block)
     note = _seed_note(comparison, block, unpaired)
+    standing, *others = [Standing(comparison, of) for of in (block, *unpaired)]
     tables = []
     for make in (env_table, stability_table, adaptation_table):
-        table = make(Standing(comparison, block), env)
-        alone = [make(Standing(comparison, own), env).rows[0] for own in unpaired]
+        table = make(standing, env)
+        alone = [make(own, env).rows[0] for own in others]
         rows = (*table.rows, *(_marked(row, "unpaired") for row in alone))
         tables.append(replace(table, rows=rows, note=table.note + note))
     return tables

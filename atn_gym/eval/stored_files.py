@@ -13,6 +13,8 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from atn_gym.errors import one_line
+
 FloatArray = NDArray[np.float64]
 
 TOO_LARGE = 1e300
@@ -54,8 +56,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
     try:
         values = yaml.load(text, _YAML_LOADER) if path.suffix == ".yaml" else json.loads(text)
     except (ValueError, RecursionError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise UnreadableRun(f"{path.name} cannot be read: {reason}") from error
+        raise UnreadableRun(f"{path.name} cannot be read: {one_line(error)}") from error
     if not isinstance(values, dict):
         raise UnreadableRun(f"{path.name} holds no mapping")
     return values

@@ -19,7 +19,7 @@ from atn_gym.training.checkpoint import checkpoints
 from atn_gym.training.config import TrainingConfig
 
 _CONFIG = "config.yaml"
-_MAY_CHANGE = {"results", "eval_envs", "eval_seeds", "eval_freq", "checkpoint_freq"}
+_MAY_CHANGE = {"eval_envs", "eval_seeds", "eval_freq", "checkpoint_freq"}
 """Keys without which the agent becomes the same."""
 
 

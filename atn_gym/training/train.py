@@ -13,7 +13,7 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
 from atn_gym.agents.sb3.algorithms import algorithm_class
-from atn_gym.errors import AtnGymError, InvalidArgument
+from atn_gym.errors import AtnGymError, InvalidArgument, one_line
 from atn_gym.training.callbacks import TrainingCallback, check_evaluations
 from atn_gym.training.checkpoint import checkpoints, load_checkpoint
 from atn_gym.training.config import TrainingConfig, check_training
@@ -117,7 +117,6 @@ def _make_or_resume(config: TrainingConfig, folder: Path, env: VecEnv) -> Any:
             config.policy, env, seed=config.seed, device="cpu", **arguments
         )
     except Exception as error:
-        reason = " ".join(str(error).split())
         raise InvalidArgument(
-            f"{config.algorithm} does not accept its hyperparameters: {reason}"
+            f"{config.algorithm} does not accept its hyperparameters: {one_line(error)}"
         ) from error

@@ -7,7 +7,7 @@ from typing import Any
 import stable_baselines3
 
 from atn_gym.agents.model_card import ALGORITHMS
-from atn_gym.errors import DependencyUnavailable, InvalidArgument, unknown_name
+from atn_gym.errors import DependencyUnavailable, InvalidArgument, one_line, unknown_name
 
 
 def algorithm_class(name: str) -> Any:
@@ -49,7 +49,7 @@ def load_model(algorithm: str, path: str, **kwargs: Any) -> Any:
     try:
         return found.load(path, device="cpu", **kwargs)
     except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = one_line(error) or type(error).__name__
         raise InvalidArgument(
             f"{path} must be a {algorithm} model that Stable-Baselines3 saved, but it does not "
             f"load ({reason})"
