@@ -20,7 +20,7 @@ __version__ = "0.1.0"
 __all__ = ["env_ids", "evaluate", "register_env", "register_regime", "register_task"]
 
 if TYPE_CHECKING:
-    from atn_gym.eval.evaluation import evaluate
+    from atn_gym.eval.running.evaluate import evaluate
 
 register_all()
 
@@ -28,7 +28,7 @@ register_all()
 def __getattr__(name: str) -> Any:
     # Evaluation loads torch, which importing the package does without.
     if name == "evaluate":
-        from atn_gym.eval.evaluation import evaluate
+        from atn_gym.eval.running.evaluate import evaluate
 
         return evaluate
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -85,10 +85,10 @@ def _list() -> None:
 def _run(arguments: argparse.Namespace) -> int:
     # Imported here because they load torch, which `list` and `--help` do without.
     from atn_gym.config import load_config
-    from atn_gym.eval.progress import show_progress
-    from atn_gym.eval.runner import run_experiment
-    from atn_gym.eval.store import ResultStore
-    from atn_gym.eval.table import outcome_tables, shown_names
+    from atn_gym.eval.running.experiment import run_experiment
+    from atn_gym.eval.running.progress import show_progress
+    from atn_gym.eval.running.table import outcome_tables, shown_names
+    from atn_gym.eval.storage.store import ResultStore
 
     # Controllers and tasks of the user's own lie where the command is given.
     sys.path.insert(0, str(Path.cwd()))
@@ -127,7 +127,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _report(results: str, out: str | None) -> None:
-    from atn_gym.eval.report import write_report
+    from atn_gym.eval.report.report import write_report
 
     written = write_report(Path(results), None if out is None else Path(out))
     for entry in written.skipped:
@@ -169,7 +169,7 @@ def _train(file: str, results: str | None) -> None:
 @contextlib.contextmanager
 def _executor(arguments: argparse.Namespace) -> Iterator[tuple[Executor | None, int]]:
     """What runs the jobs, None for this process, and how many processes share a machine."""
-    from atn_gym.eval.executors import dask_cluster, processes
+    from atn_gym.eval.running.executors import dask_cluster, processes
 
     if arguments.dask:
         with dask_cluster(arguments.dask) as cluster:

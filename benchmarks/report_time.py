@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from atn_gym.eval.report import write_report
-from atn_gym.eval.store import ResultStore
+from atn_gym.eval.report.report import write_report
+from atn_gym.eval.storage.store import ResultStore
 
 _REGIMES = ("Stationary", "DataShift", "CurriculumShift", "LossPerturbation")
 _EPOCHS, _SHOCK, _FLOPS = 30, 15, 172_249_984

@@ -24,9 +24,9 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 
 from atn_gym.config import ExperimentConfig
-from atn_gym.eval.runner import run_experiment
-from atn_gym.eval.store import ResultStore
-from atn_gym.eval.threads import thread_count, threads
+from atn_gym.eval.running.experiment import run_experiment
+from atn_gym.eval.running.threads import thread_count, threads
+from atn_gym.eval.storage.store import ResultStore
 
 ENVS = ("atn_gym/DigitsCnn-DataShift-v0", "atn_gym/DigitsCnn-Stationary-v0")
 

@@ -17,11 +17,11 @@ matplotlib.use("Agg")
 import numpy as np
 from matplotlib import pyplot as plt
 
-from atn_gym.eval.intervals import Estimate, bootstrap, paired_difference
-from atn_gym.eval.statistics import interquartile_mean
-from atn_gym.eval.stored_experiment import read_experiment
-from atn_gym.eval.stored_runs import StoredRun, run_key
-from atn_gym.eval.variants import name_variants
+from atn_gym.eval.metrics.aggregate import interquartile_mean
+from atn_gym.eval.metrics.bootstrap import Estimate, bootstrap, paired_difference
+from atn_gym.eval.storage.experiment import read_experiment
+from atn_gym.eval.storage.names import name_variants
+from atn_gym.eval.storage.runs import StoredRun, run_key
 from atn_gym.training.log import LOG, STEPS, read_log
 
 Runs = dict[str, list[StoredRun]]

@@ -12,7 +12,12 @@ from pathlib import Path
 from atn_gym import cli
 
 # Imported once for every command that is struck, so that each begins with its work.
-_PRELOADED = ["atn_gym.cli", "atn_gym.eval.runner", "atn_gym.training.train", "sklearn.datasets"]
+_PRELOADED = [
+    "atn_gym.cli",
+    "atn_gym.eval.running.experiment",
+    "atn_gym.training.train",
+    "sklearn.datasets",
+]
 
 
 def strike(arguments: Sequence[str], folder: Path, writes: int, delay: float) -> int:

@@ -13,9 +13,9 @@ from atn_gym.agents import CONTROLLERS
 from atn_gym.agents.registry import controller_arguments
 from atn_gym.envs.regimes.mixture import HELD_OUT_KINDS, REGIMES
 from atn_gym.envs.tasks import DIGITS_CNN, MNIST_CNN
-from atn_gym.eval import adaptation, intervals, metrics, statistics
-from atn_gym.eval.stored_experiment import REPORT_FILES
-from atn_gym.eval.stored_runs import FAILURE_FILE, LABELS_FILE
+from atn_gym.eval.metrics import adaptation, aggregate, bootstrap, run_metrics
+from atn_gym.eval.storage.experiment import REPORT_FILES
+from atn_gym.eval.storage.runs import FAILURE_FILE, LABELS_FILE
 
 OTHER_FILES = (FAILURE_FILE, LABELS_FILE, *REPORT_FILES)
 DOCS = Path(__file__).parent.parent / "docs"
@@ -72,7 +72,7 @@ def test_every_metric_of_a_summary_is_defined_and_no_other(run):
     assert defined(page, "### `trace.csv`") == set(run.trace[0])
 
 
-@pytest.mark.parametrize("module", [metrics, adaptation, statistics, intervals])
+@pytest.mark.parametrize("module", [run_metrics, adaptation, aggregate, bootstrap])
 def test_every_metric_function_stands_in_its_page(module):
     page = (DOCS / "metrics.md").read_text(encoding="utf-8")
     functions = [

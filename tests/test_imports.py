@@ -15,7 +15,7 @@ import atn_gym
 PACKAGE = Path(atn_gym.__file__).parent
 # Modules by layer, lowest first; a prefix stands for all modules below it that are not named.
 LAYERS = (
-    ("atn_gym.errors",),
+    ("atn_gym.errors", "atn_gym.files"),
     (
         "atn_gym",
         "atn_gym.registration",
@@ -36,7 +36,10 @@ LAYERS = (
     ("atn_gym.envs",),
     ("atn_gym.envs.wrappers",),
     ("atn_gym.agents",),
-    ("atn_gym.eval", "atn_gym.config", "atn_gym.training"),
+    ("atn_gym.config", "atn_gym.eval.metrics"),
+    ("atn_gym.eval.storage",),
+    ("atn_gym.eval", "atn_gym.eval.running", "atn_gym.eval.report"),
+    ("atn_gym.training",),
     ("atn_gym.cli", "atn_gym.__main__"),
 )
 TASKS = ("Mnist", "Fashion", "Digits")
@@ -121,13 +124,21 @@ def test_stable_baselines_is_imported_in_its_adapters_and_the_training_alone():
     assert all(m.startswith(("atn_gym.agents.sb3.", "atn_gym.training.")) for m in users)
 
 
-@pytest.mark.parametrize("name", ["metrics", "statistics"])
-def test_evaluation_arithmetic_knows_numpy_and_scipy_alone(name):
-    module = f"atn_gym.eval.{name}"
-    if module not in MODULES:
-        pytest.skip(f"{module} does not exist")
-    roots = {imported.split(".")[0] for imported in IMPORTS[module] - {"atn_gym.errors"}}
-    assert roots - sys.stdlib_module_names <= {"numpy", "scipy"}
+def test_running_and_report_do_not_import_each_other():
+    rooms = ("atn_gym.eval.running", "atn_gym.eval.report")
+    for room, other in (rooms, rooms[::-1]):
+        users = [m for m in MODULES if m.startswith(room)]
+        assert len(users) > 5
+        assert not [m for m in users if any(name.startswith(other) for name in IMPORTS[m])]
+
+
+def test_the_metrics_import_numpy_and_scipy_only():
+    modules = [m for m in MODULES if m.startswith("atn_gym.eval.metrics.")]
+    assert len(modules) >= 5
+    for module in modules:
+        imported = {name for name in IMPORTS[module] if not name.startswith("atn_gym.eval.metrics")}
+        roots = {name.split(".")[0] for name in imported - {"atn_gym.errors"}}
+        assert roots - sys.stdlib_module_names <= {"numpy", "scipy"}
 
 
 def printed(code):

@@ -16,7 +16,7 @@ from atn_gym.agents.model_card import Normalisation
 from atn_gym.agents.policy import Policy
 from atn_gym.agents.rl import ModelPolicy
 from atn_gym.config import EnvConfig
-from atn_gym.eval.evaluation import evaluate
+from atn_gym.eval.running.evaluate import evaluate
 from atn_gym.training.checkpoint import save_checkpoint
 from atn_gym.training.config import TrainingConfig, evaluation_names
 from atn_gym.training.model_file import normalisation_of

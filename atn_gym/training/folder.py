@@ -12,9 +12,7 @@ import yaml
 from filelock import FileLock, Timeout
 
 from atn_gym.errors import InvalidArgument
-from atn_gym.eval.store import write_atomically
-from atn_gym.eval.stored_files import UnreadableRun, read_mapping
-from atn_gym.eval.stored_runs import StoreError
+from atn_gym.files import StoreError, Unreadable, read_mapping, write_atomically
 from atn_gym.training.checkpoint import checkpoints
 from atn_gym.training.config import TrainingConfig
 
@@ -62,7 +60,7 @@ def check_owner(folder: Path, config: TrainingConfig) -> None:
         return
     try:
         stored = read_mapping(folder / _CONFIG)
-    except UnreadableRun as error:
+    except Unreadable as error:
         raise InvalidArgument(
             f"{folder} must say of which config its training is, but {error}: choose another "
             "experiment name or results folder, or delete it"

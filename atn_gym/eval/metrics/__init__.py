@@ -1,0 +1,1 @@
+"""Metrics: of one run, over runs, and their intervals."""

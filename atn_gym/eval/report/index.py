@@ -1,0 +1,216 @@
+"""Arranges stored runs for comparison: what they are called, and which can be pooled.
+
+Statistics over several envs or controllers need every controller on every env with the
+same seeds. `Comparison.block` finds the runs for which this holds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atn_gym.eval.report.largest_block import largest_block
+from atn_gym.eval.storage.names import Variant, name_variants
+from atn_gym.eval.storage.runs import StoredFailure, StoredRun, run_key
+
+FloatArray = NDArray[np.float64]
+
+BASELINE = "fixed"
+"""The controller that does nothing, with which others are compared."""
+REFERENCE = "lookahead_oracle"
+"""The controller that sees what others must not: shown, but not ranked among them."""
+_SEEDS = re.compile(r"\b(the runs?) with seeds? \d+(?:, \d+)*(?: and \d+)?")
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Runs of every controller on every env with every seed.
+
+    Args:
+        controllers: Labels, axis 0 of all arrays.
+        envs: Labels, axis 1.
+        seeds: Seeds, axis 2.
+        runs: Run of each (controller, env, seed).
+    """
+
+    controllers: tuple[str, ...]
+    envs: tuple[str, ...]
+    seeds: tuple[int, ...]
+    runs: dict[tuple[str, str, int], StoredRun]
+
+    def values(self, metric: str) -> FloatArray:
+        """A metric of every run, NaN where there is none: (controllers, envs, seeds)."""
+        return np.array(
+            [
+                [[self.runs[c, e, s].metric(metric) for s in self.seeds] for e in self.envs]
+                for c in self.controllers
+            ]
+        )
+
+    def runs_of(self, env: str) -> list[StoredRun]:
+        """The runs of the block on an env."""
+        return [self.runs[c, env, s] for c in self.controllers for s in self.seeds]
+
+    def selected(self) -> list[StoredRun]:
+        """All runs of the block."""
+        return [run for env in self.envs for run in self.runs_of(env)]
+
+
+class Comparison:
+    """The runs of an experiment by env, controller and seed.
+
+    Args:
+        runs: At least one.
+        labels: What some controllers are called, by the `run_key` of their configs.
+        failures: Runs that failed, of these or of other envs and controllers.
+
+    Attributes:
+        envs: All envs, by label.
+        controllers: All controllers, by label.
+        seeds: All seeds.
+        runs: A run for each (controller, env, seed) that there is.
+        superseded: Runs that were left out because another is in their place, in words.
+        failed: Runs that failed, and why, in words.
+    """
+
+    def __init__(
+        self,
+        runs: Sequence[StoredRun],
+        labels: Mapping[str, str] | None = None,
+        failures: Sequence[StoredFailure] = (),
+    ) -> None:
+        configs = [run.config for run in runs] + [failure.config for failure in failures]
+        envs = name_variants([config["env"] for config in configs], "id", {})
+        controllers = name_variants(
+            [config["controller"] for config in configs], "name", labels or {}
+        )
+        self.failed = _told(failures, envs, controllers)
+        self.envs = _those_of(runs, "env", envs)
+        self.controllers = _those_of(runs, "controller", controllers)
+        self.runs: dict[tuple[str, str, int], StoredRun] = {}
+        self.superseded: list[str] = []
+        # A run may be there twice: with its twin, which tells the shock cost, and without.
+        for run in sorted(runs, key=lambda r: not r.config.get("twins", False)):
+            controller = controllers[run_key(run.config["controller"])].label
+            place = controller, envs[run_key(run.config["env"])].label, run.seed
+            if place in self.runs:
+                self.superseded.append(f"{run.key}: {self.runs[place].key} is the same run")
+            else:
+                self.runs[place] = run
+        self.seeds = sorted({run.seed for run in runs})
+
+    @cached_property
+    def baseline(self) -> str | None:
+        """Label of the controller that does nothing, if it is there."""
+        return next((c.label for c in self.controllers if c.name == BASELINE), None)
+
+    @cached_property
+    def references(self) -> list[str]:
+        """Labels of the controllers that are no contenders."""
+        return [c.label for c in self.controllers if c.name == REFERENCE]
+
+    def oracle(self, controllers: Sequence[str]) -> str | None:
+        """Which of some controllers is the 1 of the normalised score, if one is.
+
+        Of several references it is the one with default arguments, or else the first.
+        """
+        found = [c for c in self.controllers if c.name == REFERENCE and c.label in controllers]
+        if len(found) > 1:
+            # Imported here because it loads torch, which other reports do without.
+            from atn_gym.agents.registry import controller_arguments
+
+            default = controller_arguments(REFERENCE, {})
+            found.sort(key=lambda c: {k: c.arguments.get(k) for k in default} != default)
+        return found[0].label if found else None
+
+    def of_pair(self, controller: str, env: str) -> list[StoredRun]:
+        """Runs of a controller on an env, in the order of their seeds."""
+        found = (self.runs.get((controller, env, seed)) for seed in self.seeds)
+        return [run for run in found if run is not None]
+
+    def of_env(self, env: str) -> list[StoredRun]:
+        """Runs of all controllers on an env."""
+        return [run for (_, of, _), run in self.runs.items() if of == env]
+
+    def block(self, env: str | None = None) -> Block:
+        """The largest set of runs that are complete in controllers, envs and seeds.
+
+        `largest_block` says which is the largest.
+
+        Args:
+            env: Label of an env to be confined to.
+        """
+        controllers = [c.label for c in self.controllers]
+        envs = [e.label for e in self.envs] if env is None else [env]
+        there = [[[(c, e, s) in self.runs for s in self.seeds] for e in envs] for c in controllers]
+        of_controllers, of_envs, of_seeds = largest_block(np.array(there))
+        return Block(
+            tuple(controllers[c] for c in of_controllers),
+            tuple(envs[e] for e in of_envs),
+            tuple(self.seeds[s] for s in of_seeds),
+            self.runs,
+        )
+
+    def unpaired(self, block: Block) -> list[Block]:
+        """Each controller that has runs on the env of a block, but is not in it, by itself."""
+        (env,) = block.envs
+        others = [c.label for c in self.controllers if c.label not in block.controllers]
+        seeds = {c: tuple(run.seed for run in self.of_pair(c, env)) for c in others}
+        return [Block((c,), (env,), seeds[c], self.runs) for c in others if seeds[c]]
+
+    def left_out(self, block: Block) -> list[str]:
+        """Names what an experiment-wide block lacks."""
+        lost = {
+            "controllers": [c.label for c in self.controllers if c.label not in block.controllers],
+            "envs": [e.label for e in self.envs if e.label not in block.envs],
+            "seeds": [str(seed) for seed in self.seeds if seed not in block.seeds],
+        }
+        return [f"{kind} {', '.join(names)}" for kind, names in lost.items() if names]
+
+    def missing(self) -> list[str]:
+        """Names the runs that would be there if all controllers had all envs and seeds."""
+        lacking: dict[str, list[str]] = {}
+        for env in self.envs:
+            for controller in self.controllers:
+                have = {run.seed for run in self.of_pair(controller.label, env.label)}
+                lost = [str(seed) for seed in self.seeds if seed not in have]
+                if lost:
+                    which = f"seed {', '.join(lost)}" if have else "all seeds"
+                    lacking.setdefault(f"{env.label}, {which}", []).append(controller.label)
+        return [f"{what}: {', '.join(controllers)}" for what, controllers in lacking.items()]
+
+
+def _those_of(
+    runs: Sequence[StoredRun], what: str, variants: Mapping[str, Variant]
+) -> list[Variant]:
+    """Envs or controllers of some runs, by their labels."""
+    found = [variants[run_key(run.config[what])] for run in runs]
+    return sorted({v.label: v for v in found}.values(), key=lambda variant: variant.label)
+
+
+def _told(
+    failures: Sequence[StoredFailure],
+    envs: Mapping[str, Variant],
+    controllers: Mapping[str, Variant],
+) -> list[str]:
+    """A line for all seeds of an env and a controller that failed for the same reason.
+
+    A reason ends in the seed of its run, or in all seeds of those that were lost with it,
+    which the line names before it.
+    """
+    seeds: dict[tuple[str, str, str], set[int]] = {}
+    for failure in failures:
+        env = envs[run_key(failure.config["env"])].label
+        controller = controllers[run_key(failure.config["controller"])].label
+        reason = _SEEDS.sub(r"\1", failure.reason)
+        of_same = seeds.setdefault((env, controller, reason), set())
+        of_same.add(failure.config["seed"])
+    return [
+        f"{env}, {controller}, seed {', '.join(map(str, sorted(of_same)))}: {reason}"
+        for (env, controller, reason), of_same in sorted(seeds.items())
+    ]

@@ -1,0 +1,193 @@
+"""What a report says of how its results were made."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from atn_gym.eval.metrics.formatting import NONE, count, number
+from atn_gym.eval.report.block_statistics import num_epochs, one_run_flops, one_run_steps
+from atn_gym.eval.report.document import Listing, Paragraph, Row, Section, Table, row
+from atn_gym.eval.report.index import REFERENCE, Comparison
+from atn_gym.eval.storage.experiment import StoredExperiment
+from atn_gym.eval.storage.names import Variant, show
+from atn_gym.eval.storage.runs import StoredRun
+
+_COLUMNS = ("task", "regime", "kind", "severity", "profile", "trigger")
+"""Arguments of an env that have a column of their own."""
+_UNKNOWN = "unknown"
+_FACTS = {
+    "atn_gym": "atn_gym",
+    "python": "Python",
+    "packages": "packages",
+    "workers": "processes",
+    "threads": "threads of each",
+    "processor": "processor",
+    "git_commit": "commit",
+}
+
+
+def setting_section(stored: StoredExperiment, comparison: Comparison) -> Section:
+    """Tasks, regimes, controllers, compute budget, seeds and versions."""
+    section = Section("Setting")
+    section.parts += _version_warnings(list(comparison.runs.values()))
+    section.parts += [_env_table(comparison), _controller_table(comparison)]
+    section.parts.append(_fact_table(stored, comparison))
+    return section
+
+
+def gaps_section(stored: StoredExperiment, comparison: Comparison) -> Section | None:
+    """What is missing from the results, and what was not read; None if there is nothing."""
+    missing, left_out = comparison.missing(), comparison.left_out(comparison.block())
+    skipped = [f"{entry.name}: {entry.reason}" for entry in stored.skipped] + comparison.superseded
+    section = Section("What is missing")
+    if left_out:
+        section.parts.append(
+            Paragraph(
+                "Tables and figures over all envs need every controller on every env with the "
+                f"same seeds. They leave out {'; '.join(left_out)}.",
+                is_warning=True,
+            )
+        )
+    if comparison.failed:
+        section.parts.append(Listing("Runs that failed", tuple(comparison.failed)))
+    if missing:
+        section.parts.append(Listing("Runs that are not there", tuple(missing)))
+    if skipped:
+        section.parts.append(Listing("Not read", tuple(skipped)))
+    return section if section.parts else None
+
+
+def _version_warnings(runs: Sequence[StoredRun]) -> list[Paragraph]:
+    versions, commits = Counter(map(_version, runs)), Counter(map(_commit, runs))
+    warnings = []
+    if len(versions) > 1:
+        warnings.append(f"different versions of atn_gym: {_counts(versions)}")
+    # Runs that do not say from which commit they are tell nothing of the others.
+    if len(commits.keys() - {_UNKNOWN}) > 1:
+        warnings.append(f"different commits of atn_gym: {_counts(commits)}")
+    return [
+        Paragraph(f"These are runs of {told}. Do not compare across them.", is_warning=True)
+        for told in warnings
+    ]
+
+
+def _counts(found: Counter[str]) -> str:
+    return ", ".join(f"{name} ({count(n, 'run')})" for name, n in sorted(found.items()))
+
+
+def _version(run: StoredRun) -> str:
+    return str(run.summary.get("version") or _UNKNOWN)
+
+
+def _commit(run: StoredRun) -> str:
+    return str(run.summary.get("commit") or _UNKNOWN)
+
+
+def _env_table(comparison: Comparison) -> Table:
+    arguments = [env.arguments for env in comparison.envs]
+    shared = _shared(arguments)
+    told = {k: v for k, v in shared.items() if k not in _COLUMNS and v is not None}
+    rows = [_env_row(env, comparison.of_env(env.label), shared) for env in comparison.envs]
+    has_others = any(r.cells[-1].text for r in rows)
+    headings = ("env", *_COLUMNS, "shock after epoch", "epochs", "gradient steps", "GFLOP")
+    return Table(
+        "Tasks, regimes and compute budget of one run",
+        (*headings, "other") if has_others else headings,
+        tuple(rows if has_others else [Row(r.cells[:-1]) for r in rows]),
+        "The same in all: " + ", ".join(f"{k} {show(v)}" for k, v in sorted(told.items())) + "."
+        if told
+        else "",
+        is_text=True,
+    )
+
+
+def _env_row(env: Variant, runs: list[StoredRun], shared: dict[str, Any]) -> Row:
+    shocks = sorted({run.metric("shock_epoch") for run in runs if _is_shocked(run)})
+    shown = f"{shocks[0]:g}" if shocks else "none"
+    if len(shocks) > 1:
+        shown = f"{shocks[0]:g} to {shocks[-1]:g}"
+    elsewhere = {*shared, *_COLUMNS, "num_epochs"}
+    others = {k: v for k, v in env.arguments.items() if k not in elsewhere and v is not None}
+    own = [f"{k} {show(v)}" for k, v in sorted(others.items())]
+    return row(
+        env.name,
+        *(_argument(env.arguments.get(name)) for name in _COLUMNS),
+        shown,
+        str(max(num_epochs(run) for run in runs)),
+        number(one_run_steps(runs), 0),
+        number(one_run_flops(runs) / 1e9, 2),
+        ", ".join(own),
+    )
+
+
+def _is_shocked(run: StoredRun) -> bool:
+    return bool(np.isfinite(run.metric("shock_epoch")))
+
+
+def _argument(value: Any) -> str:
+    return NONE if value is None else show(value)
+
+
+def _controller_table(comparison: Comparison) -> Table:
+    rows = []
+    for controller in comparison.controllers:
+        given = {k: v for k, v in sorted(controller.arguments.items()) if v is not None}
+        own_name = [] if controller.label.startswith(controller.name) else [controller.name]
+        text = ", ".join([*own_name, *(f"{k} {show(v)}" for k, v in given.items())])
+        is_reference = controller.name == REFERENCE
+        role = "privileged reference" if is_reference else "contender"
+        rows.append(row(controller.label, role, text or NONE, is_reference=is_reference))
+    return Table(
+        "Controllers",
+        ("controller", "role", "arguments"),
+        tuple(rows),
+        "A privileged reference sees what contenders do not, and is not ranked among them.",
+        is_text=True,
+    )
+
+
+def _fact_table(stored: StoredExperiment, comparison: Comparison) -> Table:
+    seeds = ", ".join(str(seed) for seed in comparison.seeds)
+    runs = list(comparison.runs.values())
+    rows = [
+        row("seeds", f"{len(comparison.seeds)}: {seeds}"),
+        row("runs", number(len(comparison.runs), 0)),
+        row("atn_gym of the runs", _counts(Counter(map(_version, runs)))),
+        row("commit of the runs", _counts(Counter(map(_commit, runs)))),
+    ]
+    manifest = dict(stored.manifest or {})
+    earlier = [one for one in _list(manifest.pop("earlier", [])) if isinstance(one, dict)]
+    for name, value in manifest.items():
+        if name != "seeds":
+            before = dict.fromkeys(_fact(one.get(name)) for one in earlier)
+            others = [told for told in before if told != _fact(value)]
+            told = "; earlier ".join([_fact(value), *others])
+            rows.append(row(_FACTS.get(name, name), told))
+    note = "The latter from manifest.json, which every command that makes runs writes."
+    if stored.manifest is None:
+        note = "There is no manifest.json that can be read: versions and machine are unknown."
+    return Table("Seeds, versions and machine", ("what", "value"), tuple(rows), note, is_text=True)
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _fact(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_argument(of_one)}" for name, of_one in value.items())
+    return _UNKNOWN if value is None else show(value)
+
+
+def _shared(arguments: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Arguments that are given, and the same, in all envs."""
+    first, *others = arguments
+    return {
+        name: value
+        for name, value in first.items()
+        if all(name in other and other[name] == value for other in others)
+    }

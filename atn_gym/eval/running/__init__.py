@@ -1,0 +1,1 @@
+"""Running: a policy on an env, once per seed; an experiment, on every env."""

@@ -1,0 +1,223 @@
+"""Rolls a policy out on an env: one run a seed, recorded, and held to the rules."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atn_gym.agents.controller import Params
+from atn_gym.agents.policy import AccountablePolicy, Policy, RunAccount, SearchingPolicy
+from atn_gym.envs.rewards import DIVERGED, log_score
+from atn_gym.errors import AtnGymError, InvalidArgument
+from atn_gym.eval.running.failures import PolicyError, blaming, runs_with
+from atn_gym.eval.running.single_run import SingleRuns
+
+Row = dict[str, Any]
+OnEpoch = Callable[[int], None]
+
+
+@dataclass(eq=False)
+class RunRecord:
+    """One run as it was made.
+
+    Args:
+        seed: Its seed.
+        initial: Controlled hyperparameters before the first epoch, by name.
+        shock: Epochs trained before the shock; None if none comes.
+        trace: A row for each epoch.
+        twin_val_loss: Clean validation loss of the twin in each epoch it trained; None if no
+            twin was run.
+        training_s: Wall-clock spent in the env; runs trained together share it evenly.
+        controller_s: Wall-clock spent in the policy, shared likewise.
+        test: Loss and accuracy on the test split.
+        account: What the policy did and spent beyond training the run once.
+        error: Why the run is lost; None if it is not.
+    """
+
+    seed: int
+    initial: Params
+    shock: int | None
+    trace: list[Row] = field(default_factory=list)
+    twin_val_loss: list[float] | None = None
+    training_s: float = 0.0
+    controller_s: float = 0.0
+    test: dict[str, float] = field(default_factory=dict)
+    account: RunAccount = field(default_factory=RunAccount)
+    error: AtnGymError | None = None
+
+
+def run_seeds(
+    policy: Policy,
+    env: Any,
+    seeds: Sequence[int],
+    on_epoch: OnEpoch | None = None,
+    initial: Sequence[Params] | None = None,
+) -> list[RunRecord]:
+    """Runs a policy once on each seed, without a single restart.
+
+    A search that the policy makes before is its own matter, and charged. Once the runs have
+    begun, only `step` may advance them.
+
+    Args:
+        policy: Decides the actions of all runs.
+        env: A vector env in DISABLED autoreset mode with one slot a seed, wrapped or not.
+        seeds: Seeds of the runs.
+        on_epoch: Called with the number of runs that trained an epoch.
+        initial: Initial hyperparameters of each run; those of the task, or what the policy
+            searches, if None.
+
+    Returns:
+        A record for each seed. A run is lost alone if its controller fails, or if its action
+        has NaN.
+
+    Raises:
+        PolicyError: If the policy raises, returns what is no action for each run, resets or
+            advances a run itself, or trains epochs that it does not account for: all runs are
+            lost.
+    """
+    if initial is None and isinstance(policy, SearchingPolicy):
+        initial = _search(policy, env, seeds)
+    observation, infos = env.reset(seed=list(seeds), options=_options(initial))
+    records = [_record(infos, i, seed) for i, seed in enumerate(seeds)]
+    single = SingleRuns(env.unwrapped.episodes, type(policy).__name__)
+    running = np.ones(len(records), dtype=np.bool_)
+    start, state = np.ones(len(records), dtype=np.bool_), None
+    for epoch in range(env.unwrapped.episodes.num_epochs):
+        if not running.any():
+            break
+        began = time.perf_counter()
+        actions, state = _predict(policy, observation, state, start, records)
+        decided = time.perf_counter()
+        single.check_untouched(running, epoch)
+        actions = _valid_actions(policy, actions, env, records, running)
+        running &= np.array([record.error is None for record in records])
+        seen = observation
+        observation, rewards, terminations, _, infos = env.step(actions)
+        trained = time.perf_counter()
+        for i in np.flatnonzero(running).tolist():
+            records[i].trace.append(_row(infos, i, float(rewards[i]), env.unwrapped.episodes))
+            records[i].controller_s += (decided - began) / running.sum()
+            records[i].training_s += (trained - decided) / running.sum()
+        if on_epoch is not None:
+            on_epoch(int(running.sum()))
+        running &= ~terminations
+        # What a run shows after its end must not hang on whether others go on.
+        observation = _where(running, observation, seen)
+        start = np.zeros_like(start)
+    if isinstance(policy, AccountablePolicy):
+        with blaming(f"policy {type(policy).__name__}", f"in accounts() after {runs_with(seeds)}"):
+            for record, account in zip(records, policy.accounts(state), strict=True):
+                if not isinstance(account, RunAccount):
+                    raise InvalidArgument(f"an account must be a RunAccount, got {account!r}")
+                record.account = account
+                record.error = record.error or account.error
+    for i, record in enumerate(records):
+        if record.error is None:
+            single.check_account(i, len(record.trace), record.account)
+            record.test = env.unwrapped.episodes.test_metrics(i)
+    return records
+
+
+def _where(mask: NDArray[np.bool_], then: Any, otherwise: Any) -> Any:
+    """Observations of the runs in a mask from one batch, of the others from another."""
+    if isinstance(then, dict):
+        return {name: _where(mask, then[name], otherwise[name]) for name in then}
+    return np.where(mask.reshape(-1, *[1] * (then.ndim - 1)), then, otherwise)
+
+
+def _options(initial: Sequence[Params] | None) -> dict[str, Any] | None:
+    """Reset options that set initial hyperparameters: an array for each name."""
+    if initial is None:
+        return None
+    return {"hyperparameters": {name: np.array([i[name] for i in initial]) for name in initial[0]}}
+
+
+def _record(infos: dict[str, Any], i: int, seed: int) -> RunRecord:
+    initial = {name: float(values[i]) for name, values in _by_name(infos).items()}
+    shock = int(infos["privileged"]["shock_epoch"][i])
+    return RunRecord(seed, initial, None if shock < 0 else shock)
+
+
+def _search(policy: SearchingPolicy, env: Any, seeds: Sequence[int]) -> list[Params]:
+    """Initial hyperparameters of every run, checked."""
+    with blaming(f"policy {type(policy).__name__}", f"in search() before {runs_with(seeds)}"):
+        found = list(policy.search())
+        for initial, _ in zip(found, seeds, strict=True):
+            env.unwrapped.episodes.hyperparameters.check(initial)
+            if initial.keys() != found[0].keys():
+                raise InvalidArgument(f"all runs must have the same names, got {found}")
+    return found
+
+
+def _predict(
+    policy: Policy, observation: Any, state: Any, start: Any, records: list[RunRecord]
+) -> tuple[Any, Any]:
+    with blaming(f"policy {type(policy).__name__}", _moment(records)):
+        result = policy.predict(observation, state=state, episode_start=start, deterministic=True)
+        if not isinstance(result, tuple) or len(result) != 2:
+            raise InvalidArgument(f"predict must return (actions, state), got {result!r}")
+        return result
+
+
+def _moment(records: Sequence[RunRecord]) -> str:
+    epoch = max(len(record.trace) for record in records)
+    return f"at epoch {epoch} of {runs_with([record.seed for record in records])}"
+
+
+def _valid_actions(
+    policy: Policy,
+    actions: Any,
+    env: Any,
+    records: list[RunRecord],
+    running: NDArray[np.bool_],
+) -> NDArray[Any]:
+    """Actions that the env takes; a running run whose action has NaN is lost, and idles."""
+    who = f"policy {type(policy).__name__}"
+    try:
+        valid = np.array(actions)
+        if valid.shape == env.action_space.shape and np.issubdtype(valid.dtype, np.floating):
+            for i in np.flatnonzero(np.isnan(valid).any(axis=1)).tolist():
+                if running[i]:
+                    records[i].error = PolicyError(
+                        f"{who} returned an action with NaN {_moment([records[i]])}: "
+                        f"{valid[i].tolist()}"
+                    )
+                valid[i] = 0
+        env.unwrapped.episodes.check_actions(valid, env.action_space.shape)
+    except (TypeError, ValueError) as error:
+        raise PolicyError(f"{who} returned wrong actions {_moment(records)}: {error}") from error
+    return valid
+
+
+def _row(infos: dict[str, Any], i: int, reward: float, episodes: Any) -> Row:
+    privileged = infos["privileged"]
+    diverged = bool(infos["diverged"][i])
+    val_loss = float(privileged["val_loss"][i])
+    score = DIVERGED if diverged else float(log_score(np.array(val_loss), episodes.num_classes))
+    return {
+        "epoch": int(infos["epoch"][i]),
+        "observed_train_loss": float(infos["train_loss"][i]),
+        "observed_val_loss": float(infos["val_loss"][i]),
+        "train_loss": float(privileged["train_loss"][i]),
+        "train_accuracy": float(infos["train_accuracy"][i]),
+        "val_loss": val_loss,
+        "val_accuracy": float(infos["val_accuracy"][i]),
+        "score": score,
+        "reward": reward,
+        **{name: float(values[i]) for name, values in _by_name(infos).items()},
+        "strength": float(privileged["strength"][i]),
+        "diverged": diverged,
+        "rollback_count": int(infos["rollback_count"][i]),
+        "flops": int(infos["flops"][i]),
+        "gradient_steps": int(infos["gradient_steps"][i]),
+    }
+
+
+def _by_name(infos: dict[str, Any]) -> dict[str, Any]:
+    """Hyperparameters of all runs by name, without the masks that Gymnasium adds."""
+    return {k: v for k, v in infos["hyperparameters"].items() if not k.startswith("_")}
