@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.progress import Progress
 
 from atn_gym.errors import AtnGymError, DependencyUnavailable, check_positive_integer
 from atn_gym.registration import env_ids
@@ -139,7 +140,6 @@ def _train(file: str, results: str | None) -> None:
     try:
         from atn_gym.training.config import load_training_config
         from atn_gym.training.log import final_evaluations
-        from atn_gym.training.progress import show_steps
         from atn_gym.training.train import train
     except ImportError as error:
         raise DependencyUnavailable(
@@ -153,8 +153,9 @@ def _train(file: str, results: str | None) -> None:
     folder = root.absolute() / config.experiment
     console = Console()
     began = time.monotonic()
-    with show_steps(console, config.experiment, config.n_timesteps) as on_steps:
-        model = train(config, folder, on_steps)
+    with Progress(console=console, disable=not console.is_terminal) as progress:
+        bar = progress.add_task(config.experiment, total=config.n_timesteps)
+        model = train(config, folder, lambda steps: progress.update(bar, completed=steps))
     for name, value in final_evaluations(folder).items():
         console.print(f"{name}: {value:.4f}", highlight=False)
     console.print(

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 import atn_gym
-from atn_gym.agents import Rl
+from atn_gym.agents import SB3Policy
 from atn_gym.config import EnvConfig
 from atn_gym.training.config import TrainingConfig, load_training_config
 from atn_gym.training.train import train
@@ -71,7 +71,7 @@ def variant(base: TrainingConfig, name: str, timesteps: int) -> TrainingConfig:
 
 
 def anytime(
-    agent: Rl, tasks: Sequence[str], seeds: range, arguments: Mapping[str, Any]
+    agent: SB3Policy, tasks: Sequence[str], seeds: range, arguments: Mapping[str, Any]
 ) -> dict[str, float]:
     """Mean anytime performance on every env of some tasks."""
     found = {}
@@ -97,7 +97,7 @@ def main() -> None:
     print("|---|---|---|---|---|")
     for name in arguments.only:
         config = variant(base, name, arguments.timesteps)
-        agent = Rl(str(train(config, arguments.results / config.experiment)))
+        agent = SB3Policy(str(train(config, arguments.results / config.experiment)))
         seen = {"window": config.envs[0].params().window}
         good = anytime(agent, ["DigitsCnn"], _SEEDS, seen)
         poor = anytime(agent, ["DigitsCnnPoorInit"], _SEEDS, seen)

@@ -22,7 +22,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecMonitor
 from throughput import report_machine
 
-from atn_gym.agents.sb3 import TuningVecEnv
+from atn_gym.training import TuningVecEnv
 
 _ENV = "atn_gym/DigitsCnn-Mixture-v0"
 _STEPS = 30

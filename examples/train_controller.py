@@ -10,7 +10,7 @@ import argparse
 from pathlib import Path
 
 import atn_gym
-from atn_gym.agents import Rl
+from atn_gym.agents import SB3Policy
 from atn_gym.training.config import TrainingConfig
 from atn_gym.training.train import train
 
@@ -40,8 +40,9 @@ def main() -> None:
         },
     )
     path = train(config, arguments.results / config.experiment)
+    policies = {"agent": SB3Policy(str(path)), "fixed": "fixed", "cosine": "cosine"}
     for env_id in ("atn_gym/DigitsCnn-DataShift-v0", "atn_gym/DigitsCnnPoorInit-DataShift-v0"):
-        for name, policy in {"agent": Rl(str(path)), "fixed": "fixed", "cosine": "cosine"}.items():
+        for name, policy in policies.items():
             seeds = range(1000, 1000 + arguments.seeds)
             found = atn_gym.evaluate(policy, env_id, seeds=seeds, twins=False)
             print(f"{env_id} {name}: {found.mean('anytime_performance'):.3f}", flush=True)

@@ -8,17 +8,19 @@ from atn_gym.agents.heuristic import Heuristic
 from atn_gym.agents.lookahead_oracle import LookaheadOracle
 from atn_gym.agents.method import Method
 from atn_gym.agents.offline_bayesian import OfflineBayesian
-from atn_gym.agents.pid import Pid
+from atn_gym.agents.pid import PID
 from atn_gym.agents.policy import ControllerError, ControllerPolicy, Policy, RunAccount
 from atn_gym.agents.random_online import RandomOnline
 from atn_gym.agents.registry import CONTROLLERS, controller_factory, controller_method
-from atn_gym.agents.rl import Rl
+from atn_gym.agents.sb3_policy import SB3Policy
 from atn_gym.agents.schedulers import Cosine, OneCycle, ReduceLROnPlateau, Scheduler, Step
 from atn_gym.agents.shipped_agents import pretrained
-from atn_gym.agents.spsa import Spsa
+from atn_gym.agents.spsa import SPSA
 
 __all__ = [
     "CONTROLLERS",
+    "PID",
+    "SPSA",
     "AutoTuneNet",
     "AutoTuneNetOriginal",
     "Bandit",
@@ -32,15 +34,13 @@ __all__ = [
     "Method",
     "OfflineBayesian",
     "OneCycle",
-    "Pid",
     "Policy",
     "RandomOnline",
     "ReduceLROnPlateau",
-    "Rl",
     "RunAccount",
     "RunSetting",
+    "SB3Policy",
     "Scheduler",
-    "Spsa",
     "Step",
     "controller_factory",
     "controller_method",

@@ -47,7 +47,7 @@ class Method(ABC):
 
 
 @dataclass(frozen=True)
-class Controlled(Method):
+class ControllerMethod(Method):
     """A controller for each run, isolated from the failures of the others.
 
     Args:
@@ -62,12 +62,12 @@ class Controlled(Method):
 
     def check(self, setting: RunSetting) -> None:
         """Makes a controller, which checks its arguments."""
-        with making(f"controller {factory_name(self.make_controller)}"):
+        with construction_errors(f"controller {factory_name(self.make_controller)}"):
             make_controller(self.make_controller, setting)
 
 
 @contextlib.contextmanager
-def making(what: str) -> Iterator[None]:
+def construction_errors(what: str) -> Iterator[None]:
     """Names what cannot be made, unless an error of this package says what is wrong with it.
 
     Args:

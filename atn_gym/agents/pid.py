@@ -8,7 +8,7 @@ from atn_gym.agents.controller import Controller, Params, RunSetting
 from atn_gym.errors import check_number
 
 
-class Pid(Controller):
+class PID(Controller):
     """Steers the learning rate so that the loss falls at a set pace.
 
     The signal is the slope y_t = log10(L_t / L_{t-1}) of the observed validation loss,

@@ -81,7 +81,7 @@ class SearchingPolicy(Policy, Protocol):
 
 
 @dataclass
-class ControlledRun:
+class ControllerRun:
     """The controller of one run.
 
     Args:
@@ -145,10 +145,10 @@ class ControllerPolicy:
     def predict(
         self,
         observation: Observation,
-        state: list[ControlledRun] | None = None,
+        state: list[ControllerRun] | None = None,
         episode_start: NDArray[np.bool_] | None = None,
         deterministic: bool = True,
-    ) -> tuple[Actions, list[ControlledRun]]:
+    ) -> tuple[Actions, list[ControllerRun]]:
         """Asks the controller of each run for its next hyperparameters.
 
         A run that has spent its budget, or whose progress has not changed since the last call,
@@ -181,16 +181,16 @@ class ControllerPolicy:
         starts = np.array([epoch == 0 for epoch in epochs])
         if episode_start is not None:
             starts |= np.atleast_1d(episode_start)
-        runs: list[ControlledRun] = []
+        runs: list[ControllerRun] = []
         actions = np.zeros((len(values), self._action_size), np.float32)
         for i, epoch in enumerate(epochs):
             if state is None or starts[i]:
-                run, metric = ControlledRun(None, epoch), None
+                run, metric = ControllerRun(None, epoch), None
             elif epoch in (state[i].epoch, self._num_epochs) or state[i].error is not None:
                 runs.append(state[i])
                 continue
             else:
-                run = ControlledRun(state[i].controller, epoch)
+                run = ControllerRun(state[i].controller, epoch)
                 metric = float(batch["val_loss"][i, -1])
             runs.append(run)
             try:
@@ -205,7 +205,7 @@ class ControllerPolicy:
             actions[i, : len(self._space)] = self._space.deltas(values[i], target)
         return (actions[0] if single else actions), runs
 
-    def accounts(self, state: list[ControlledRun]) -> list[RunAccount]:
+    def accounts(self, state: list[ControllerRun]) -> list[RunAccount]:
         """Rollbacks, optimizer evaluations and the error of the controller of every run."""
         return [_account(run) for run in state]
 
@@ -250,7 +250,7 @@ class ControllerPolicy:
         self._space.check(proposal)
 
 
-def _account(run: ControlledRun) -> RunAccount:
+def _account(run: ControllerRun) -> RunAccount:
     if run.controller is None:
         return RunAccount(error=run.error)
     counts = {}

@@ -15,13 +15,13 @@ from atn_gym.agents.controller import Controller, ControllerFactory
 from atn_gym.agents.fixed import Fixed
 from atn_gym.agents.heuristic import Heuristic
 from atn_gym.agents.lookahead_oracle import LookaheadOracle
-from atn_gym.agents.method import Controlled, Method, making
+from atn_gym.agents.method import ControllerMethod, Method, construction_errors
 from atn_gym.agents.offline_bayesian import OfflineBayesian
-from atn_gym.agents.pid import Pid
+from atn_gym.agents.pid import PID
 from atn_gym.agents.random_online import RandomOnline
-from atn_gym.agents.rl import Rl
+from atn_gym.agents.sb3_policy import SB3Policy
 from atn_gym.agents.schedulers import Cosine, OneCycle, ReduceLROnPlateau, Scheduler, Step
-from atn_gym.agents.spsa import Spsa
+from atn_gym.agents.spsa import SPSA
 from atn_gym.errors import FOREIGN_ERRORS, InvalidArgument, did_you_mean, one_line, unknown_name
 
 CONTROLLERS: dict[str, type[Controller] | type[Method]] = {
@@ -36,10 +36,10 @@ CONTROLLERS: dict[str, type[Controller] | type[Method]] = {
     "heuristic": Heuristic,
     "autotunenet": AutoTuneNet,
     "autotunenet_original": AutoTuneNetOriginal,
-    "pid": Pid,
+    "pid": PID,
     "bandit": Bandit,
-    "spsa": Spsa,
-    "rl": Rl,
+    "spsa": SPSA,
+    "rl": SB3Policy,
     "lookahead_oracle": LookaheadOracle,
 }
 """Every controller, and every method that needs more than one, by name."""
@@ -183,6 +183,6 @@ def controller_method(name: str, **arguments: Any) -> Method:
     found = controller_class(name)
     if issubclass(found, Method):
         filled = controller_arguments(name, arguments)
-        with making(f"method {name!r}"):
+        with construction_errors(f"method {name!r}"):
             return found(**filled)
-    return Controlled(controller_factory(name, **arguments))
+    return ControllerMethod(controller_factory(name, **arguments))

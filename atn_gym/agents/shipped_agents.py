@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from atn_gym.agents.rl import SHIPPED, Rl
+from atn_gym.agents.sb3_policy import SHIPPED, SB3Policy
 from atn_gym.errors import unknown_name
 
 
-def pretrained(name: str) -> Rl:
+def pretrained(name: str) -> SB3Policy:
     """A trained agent, ready to be run.
 
     Args:
@@ -24,7 +24,7 @@ def pretrained(name: str) -> Rl:
     names = agent_names()
     if name not in names:
         raise unknown_name("agent", name, names)
-    return Rl(name)
+    return SB3Policy(name)
 
 
 def agent_names() -> list[str]:

@@ -11,7 +11,7 @@ from atn_gym.agents.controller import Controller, Params, RunSetting
 from atn_gym.errors import check_number
 
 
-class Spsa(Controller):
+class SPSA(Controller):
     """Descends the slope of the loss in all log hyperparameters, two epochs an iteration.
 
     Around a centre theta, in decades on the tuned scales, two epochs are trained at

@@ -49,7 +49,7 @@ class Study:
     Args:
         space: The hyperparameters.
         seed: Seed of the sampler, which takes the last 32 bits of it.
-        startup_trials: Trials drawn at random before the sampler uses what it was told.
+        startup_trials: Trials drawn at random before the sampler uses the scores.
         sampler: A name in `SAMPLERS`.
 
     Raises:
@@ -59,7 +59,7 @@ class Study:
         >>> study = Study(HyperparameterSpace(["learning_rate"]), seed=0)
         >>> trial = study.ask()
         >>> study.tell(trial, score=0.7)
-        >>> study.told[0][1]
+        >>> study.completed[0][1]
         0.7
     """
 
@@ -104,8 +104,8 @@ class Study:
 
         Args:
             trial: What `ask` returned.
-            score: Its score; more is better. One that is not finite closes the trial untold.
-            logs: The values that were tried in truth, decades, (K,); those asked for if None.
+            score: Its score; more is better. If it is not finite, the trial gets none.
+            logs: The values that were really tried, decades, (K,); those asked for if None.
         """
         if not math.isfinite(score):
             self.discard(trial)
@@ -128,8 +128,8 @@ class Study:
         self._study.tell(trial.number, state=TrialState.FAIL)
 
     @property
-    def told(self) -> list[tuple[FloatArray, float]]:
-        """Values (decades, (K,)) and score of every trial that was told, oldest first."""
+    def completed(self) -> list[tuple[FloatArray, float]]:
+        """Values (decades, (K,)) and score of every completed trial, oldest first."""
         trials = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         return [
             (np.array([t.params[name] for name in self._space.names]), float(t.value or 0.0))
@@ -138,8 +138,8 @@ class Study:
 
     @property
     def best(self) -> FloatArray:
-        """Values of the best trial told, decades, (K,)."""
-        return max(self.told, key=lambda told: told[1])[0]
+        """Values of the best completed trial, decades, (K,)."""
+        return max(self.completed, key=lambda trial: trial[1])[0]
 
 
 @contextlib.contextmanager

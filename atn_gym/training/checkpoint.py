@@ -17,7 +17,7 @@ import torch
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecMonitor, VecNormalize
 
-from atn_gym.agents.sb3.algorithms import load_model
+from atn_gym.agents.algorithms import load_model
 from atn_gym.errors import InvalidArgument
 from atn_gym.training.envs import ShuffledSignals
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeInt, PositiveInt
 
-from atn_gym.agents.sb3.algorithms import algorithm_class
+from atn_gym.agents.algorithms import algorithm_class
 from atn_gym.config import EnvConfig, parse_seeds, string_as, validate_config
 from atn_gym.errors import InvalidArgument, unknown_name
 from atn_gym.training.hyperparameters import algorithm_arguments

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecMonitor, VecNormalize
 
-from atn_gym.agents.sb3 import MixedVecEnv, TuningVecEnv
 from atn_gym.envs.episode_state import SIGNALS
+from atn_gym.training import MixedVecEnv, TuningVecEnv
 from atn_gym.training.config import TrainingConfig, has_flat_observations
 
 

@@ -1,8 +1,9 @@
-"""The folder of a training: it belongs to one config, and to one process at a time."""
+"""The folder of a training: whose it is, and the model in it."""
 
 from __future__ import annotations
 
 import contextlib
+import importlib.metadata
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,10 @@ from typing import Any
 
 import yaml
 from filelock import FileLock, Timeout
+from stable_baselines3.common.vec_env import VecNormalize, unwrap_vec_normalize
 
+import atn_gym
+from atn_gym.agents.model_card import ModelCard, Normalisation
 from atn_gym.errors import InvalidArgument
 from atn_gym.files import StoreError, Unreadable, read_mapping, write_atomically
 from atn_gym.training.checkpoint import checkpoints
@@ -19,6 +23,10 @@ from atn_gym.training.config import TrainingConfig
 _CONFIG = "config.yaml"
 _MAY_CHANGE = {"eval_envs", "eval_seeds", "eval_freq", "checkpoint_freq"}
 """Keys without which the agent becomes the same."""
+
+_PACKAGES = ("stable_baselines3", "sb3_contrib", "torch", "gymnasium", "numpy")
+# What a training goes on from, and an agent has no use for.
+_LEFT_OUT = ("_last_obs", "_last_original_obs", "_last_episode_starts", "ep_info_buffer")
 
 
 @contextlib.contextmanager
@@ -88,3 +96,47 @@ def claim(folder: Path, config: TrainingConfig) -> None:
 
 def _values(config: TrainingConfig) -> dict[str, Any]:
     return config.model_dump(mode="json", exclude={"results"})
+
+
+def save_model(model: Any, config: TrainingConfig, path: Path) -> None:
+    """Saves a trained model, which the controller `rl` and `SB3Policy` take.
+
+    Args:
+        model: The algorithm.
+        config: How it was trained.
+        path: A file that ends in ".zip".
+    """
+    temporary = path.with_name(f".{path.name}")
+    model.save(temporary, exclude=_LEFT_OUT)
+    params = config.envs[0].params()
+    ModelCard(
+        algorithm=config.algorithm,
+        num_timesteps=model.num_timesteps,
+        window=params.window,
+        hyperparameters=list(params.make_space().names),
+        normalisation=normalisation_of(model),
+        config=config.model_dump(mode="json", exclude={"results"}),
+        versions={"atn_gym": atn_gym.__version__, **{p: _version(p) for p in _PACKAGES}},
+    ).write(temporary)
+    temporary.replace(path)
+
+
+def normalisation_of(model: Any) -> Normalisation | None:
+    """How the env of a model normalises observations; None if it does not."""
+    wrapper: VecNormalize | None = unwrap_vec_normalize(model.env)
+    if wrapper is None:
+        return None
+    statistics: Any = wrapper.obs_rms
+    return Normalisation(
+        mean=statistics.mean.tolist(),
+        variance=statistics.var.tolist(),
+        epsilon=wrapper.epsilon,
+        clip=wrapper.clip_obs,
+    )
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None

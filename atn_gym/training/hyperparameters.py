@@ -11,7 +11,7 @@ from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.utils import LinearSchedule
 from torch import nn
 
-from atn_gym.agents.sb3.algorithms import algorithm_class
+from atn_gym.agents.algorithms import algorithm_class
 from atn_gym.errors import InvalidArgument, check_number, did_you_mean, unknown_name
 
 _LINEAR = "lin_"

@@ -1,36 +1,43 @@
-"""Trains an agent, from the beginning or from where it was interrupted."""
+"""Trains an agent, and resumes an interrupted training."""
 
 from __future__ import annotations
 
 import contextlib
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import gymnasium
+from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import KVWriter, Logger, TensorBoardOutputFormat
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
-from atn_gym.agents.sb3.algorithms import algorithm_class
+from atn_gym.agents.algorithms import algorithm_class
+from atn_gym.agents.method import Method
+from atn_gym.agents.model_card import Normalisation
+from atn_gym.agents.policy import Policy
+from atn_gym.agents.sb3_policy import ModelPolicy
+from atn_gym.config import EnvConfig
 from atn_gym.errors import AtnGymError, InvalidArgument, one_line
-from atn_gym.training.callbacks import TrainingCallback, check_evaluations
-from atn_gym.training.checkpoint import checkpoints, load_checkpoint
-from atn_gym.training.config import TrainingConfig, check_training
+from atn_gym.eval.running.evaluate import evaluate
+from atn_gym.training.checkpoint import checkpoints, load_checkpoint, save_checkpoint
+from atn_gym.training.config import TrainingConfig, check_training, evaluation_names
 from atn_gym.training.envs import make_training_env
-from atn_gym.training.folder import alone_in, check_owner, claim
+from atn_gym.training.folder import alone_in, check_owner, claim, normalisation_of, save_model
 from atn_gym.training.hyperparameters import algorithm_arguments
 from atn_gym.training.log import LOG, TrainingLog
-from atn_gym.training.model_file import save_model
+
+OnSteps = Callable[[int], None]
 
 
 class TrainingError(AtnGymError, RuntimeError):
     """A training failed on its way."""
 
 
-def train(
-    config: TrainingConfig, folder: Path, on_steps: Callable[[int], None] = lambda steps: None
-) -> Path:
+def train(config: TrainingConfig, folder: Path, on_steps: OnSteps = lambda steps: None) -> Path:
     """Trains an agent.
 
     The folder gets `config.yaml`, `log.jsonl`, `tensorboard/`, `checkpoints/` and, at the end,
@@ -120,3 +127,95 @@ def _make_or_resume(config: TrainingConfig, folder: Path, env: VecEnv) -> Any:
         raise InvalidArgument(
             f"{config.algorithm} does not accept its hyperparameters: {one_line(error)}"
         ) from error
+
+
+@dataclass(frozen=True)
+class _Trained(Method):
+    """The model as it is at this moment.
+
+    Args:
+        model: The algorithm.
+        normalisation: Of its observations.
+    """
+
+    model: Any
+    normalisation: Normalisation | None
+
+    def policy(self, env: Any, seeds: Sequence[int]) -> Policy:
+        return ModelPolicy(self.model, env, "in training", self.normalisation)
+
+
+class TrainingCallback(BaseCallback):
+    """Saves checkpoints, evaluates, and tells how far training is, always between rollouts.
+
+    Args:
+        config: The training.
+        checkpoints: Folder of the checkpoints.
+        on_steps: Called with the number of steps taken.
+
+    Attributes:
+        raised: What `on_steps` raised, which is no failure of the training.
+    """
+
+    def __init__(self, config: TrainingConfig, checkpoints: Path, on_steps: OnSteps) -> None:
+        super().__init__()
+        self._config = config
+        self._checkpoints = checkpoints
+        self._on_steps = on_steps
+        self.raised: Exception | None = None
+        self._next_checkpoint = 0
+        self._next_evaluation = 0
+
+    def _on_training_start(self) -> None:
+        config = self._config
+        self._next_checkpoint = _following(self.num_timesteps, config.checkpoint_freq)
+        self._next_evaluation = _following(self.num_timesteps, config.eval_freq)
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_start(self) -> None:
+        self._tell()
+        if self.num_timesteps >= self._next_evaluation:
+            self._next_evaluation = _following(self.num_timesteps, self._config.eval_freq)
+            self._evaluate()
+        if self.num_timesteps >= self._next_checkpoint:
+            self._next_checkpoint = _following(self.num_timesteps, self._config.checkpoint_freq)
+            save_checkpoint(self.model, self._checkpoints)
+
+    def _on_training_end(self) -> None:
+        self._tell()
+        self._evaluate()
+        save_checkpoint(self.model, self._checkpoints)
+
+    def _tell(self) -> None:
+        try:
+            self._on_steps(self.num_timesteps)
+        except Exception as error:
+            self.raised = error
+            raise
+
+    def _evaluate(self) -> None:
+        method = _Trained(self.model, normalisation_of(self.model))
+        envs = self._config.eval_envs
+        for env, name in zip(envs, evaluation_names(envs), strict=True):
+            found = evaluate(method, env.id, self._config.eval_seeds, twins=False, **env.kwargs)
+            for metric in ("anytime_performance", "collapsed"):
+                self.logger.record(f"eval/{name}/{metric}", found.mean(metric))
+        self.logger.dump(self.num_timesteps)
+
+
+def check_evaluations(model: Any, envs: Sequence[EnvConfig]) -> None:
+    """Makes every env that a model is evaluated on once, to find before training what is wrong.
+
+    Raises:
+        AtnGymError: If one cannot be made, or the model does not suit it.
+    """
+    for env in envs:
+        with contextlib.closing(gymnasium.make_vec(env.id, num_envs=1, **env.kwargs)) as vector:
+            ModelPolicy(model, vector, f"to be evaluated on {env.id}")
+
+
+def _following(steps: int, interval: int) -> int:
+    """The next multiple of an interval."""
+    return (steps // interval + 1) * interval

@@ -34,7 +34,7 @@ def logs(params):
 
 
 def told(controller):
-    return [score for _, score in controller.study.told]
+    return [score for _, score in controller.study.completed]
 
 
 def test_nothing_is_tried_during_warm_up():
@@ -52,7 +52,7 @@ def test_every_step_of_a_run_with_two_rollbacks():
     assert restored == v2, "the last good values, not the first bad ones v3"
     assert controller.rollbacks == 1
     assert told(controller) == [-0.5, -0.55, -0.7]
-    for (values, _), params in zip(controller.study.told, (v1, v2, v3), strict=True):
+    for (values, _), params in zip(controller.study.completed, (v1, v2, v3), strict=True):
         np.testing.assert_allclose(values, logs(params), atol=1e-12)
     # Of the three epochs of cooldown the first has no trial, the others are accepted,
     # although 6.5 is 30 % worse than 5; after it, 7 and NaN are bad.
@@ -64,7 +64,7 @@ def test_every_step_of_a_run_with_two_rollbacks():
         after.append(params)
     v5, v6, v7, _, restored = after
     assert told(controller)[3:] == [-5.0, -6.5, -7.0]
-    np.testing.assert_allclose(controller.study.told[3][0], logs(v5), atol=1e-12)
+    np.testing.assert_allclose(controller.study.completed[3][0], logs(v5), atol=1e-12)
     assert restored == v6
     assert restored != v7
     assert controller.rollbacks == 2
@@ -174,7 +174,7 @@ def test_the_study_learns():
             for _ in range(40):
                 trial = study.ask()
                 study.tell(trial, -float(np.sum((trial.logs - best) ** 2)))
-            ends += [np.linalg.norm(values - best) for values, _ in study.told[-10:]]
+            ends += [np.linalg.norm(values - best) for values, _ in study.completed[-10:]]
         distances[sampler] = np.mean(ends)
     assert distances["tpe"] < 0.6 * distances["random"]
 
@@ -212,7 +212,7 @@ def test_the_study_is_told_what_was_in_force_unless_flawed():
         controller.observe(0.5, 3)
         # The env has clipped the proposal to something else.
         controller.propose({**INITIAL, "learning_rate": 0.0123})
-        (values, _) = controller.study.told[0]
+        (values, _) = controller.study.completed[0]
         assert np.isclose(values[0], math.log10(0.0123)) == (not flawed)
 
 
@@ -224,7 +224,7 @@ def test_values_asked_for_within_the_interval_need_no_clamp():
         proposed = make(interval_ends=ends, tell_proposed=True)
         drive(applied, metrics)
         drive(proposed, metrics)
-        pairs = zip(applied.study.told, proposed.study.told, strict=True)
+        pairs = zip(applied.study.completed, proposed.study.completed, strict=True)
         same = [np.allclose(a, b, atol=1e-9) for (a, _), (b, _) in pairs]
         assert all(same) == (not ends)
 

@@ -8,9 +8,9 @@ import pytest
 from atn_gym.agents import CONTROLLERS, Controller, RunSetting, controller_factory
 from atn_gym.agents.bandit import Bandit
 from atn_gym.agents.heuristic import Heuristic
-from atn_gym.agents.pid import Pid
+from atn_gym.agents.pid import PID
 from atn_gym.agents.random_online import RandomOnline
-from atn_gym.agents.spsa import Spsa
+from atn_gym.agents.spsa import SPSA
 from atn_gym.envs.hyperparameters import HyperparameterSpace
 from atn_gym.errors import InvalidArgument
 
@@ -119,7 +119,7 @@ def test_bold_driver_by_hand():
 
 
 def test_pid_by_hand():
-    controller = Pid(setting(), target=-0.1, kp=0.5, ki=0.1, kd=0.2, smoothing=1.0, max_step=10.0)
+    controller = PID(setting(), target=-0.1, kp=0.5, ki=0.1, kd=0.2, smoothing=1.0, max_step=10.0)
     # Slopes -1, 0, 1; errors 0.9, -0.1, -1.1; sums 0.9, 0.8, -0.3; changes 0, -1, -1.
     expected = [0.0, 0.45 + 0.09, -0.05 + 0.08 - 0.2, -0.55 - 0.03 - 0.2]
     outputs = np.log10(factors(controller, [1.0, 0.1, 0.1, 1.0]))
@@ -127,7 +127,7 @@ def test_pid_by_hand():
 
 
 def test_pid_smooths_the_slope():
-    controller = Pid(setting(), target=0.0, kp=0.1, ki=0, kd=0, smoothing=0.25, max_step=10.0)
+    controller = PID(setting(), target=0.0, kp=0.1, ki=0, kd=0, smoothing=0.25, max_step=10.0)
     # Slopes -1, then 0: 0.75 of the old one remains.
     np.testing.assert_allclose(
         np.log10(factors(controller, [1.0, 0.1, 0.1])), [0.0, 0.1, 0.075], atol=1e-9
@@ -135,16 +135,16 @@ def test_pid_smooths_the_slope():
 
 
 def test_pid_does_not_wind_up_while_its_output_is_clipped():
-    controller = Pid(setting(), target=0.0, kp=0.1, ki=1.0, kd=0, smoothing=1.0, max_step=0.2)
+    controller = PID(setting(), target=0.0, kp=0.1, ki=1.0, kd=0, smoothing=1.0, max_step=0.2)
     # Slopes 1 (clipped, not summed), then -0.1: 0.1 * 0.1 + 1.0 * 0.1 with a sum of 0.1 alone.
     outputs = np.log10(factors(controller, [0.1, 1.0, 10**-0.1]))
     np.testing.assert_allclose(outputs, [0.0, -0.2, 0.11], atol=1e-9)
 
 
 def test_pid_takes_the_largest_step_down_where_the_loss_is_not_finite():
-    first = np.log10(factors(Pid(setting(), max_step=0.3), [math.nan, 1.0]))
+    first = np.log10(factors(PID(setting(), max_step=0.3), [math.nan, 1.0]))
     np.testing.assert_allclose(first, [-0.3, 0.0], atol=1e-9)
-    outputs = np.log10(factors(Pid(setting(), max_step=0.3), [1.0, math.nan, math.inf]))
+    outputs = np.log10(factors(PID(setting(), max_step=0.3), [1.0, math.nan, math.inf]))
     np.testing.assert_allclose(outputs[1:], [-0.3, -0.3], atol=1e-9)
 
 
@@ -180,7 +180,7 @@ def test_bandit_counts_a_non_finite_loss_as_the_worst():
 
 
 def spsa_positions(metrics, **arguments):
-    in_force = drive(Spsa(setting(), **arguments), metrics)
+    in_force = drive(SPSA(setting(), **arguments), metrics)
     return SPACE.log10(np.array([list(params.values()) for params in in_force]))
 
 
@@ -206,7 +206,7 @@ def test_spsa_descends_where_the_slope_depends_on_the_hyperparameters():
     """The loss falls the faster, the nearer the learning rate is to 10^-3."""
     ends = []
     for seed in range(10):
-        controller = Spsa(setting(["learning_rate"], seed), a=0.5, c=0.1)
+        controller = SPSA(setting(["learning_rate"], seed), a=0.5, c=0.1)
         params, loss = {"learning_rate": 0.1}, 1.0
         for step in range(1, 100):
             params = controller.propose(params)

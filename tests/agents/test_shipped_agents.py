@@ -5,7 +5,7 @@ import pytest
 import atn_gym
 from atn_gym.agents import pretrained
 from atn_gym.agents.model_card import read_card
-from atn_gym.agents.rl import SHIPPED
+from atn_gym.agents.sb3_policy import SHIPPED
 from atn_gym.agents.shipped_agents import agent_names
 from atn_gym.errors import InvalidArgument
 from atn_gym.training.config import load_training_config

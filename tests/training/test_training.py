@@ -12,13 +12,13 @@ from strikes import strike
 
 import atn_gym
 from atn_gym import cli
-from atn_gym.agents import Rl
+from atn_gym.agents import SB3Policy
+from atn_gym.agents.algorithms import load_model
 from atn_gym.agents.model_card import read_card
-from atn_gym.agents.sb3 import TuningVecEnv
-from atn_gym.agents.sb3.algorithms import load_model
 from atn_gym.config_file import SHIPPED
 from atn_gym.errors import DataUnavailable, InvalidArgument
-from atn_gym.training import callbacks
+from atn_gym.training import TuningVecEnv
+from atn_gym.training import train as training_module
 from atn_gym.training.checkpoint import checkpoints
 from atn_gym.training.config import TrainingConfig, check_training, load_training_config
 from atn_gym.training.envs import make_training_env
@@ -127,7 +127,7 @@ def test_the_last_evaluation_is_that_of_the_saved_model(trained):
     rows = read_log(trained.parent / "log.jsonl")
     logged = rows[-1]["eval/DigitsCnn-Mixture-v0/anytime_performance"]
     env = dict(VALUES["eval_envs"][0])
-    found = atn_gym.evaluate(Rl(str(trained)), env.pop("id"), seeds=2, twins=False, **env)
+    found = atn_gym.evaluate(SB3Policy(str(trained)), env.pop("id"), seeds=2, twins=False, **env)
     assert found.mean("anytime_performance") == logged
 
 
@@ -146,14 +146,14 @@ def test_a_model_carries_its_config_and_normalisation(trained):
 def test_the_algorithm_of_a_trained_model_need_not_be_named(tmp_path):
     config = training(algorithm="SAC", hyperparameters=OFF_POLICY, n_timesteps=48)
     path = train(config, tmp_path)
-    found = atn_gym.evaluate(Rl(str(path)), ENV["id"], seeds=1, twins=False, **SMALL)
+    found = atn_gym.evaluate(SB3Policy(str(path)), ENV["id"], seeds=1, twins=False, **SMALL)
     assert len(found.summaries) == 1
 
 
 def test_a_recurrent_agent_keeps_its_state_from_step_to_step(tmp_path):
     variant = VARIANTS["RecurrentPPO"]
     path = train(training(algorithm="RecurrentPPO", **variant), tmp_path)
-    found = atn_gym.evaluate(Rl(str(path)), ENV["id"], seeds=2, twins=False, **SMALL)
+    found = atn_gym.evaluate(SB3Policy(str(path)), ENV["id"], seeds=2, twins=False, **SMALL)
     model = load_model("RecurrentPPO", str(path))
     env = TuningVecEnv(ENV["id"], 1, **SMALL)
     env.seed(0)
@@ -311,7 +311,7 @@ def test_a_training_that_fails_for_want_of_room_goes_on_from_its_checkpoint(tmp_
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(callbacks, "evaluate", full)
+        patch.setattr(training_module, "evaluate", full)
         with pytest.raises(TrainingError, match=r"step 64 \(OSError: .*No space.* make room"):
             train(training(), tmp_path)
     assert [path.name for path in checkpoints(tmp_path / "checkpoints")] == [f"{32:012d}"]
@@ -394,15 +394,15 @@ def test_a_folder_that_does_not_say_whose_it_is_belongs_to_none(damage, tmp_path
 
 def test_models_that_do_not_suit(trained, tmp_path):
     with pytest.raises(InvalidArgument, match=r"trained with window=10, but this env has 5"):
-        atn_gym.evaluate(Rl(str(trained)), ENV["id"], seeds=1, window=5, **SMALL)
+        atn_gym.evaluate(SB3Policy(str(trained)), ENV["id"], seeds=1, window=5, **SMALL)
     with pytest.raises(InvalidArgument, match=r"trained with hyperparameters=\['learning_rate'"):
         atn_gym.evaluate(
-            Rl(str(trained)), ENV["id"], seeds=1, hyperparameters=["momentum"], **SMALL
+            SB3Policy(str(trained)), ENV["id"], seeds=1, hyperparameters=["momentum"], **SMALL
         )
     truncated = tmp_path / "model.zip"
     truncated.write_bytes(trained.read_bytes()[:-100])
     with pytest.raises(InvalidArgument, match=r"must be a .* that Stable-Baselines3 .*saved"):
-        atn_gym.evaluate(Rl(str(truncated)), ENV["id"], seeds=1, **SMALL)
+        atn_gym.evaluate(SB3Policy(str(truncated)), ENV["id"], seeds=1, **SMALL)
 
 
 @pytest.mark.parametrize("file", ["state.pickle", "model.zip"])

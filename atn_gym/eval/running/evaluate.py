@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from atn_gym.agents.controller import Controller, ControllerFactory
-from atn_gym.agents.method import Controlled, Method
+from atn_gym.agents.method import ControllerMethod, Method
 from atn_gym.agents.policy import Policy
 from atn_gym.agents.registry import controller_class, controller_method, takes_argument
 from atn_gym.config import EnvConfig, parse_seeds, run_setting
@@ -127,7 +127,7 @@ def evaluate(
         ]
         runs = [future.result() for future in futures]
     evaluation = Evaluation(env_id, [run for batch in runs for run in batch])
-    if not evaluation.summaries and not isinstance(method, Controlled):
+    if not evaluation.summaries and not isinstance(method, ControllerMethod):
         raise PolicyError(next(iter(evaluation.failures.values())))
     return evaluation
 
@@ -141,7 +141,7 @@ def _as_method(policy: Any) -> Method:
     if not is_class and callable(getattr(policy, "predict", None)):
         return _Given(policy)
     if issubclass(policy, Controller) if is_class else callable(policy):
-        return Controlled(policy)
+        return ControllerMethod(policy)
     raise InvalidArgument(
         "a policy must be an object with predict(observation, state, episode_start, "
         "deterministic), a Controller class, a Method, or the name of one, got "

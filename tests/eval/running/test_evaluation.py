@@ -11,7 +11,7 @@ import torch
 
 import atn_gym
 from atn_gym.agents import Controller, Fixed, controller_method
-from atn_gym.agents.method import Controlled
+from atn_gym.agents.method import ControllerMethod
 from atn_gym.config import EnvConfig
 from atn_gym.errors import InvalidArgument
 from atn_gym.eval.running.batch import evaluate_seeds, has_twin
@@ -168,7 +168,7 @@ class InTwin(Fixed):
 
 def test_a_controller_that_fails_in_the_twin_loses_the_run():
     InTwin.calls.clear()
-    method = Controlled(InTwin)
+    method = ControllerMethod(InTwin)
     runs = evaluate_seeds(method, EnvConfig(id=ENV, **SMALL), [0, 1])
     assert runs[0].error is None
     assert runs[0].summary["shock_cost"] is not None
@@ -179,7 +179,7 @@ def test_a_controller_that_fails_in_the_twin_loses_the_run():
 
 def test_a_run_that_has_failed_gets_no_twin():
     Counting.made.clear()
-    runs = evaluate_seeds(Controlled(Counting), EnvConfig(id=ENV, **SMALL), [0, 1])
+    runs = evaluate_seeds(ControllerMethod(Counting), EnvConfig(id=ENV, **SMALL), [0, 1])
     assert runs[1].error is not None
     assert Counting.made == [0, 1, 0]
 

@@ -12,7 +12,7 @@ import yaml
 
 from atn_gym import cli
 from atn_gym.agents import ControllerPolicy, Fixed, RunSetting, controller_method
-from atn_gym.agents.method import Controlled
+from atn_gym.agents.method import ControllerMethod
 from atn_gym.errors import InvalidArgument
 from atn_gym.eval.report.report import write_report
 from atn_gym.eval.running.failures import PolicyError
@@ -184,7 +184,7 @@ def divide(proposal):
 )
 def test_a_failing_controller_loses_its_own_run_alone(how, message):
     env = vector(num_envs=3)
-    policy = Controlled(failing(how, seed=1)).policy(env, [0, 1, 2])
+    policy = ControllerMethod(failing(how, seed=1)).policy(env, [0, 1, 2])
     first, second, third = run_seeds(policy, env, [0, 1, 2])
     assert re.search(message, str(second.account.error))
     assert first.account.error is third.account.error is None
@@ -206,7 +206,7 @@ class Miscounting(Fixed):
 
 def test_a_controller_that_counts_nonsense_loses_its_own_run_alone():
     env = vector()
-    first, second = run_seeds(Controlled(Miscounting).policy(env, [0, 1]), env, [0, 1])
+    first, second = run_seeds(ControllerMethod(Miscounting).policy(env, [0, 1]), env, [0, 1])
     assert first.error is None
     assert re.search("Miscounting must count .* seed 1: rollbacks must be", str(second.error))
 
@@ -227,7 +227,7 @@ def test_what_a_controller_is_told_does_not_hang_on_the_runs_beside_it():
     counts = []
     for seeds in ([0], [0, 1]):
         env = vector("atn_gym/DigitsCnn-Stationary-v0", len(seeds), num_epochs=8, train_size=None)
-        record, *_ = run_seeds(Controlled(Wild).policy(env, seeds), env, seeds)
+        record, *_ = run_seeds(ControllerMethod(Wild).policy(env, seeds), env, seeds)
         assert len(record.trace) < 8
         counts.append(record.account.optimizer_evaluations)
         assert counts[-1] == len(record.trace) - 1
@@ -244,7 +244,9 @@ class Choosy(Fixed):
 @pytest.mark.parametrize("factory", [Choosy, functools.partial(Choosy, gain=2.0)])
 def test_a_controller_that_cannot_be_made_loses_its_own_run_alone(factory):
     env = vector(num_envs=3)
-    first, second, third = run_seeds(Controlled(factory).policy(env, [0, 1, 2]), env, [0, 1, 2])
+    first, second, third = run_seeds(
+        ControllerMethod(factory).policy(env, [0, 1, 2]), env, [0, 1, 2]
+    )
     assert first.error is third.error is None
     assert str(second.error) == (
         "controller Choosy raised ValueError when it was made for the run with seed 1: not this "
@@ -263,8 +265,8 @@ class Forgetful(Fixed):
 def test_a_controller_that_forgets_the_constructor_of_its_base_is_told_so():
     env = vector(num_envs=1)
     with pytest.raises(InvalidArgument, match=r"Forgetful must call super\(\).__init__"):
-        Controlled(Forgetful).check(RunSetting(env.unwrapped.episodes.hyperparameters, 3))
-    (record,) = run_seeds(Controlled(Forgetful).policy(env, [0]), env, [0])
+        ControllerMethod(Forgetful).check(RunSetting(env.unwrapped.episodes.hyperparameters, 3))
+    (record,) = run_seeds(ControllerMethod(Forgetful).policy(env, [0]), env, [0])
     assert "Forgetful must call super().__init__(setting)" in str(record.error)
 
 

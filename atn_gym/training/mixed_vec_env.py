@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 
-from atn_gym.agents.sb3.vec_env import TuningVecEnv
 from atn_gym.errors import InvalidArgument
+from atn_gym.training.vec_env import TuningVecEnv
 
 
 class MixedVecEnv(VecEnv):

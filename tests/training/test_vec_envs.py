@@ -9,9 +9,9 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor, VecNormalize
 
-from atn_gym.agents.sb3 import MixedVecEnv, TuningVecEnv
 from atn_gym.envs.wrappers import FlatObservation
 from atn_gym.errors import InvalidArgument
+from atn_gym.training import MixedVecEnv, TuningVecEnv
 
 ENV = "atn_gym/DigitsCnn-Mixture-v0"
 SMALL = {"num_epochs": 3, "train_size": 128}

@@ -24,7 +24,7 @@ SHIPPED = Path(__file__).parent / "shipped"
 
 
 @dataclass(frozen=True)
-class Rl(Method):
+class SB3Policy(Method):
     """Lets a model that Stable-Baselines3 trained and saved decide.
 
     The model observes either what the env gives, a Dict, or the flat vector of
@@ -106,7 +106,7 @@ class Rl(Method):
 
 def _load(algorithm: str, path: str) -> Any:
     try:
-        from atn_gym.agents.sb3.algorithms import load_model
+        from atn_gym.agents.algorithms import load_model
     except ImportError as error:
         raise DependencyUnavailable(
             f"the controller 'rl' needs Stable-Baselines3 ({error}): pip install 'atn_gym[rl]'"

@@ -11,7 +11,7 @@ from stable_baselines3 import PPO, SAC
 
 import atn_gym
 from atn_gym import cli
-from atn_gym.agents import Rl
+from atn_gym.agents import SB3Policy
 from atn_gym.agents.model_card import ModelCard
 from atn_gym.config import load_config
 from atn_gym.envs.wrappers import FlatObservation
@@ -42,7 +42,7 @@ def models(tmp_path_factory):
 
 @pytest.mark.parametrize("name", ["flat", "dict"])
 def test_a_model_acts_as_in_its_own_loop(models, name):
-    evaluation = atn_gym.evaluate(Rl(models[name]), ENV, seeds=2, twins=False, **SMALL)
+    evaluation = atn_gym.evaluate(SB3Policy(models[name]), ENV, seeds=2, twins=False, **SMALL)
     env = small_env(flat=name == "flat")
     model = PPO.load(models[name])
     for run in evaluation.runs:
@@ -108,7 +108,7 @@ def test_another_model_under_the_same_path_is_another_run(models, tmp_path):
     digests = set()
     for name in ("flat", "dict"):
         path.write_bytes(Path(models[name]).read_bytes())
-        digests.add(Rl(str(path)).digest())
+        digests.add(SB3Policy(str(path)).digest())
     assert len(digests) == 2
 
 
@@ -141,19 +141,19 @@ def test_a_model_that_does_not_suit_is_named_when_a_config_is_loaded(
 
 def test_what_users_get_wrong(models, tmp_path):
     with pytest.raises(InvalidArgument, match=r"'no\.zip': no such file"):
-        Rl("no.zip")
+        SB3Policy("no.zip")
     with pytest.raises(InvalidArgument, match="did you mean 'PPO'"):
-        Rl(models["flat"], algorithm="PP0")
+        SB3Policy(models["flat"], algorithm="PP0")
     broken = tmp_path / "broken.zip"
     broken.write_bytes(Path(models["flat"]).read_bytes()[:500])
     with pytest.raises(InvalidArgument, match="must be a model file that Stable-Baselines3"):
-        atn_gym.evaluate(Rl(str(broken)), ENV, seeds=1, **SMALL)
-    with pytest.raises(PolicyError, match=r"method Rl .*trained to observe in .* window"):
-        atn_gym.evaluate(Rl(models["flat"]), ENV, seeds=1, window=5, **SMALL)
+        atn_gym.evaluate(SB3Policy(str(broken)), ENV, seeds=1, **SMALL)
+    with pytest.raises(PolicyError, match=r"method SB3Policy .*trained to observe in .* window"):
+        atn_gym.evaluate(SB3Policy(models["flat"]), ENV, seeds=1, window=5, **SMALL)
     with pytest.raises(PolicyError, match="trained to observe in"):
         atn_gym.evaluate(
-            Rl(models["dict"]), ENV, seeds=1, hyperparameters=["learning_rate"], **SMALL
+            SB3Policy(models["dict"]), ENV, seeds=1, hyperparameters=["learning_rate"], **SMALL
         )
     SAC("MlpPolicy", small_env(flat=True), buffer_size=10).save(tmp_path / "sac.zip")
     with pytest.raises(PolicyError, match="must be a PPO model"):
-        atn_gym.evaluate(Rl(str(tmp_path / "sac.zip")), ENV, seeds=1, **SMALL)
+        atn_gym.evaluate(SB3Policy(str(tmp_path / "sac.zip")), ENV, seeds=1, **SMALL)
