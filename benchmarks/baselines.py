@@ -19,7 +19,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Subset, TensorDataset, random_split
 from torchvision import datasets, transforms
 
-from atn_gym.envs.datasets import data_directory, load_digits
+from atn_gym.envs.data import data_directory, load_digits
 from atn_gym.envs.tasks import Task
 
 BATCH_SIZE = 64

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 import atn_gym
 from atn_gym import registration
+from atn_gym.envs.episodes.rewards import log_score
 from atn_gym.envs.hyperparameters import HYPERPARAMETERS
-from atn_gym.envs.rewards import log_score
 
 CHANGES = {
     "fixed": (0.0, 0.0, 0.0),

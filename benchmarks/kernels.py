@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from throughput import matrix_product_rate, report_machine
 
-from atn_gym.envs.datasets import Split, load_digits, load_mnist
+from atn_gym.envs.data import Split, load_digits, load_mnist
 from atn_gym.envs.engines.kernels import convolution, linear, passes, updates
 from atn_gym.envs.engines.kernels.layout import LANES, Network, lanes_of, make_network
 from atn_gym.envs.engines.kernels.workspace import Workspace, make_workspace

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import torch
 
-from atn_gym.envs.datasets import DATA_VARIABLE, Dataset, data_directory, load_dataset, load_digits
+from atn_gym.envs.data import DATA_VARIABLE, Dataset, data_directory, load_dataset, load_digits
+from atn_gym.envs.episodes.trainer import Trainer
 from atn_gym.envs.tasks import DIGITS_CNN
-from atn_gym.envs.trainer import Trainer
 
 # Networks this small gain nothing from threads, and lose much where cores are shared.
 torch.set_num_threads(1)

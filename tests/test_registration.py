@@ -21,10 +21,9 @@ from torch import nn
 
 import atn_gym
 from atn_gym import registration
-from atn_gym.envs import episodes
-from atn_gym.envs.datasets import Dataset, Split, data_directory, load_dataset
+from atn_gym.envs.data import Dataset, RunData, Split, data_directory, load_dataset
+from atn_gym.envs.episodes import episodes
 from atn_gym.envs.regimes import Regime
-from atn_gym.envs.run_data import RunData
 from atn_gym.envs.tasks import Task
 from atn_gym.envs.tuning_env import TuningEnv
 from atn_gym.envs.vector_env import TuningVectorEnv

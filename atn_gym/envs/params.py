@@ -12,9 +12,9 @@ import torch
 
 from atn_gym import registration
 from atn_gym.envs.engines import ENGINES, choose_engine
+from atn_gym.envs.episodes.rewards import get_reward
 from atn_gym.envs.hyperparameters import HYPERPARAMETERS, HyperparameterSpace
 from atn_gym.envs.regimes import Mixture, Regime
-from atn_gym.envs.rewards import get_reward
 from atn_gym.envs.tasks import Task
 from atn_gym.errors import (
     DeviceUnavailable,

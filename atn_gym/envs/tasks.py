@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from atn_gym import registration
-from atn_gym.envs.datasets import load_digits, load_fashion_mnist, load_mnist
+from atn_gym.envs.data import load_digits, load_fashion_mnist, load_mnist
 from atn_gym.envs.hyperparameters import HYPERPARAMETERS, HyperparameterSpace
 from atn_gym.envs.networks import SmallCnn
 from atn_gym.errors import (
@@ -20,7 +20,7 @@ from atn_gym.errors import (
 if TYPE_CHECKING:
     import torch
 
-    from atn_gym.envs.datasets import Dataset
+    from atn_gym.envs.data import Dataset
 
 OPTIMIZERS = ("sgd", "adamw")
 

@@ -12,8 +12,8 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from atn_gym.envs.episode_view import Observation
-from atn_gym.envs.episodes import Episodes
+from atn_gym.envs.episodes.episodes import Episodes
+from atn_gym.envs.episodes.view import Observation
 from atn_gym.envs.params import TuningParams
 from atn_gym.envs.randomness import check_seed
 from atn_gym.envs.rendering import Renderer

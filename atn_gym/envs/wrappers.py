@@ -12,9 +12,9 @@ from gymnasium.vector import VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from atn_gym.envs.episode_state import SIGNALS
-from atn_gym.envs.episode_view import Observation
-from atn_gym.envs.rewards import log_score
+from atn_gym.envs.episodes.rewards import log_score
+from atn_gym.envs.episodes.state import SIGNALS
+from atn_gym.envs.episodes.view import Observation
 from atn_gym.errors import InvalidArgument
 
 Flat = NDArray[np.float32]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecMonitor, VecNormalize
 
-from atn_gym.envs.episode_state import SIGNALS
+from atn_gym.envs.episodes.state import SIGNALS
 from atn_gym.training import MixedVecEnv, TuningVecEnv
 from atn_gym.training.config import TrainingConfig, has_flat_observations
 

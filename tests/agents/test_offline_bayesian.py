@@ -8,7 +8,7 @@ import pytest
 
 from atn_gym.agents import OfflineBayesian
 from atn_gym.agents.study import Study
-from atn_gym.envs.rewards import log_score
+from atn_gym.envs.episodes.rewards import log_score
 from atn_gym.errors import InvalidArgument
 from atn_gym.eval.running.rollout import run_seeds
 from atn_gym.eval.running.summary import summarise

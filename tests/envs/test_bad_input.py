@@ -12,7 +12,7 @@ import torch
 from gymnasium.error import NameNotFound
 
 import atn_gym
-from atn_gym.envs import episodes
+from atn_gym.envs.episodes import episodes
 from atn_gym.envs.params import TuningParams
 from atn_gym.envs.regimes import Regime, Stationary
 from atn_gym.envs.tasks import DIGITS_CNN

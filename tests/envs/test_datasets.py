@@ -14,21 +14,22 @@ import torchvision
 from sklearn.datasets import load_digits as sklearn_digits
 from torch import Tensor
 
-from atn_gym.envs import dataset, datasets
-from atn_gym.envs.datasets import (
+from atn_gym.envs.data import (
     SPLITS,
     Dataset,
     Split,
     data_directory,
+    dataset,
     load_dataset,
     load_digits,
     load_fashion_mnist,
     load_mnist,
+    loading,
 )
-from atn_gym.envs.image_files import read_image_files
+from atn_gym.envs.data.image_files import read_image_files
+from atn_gym.envs.episodes.trainer import Trainer
 from atn_gym.envs.regimes import DataShift
 from atn_gym.envs.tasks import DIGITS_CNN
-from atn_gym.envs.trainer import Trainer
 from atn_gym.errors import DataUnavailable, DependencyUnavailable, InvalidArgument
 
 
@@ -173,7 +174,7 @@ def test_a_train_size_beyond_the_data_is_refused(size):
 
 
 def test_fashion_is_read_split_and_standardised(tiny_fashion, monkeypatch):
-    monkeypatch.setattr(datasets, "_VALIDATION_IMAGES", 6)
+    monkeypatch.setattr(loading, "_VALIDATION_IMAGES", 6)
     data = load_fashion_mnist(tiny_fashion)
     assert [len(data.split(name)) for name in SPLITS] == [14, 6, 5]
     assert (data.input_shape, data.num_classes) == ((1, 4, 4), 10)

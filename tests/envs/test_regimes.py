@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from atn_gym.envs import optimizers, regimes
-from atn_gym.envs.datasets import SPLITS, Dataset, Split
+from atn_gym.envs.data import SPLITS, Dataset, RunData, Split
 from atn_gym.envs.regimes import (
     CurriculumShift,
     DataShift,
@@ -19,7 +19,6 @@ from atn_gym.envs.regimes import (
     Rotation,
     Stationary,
 )
-from atn_gym.envs.run_data import RunData
 from atn_gym.errors import InvalidArgument
 
 NOMINAL = {"learning_rate": 0.02, "momentum": 0.9, "weight_decay": 1e-4}

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from atn_gym.envs.rewards import REWARDS, EpochOutcome, get_reward, log_score
+from atn_gym.envs.episodes.rewards import REWARDS, EpochOutcome, get_reward, log_score
 from atn_gym.errors import InvalidArgument
 
 

@@ -13,8 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn, optim
 
-from atn_gym.envs import dataset, trainer
-from atn_gym.envs.datasets import Dataset, Split, load_digits
+from atn_gym.envs.data import Dataset, RunData, Split, dataset, load_digits
+from atn_gym.envs.episodes import trainer
+from atn_gym.envs.episodes.trainer import Trainer, batch_order
 from atn_gym.envs.networks import SmallCnn
 from atn_gym.envs.randomness import Stream, generator
 from atn_gym.envs.regimes import (
@@ -25,8 +26,6 @@ from atn_gym.envs.regimes import (
     Regime,
     Stationary,
 )
-from atn_gym.envs.run_data import RunData
-from atn_gym.envs.trainer import Trainer, batch_order
 from atn_gym.errors import InvalidArgument
 
 Values = dict[str, float]

@@ -17,7 +17,7 @@ from gymnasium.utils.env_checker import data_equivalence
 
 import atn_gym
 from atn_gym import registration
-from atn_gym.envs.datasets import Dataset, Split, load_digits
+from atn_gym.envs.data import Dataset, Split, load_digits
 from atn_gym.envs.engines.compiled_engine import CompiledEngine
 from atn_gym.envs.tasks import DIGITS_CNN
 from atn_gym.envs.tuning_env import TuningEnv

@@ -12,7 +12,7 @@ from atn_gym.errors import InvalidArgument, check_positive_integer, unknown_name
 if TYPE_CHECKING:
     from torch import nn, optim
 
-    from atn_gym.envs.run_data import RunData
+    from atn_gym.envs.data import RunData
 
 PROFILES = ("abrupt", "gradual", "recurring")
 

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn, optim
 
-from atn_gym.envs.datasets import SPLITS
+from atn_gym.envs.data import SPLITS, RunData
 from atn_gym.envs.regimes.base import Regime
-from atn_gym.envs.run_data import RunData
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn, optim
 
-from atn_gym.envs.datasets import SPLITS, Transform
+from atn_gym.envs.data import SPLITS, RunData, Transform
 from atn_gym.envs.randomness import Stream, generator, integer_seed
 from atn_gym.envs.regimes.base import Regime
-from atn_gym.envs.run_data import RunData
 
 
 @dataclass(frozen=True)

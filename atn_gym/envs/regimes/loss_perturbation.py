@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from torch import nn, optim
 
+from atn_gym.envs.data import RunData
 from atn_gym.envs.regimes.base import Regime
-from atn_gym.envs.run_data import RunData
 
 
 @dataclass(frozen=True)

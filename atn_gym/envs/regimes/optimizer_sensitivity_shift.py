@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from torch import nn, optim
 
+from atn_gym.envs.data import RunData
 from atn_gym.envs.optimizers import nominal_hyperparameters, set_effective_hyperparameters
 from atn_gym.envs.regimes.base import Regime
-from atn_gym.envs.run_data import RunData
 
 
 @dataclass(frozen=True)

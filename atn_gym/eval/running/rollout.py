@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from atn_gym.agents.controller import Params
 from atn_gym.agents.policy import AccountablePolicy, Policy, RunAccount, SearchingPolicy
-from atn_gym.envs.rewards import DIVERGED, log_score
+from atn_gym.envs.episodes.rewards import DIVERGED, log_score
 from atn_gym.errors import AtnGymError, InvalidArgument
 from atn_gym.eval.running.failures import PolicyError, blaming, runs_with
 from atn_gym.eval.running.single_run import SingleRuns

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import atn_gym
+from atn_gym.envs.episodes.rewards import DIVERGED
 from atn_gym.envs.hyperparameters import HyperparameterSpace
-from atn_gym.envs.rewards import DIVERGED
 from atn_gym.eval.metrics import adaptation, run_metrics
 from atn_gym.eval.running.rollout import RunRecord
 from atn_gym.eval.storage.provenance import git_commit

@@ -21,7 +21,7 @@ from atn_gym import cli, registration
 from atn_gym.agents import ControllerPolicy, Fixed
 from atn_gym.config import ControllerConfig, EnvConfig, load_config
 from atn_gym.config_file import SHIPPED
-from atn_gym.envs.rewards import log_score
+from atn_gym.envs.episodes.rewards import log_score
 from atn_gym.errors import InvalidArgument
 from atn_gym.eval.metrics import run_metrics
 from atn_gym.eval.metrics.formatting import NONE

@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from atn_gym.envs.dataset import KEPT_BYTES, Dataset
+from atn_gym.envs.data import RunData
+from atn_gym.envs.data.dataset import KEPT_BYTES, Dataset
 from atn_gym.envs.engines import Engine, EpochPlan, EvaluationPlan, TorchEngine, choose_engine
-from atn_gym.envs.epoch_metrics import EpochMetrics, FloatArray
+from atn_gym.envs.episodes.epoch_metrics import EpochMetrics, FloatArray
 from atn_gym.envs.optimizers import set_nominal_hyperparameters
 from atn_gym.envs.randomness import Stream, generator, integer_seed
 from atn_gym.envs.regimes import Regime
-from atn_gym.envs.run_data import RunData
 from atn_gym.envs.tasks import Task
 from atn_gym.envs.torch_settings import usual_torch_settings
 from atn_gym.errors import InvalidArgument

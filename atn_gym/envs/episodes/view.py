@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from atn_gym.envs.episode_state import SIGNALS, EpisodeState
+from atn_gym.envs.episodes.state import SIGNALS, EpisodeState
 from atn_gym.envs.hyperparameters import HyperparameterSpace
 from atn_gym.envs.params import TuningParams
 from atn_gym.envs.rendering import RunTrace

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from atn_gym.envs.dataset import SPLITS, Dataset, Transform
+from atn_gym.envs.data.dataset import SPLITS, Dataset, Transform
 
 
 @dataclass(eq=False)

@@ -13,16 +13,16 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from atn_gym.envs.datasets import load_dataset
-from atn_gym.envs.episode_state import EpisodeState
-from atn_gym.envs.episode_view import EpisodeView, Observation
-from atn_gym.envs.epoch_metrics import EpochMetrics
+from atn_gym.envs.data import load_dataset
+from atn_gym.envs.episodes.epoch_metrics import EpochMetrics
+from atn_gym.envs.episodes.rewards import DIVERGED, EpochOutcome, get_reward, log_score
+from atn_gym.envs.episodes.state import EpisodeState
+from atn_gym.envs.episodes.trainer import Trainer
+from atn_gym.envs.episodes.view import EpisodeView, Observation
 from atn_gym.envs.hyperparameters import HyperparameterSpace
 from atn_gym.envs.params import TuningParams
 from atn_gym.envs.randomness import Stream, integer_seed
 from atn_gym.envs.rendering import RunTrace
-from atn_gym.envs.rewards import DIVERGED, EpochOutcome, get_reward, log_score
-from atn_gym.envs.trainer import Trainer
 from atn_gym.errors import EpisodeStateError, InvalidArgument
 
 FloatArray = NDArray[np.float64]

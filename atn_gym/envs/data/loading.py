@@ -16,22 +16,10 @@ import platformdirs
 import torch
 from torch import Tensor
 
-from atn_gym.envs.dataset import SPLITS, Dataset, Split, Transform
-from atn_gym.envs.image_files import read_image_files
+from atn_gym.envs.data.dataset import Dataset, Split
+from atn_gym.envs.data.image_files import read_image_files
 from atn_gym.envs.torch_settings import usual_torch_settings
 from atn_gym.errors import DataUnavailable, InvalidArgument
-
-__all__ = [
-    "SPLITS",
-    "Dataset",
-    "Split",
-    "Transform",
-    "data_directory",
-    "load_dataset",
-    "load_digits",
-    "load_fashion_mnist",
-    "load_mnist",
-]
 
 DATA_VARIABLE = "ATN_GYM_DATA"
 _VALIDATION_IMAGES = 6_000
