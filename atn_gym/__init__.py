@@ -17,6 +17,13 @@ from atn_gym.registration import (
 )
 
 __version__ = "0.1.0"
+RESULTS_VERSION = "0.1.0"
+"""The version in which the results of a run last changed.
+
+Every run key depends on it: whoever changes results sets it to the version that will have the
+change, and stored runs of before are not taken for new ones.
+"""
+
 __all__ = ["env_ids", "evaluate", "register_env", "register_regime", "register_task"]
 
 if TYPE_CHECKING:

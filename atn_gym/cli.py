@@ -49,6 +49,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     report = commands.add_parser("report", help="write tables and figures of stored results")
     report.add_argument("results", metavar="RESULTS", help="folder of an experiment")
     report.add_argument("--out", metavar="FOLDER", help="of the report, in place of RESULTS")
+    for name, metavar, what in (
+        ("--controllers", "NAME", "only these controllers, by name or label"),
+        ("--envs", "ID", "only these envs, by id or the name that a report shows"),
+    ):
+        report.add_argument(name, metavar=metavar, nargs="+", default=[], help=what)
+    report.add_argument(
+        "--seeds", metavar="N", nargs="+", type=int, default=[], help="only these seeds"
+    )
+    report.add_argument(
+        "--earlier-sources",
+        action="store_true",
+        help="also runs of controllers whose files have changed since",
+    )
     train = commands.add_parser("train", help="train a controller; goes on where it stopped")
     train.add_argument("--config", required=True, metavar="FILE", help="training, see configs/")
     train.add_argument("--results", metavar="FOLDER", help="in place of the one in the config")
@@ -58,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.command == "list":
             _list()
         elif arguments.command == "report":
-            _report(arguments.results, arguments.out)
+            _report(arguments)
         elif arguments.command == "train":
             _train(arguments.config, arguments.results)
         else:
@@ -127,12 +140,22 @@ def _run(arguments: argparse.Namespace) -> int:
     return 1 if failures else 0
 
 
-def _report(results: str, out: str | None) -> None:
+def _report(arguments: argparse.Namespace) -> None:
     from atn_gym.eval.report.report import write_report
+    from atn_gym.eval.storage.selection import Selection
 
-    written = write_report(Path(results), None if out is None else Path(out))
+    selection = Selection(
+        arguments.controllers, arguments.envs, arguments.seeds, arguments.earlier_sources
+    )
+    out = None if arguments.out is None else Path(arguments.out)
+    written = write_report(Path(arguments.results), out, selection)
     for entry in written.skipped:
         print(f"atn-gym: skipped: {entry.name}: {entry.reason}", file=sys.stderr)
+    for line in written.stale:
+        print(
+            f"atn-gym: left out: {line} (--earlier-sources shows it)",
+            file=sys.stderr,
+        )
     print(f"{written.num_runs} runs: {', '.join(str(file) for file in written.files)}")
 
 

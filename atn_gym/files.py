@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from atn_gym.errors import AtnGymError, one_line
+from atn_gym.plain_values import check_depth, check_plain
 
 _YAML_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """The safe loader; the one written in C, where it is there, is ten times faster."""
@@ -30,6 +32,9 @@ def read_text(path: Path) -> str:
         Unreadable: If it cannot be read.
     """
     try:
+        # A pipe in place of a file would be waited for without end.
+        if path.exists() and not stat.S_ISREG(path.stat().st_mode):
+            raise Unreadable(f"{path.name} is not a regular file")
         return path.read_bytes().decode()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or error
@@ -37,15 +42,28 @@ def read_text(path: Path) -> str:
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
-    """Reads a YAML or JSON file that holds a mapping.
+    """Reads a YAML or JSON file that holds a mapping of plain values.
 
     Raises:
         Unreadable: If it cannot be read, or holds something else.
     """
-    text = read_text(path)
+    return parse_mapping(path, read_text(path))
+
+
+def parse_mapping(path: Path, text: str) -> dict[str, Any]:
+    """Parses the text of a YAML or JSON file that holds a mapping of plain values.
+
+    Raises:
+        Unreadable: If it holds something else.
+    """
     try:
-        values = yaml.load(text, _YAML_LOADER) if path.suffix == ".yaml" else json.loads(text)
-    except (ValueError, RecursionError, yaml.YAMLError) as error:
+        if path.suffix == ".yaml":
+            check_depth(text)
+            values = yaml.load(text, _YAML_LOADER)
+        else:
+            values = json.loads(text)
+        check_plain(values)
+    except (ValueError, LookupError, TypeError, RecursionError, yaml.YAMLError) as error:
         raise Unreadable(f"{path.name} cannot be read: {one_line(error)}") from error
     if not isinstance(values, dict):
         raise Unreadable(f"{path.name} holds no mapping")

@@ -15,7 +15,8 @@ from atn_gym.envs.regimes.mixture import HELD_OUT_KINDS, REGIMES
 from atn_gym.envs.tasks import DIGITS_CNN, MNIST_CNN
 from atn_gym.eval.metrics import adaptation, aggregate, bootstrap, run_metrics
 from atn_gym.eval.storage.experiment import REPORT_FILES
-from atn_gym.eval.storage.runs import FAILURE_FILE, LABELS_FILE
+from atn_gym.eval.storage.labels import LABELS_FILE
+from atn_gym.eval.storage.runs import FAILURE_FILE
 
 OTHER_FILES = (FAILURE_FILE, LABELS_FILE, *REPORT_FILES)
 DOCS = Path(__file__).parent.parent / "docs"

@@ -15,7 +15,7 @@ import atn_gym
 PACKAGE = Path(atn_gym.__file__).parent
 # Modules by layer, lowest first; a prefix stands for all modules below it that are not named.
 LAYERS = (
-    ("atn_gym.errors", "atn_gym.files"),
+    ("atn_gym.errors", "atn_gym.files", "atn_gym.plain_values"),
     (
         "atn_gym",
         "atn_gym.registration",

@@ -27,6 +27,7 @@ from atn_gym.eval.report.markdown import to_markdown
 from atn_gym.eval.report.setting import gaps_section, setting_section
 from atn_gym.eval.report.tables import compute_table, env_table, headline_table
 from atn_gym.eval.storage.experiment import REPORT_FILES, Skipped, StoredExperiment, read_experiment
+from atn_gym.eval.storage.selection import CURRENT, Selection, select
 from atn_gym.files import StoreError, write_atomically
 
 
@@ -38,19 +39,22 @@ class Written:
         files: Its files.
         num_runs: Number of runs that it is about.
         skipped: What lay among them and was not read.
+        stale: Earlier versions of controllers, which were left out.
     """
 
     files: list[Path]
     num_runs: int
     skipped: list[Skipped]
+    stale: list[str]
 
 
-def write_report(results: Path, out: Path | None = None) -> Written:
-    """Reports all complete runs of an experiment.
+def write_report(results: Path, out: Path | None = None, selection: Selection = CURRENT) -> Written:
+    """Reports the complete runs of an experiment.
 
     Args:
         results: Folder of the experiment, such as `results/digits_data_shift`.
         out: Folder of the report, made if absent; that of the experiment if None.
+        selection: Which runs; by default all of the current source of every controller.
 
     Returns:
         What was written: `report.html`, which needs no other file, `report.md` and
@@ -58,8 +62,9 @@ def write_report(results: Path, out: Path | None = None) -> Written:
 
     Raises:
         StoreError: If there is no experiment, or the report cannot be written.
+        InvalidArgument: If the selection names what is not there.
     """
-    stored = read_experiment(results)
+    stored = select(read_experiment(results), selection)
     document = make_document(stored)
     folder = results if out is None else out
     comparison = Comparison(stored.runs, stored.labels, stored.failures)
@@ -74,7 +79,7 @@ def write_report(results: Path, out: Path | None = None) -> Written:
             f"a report cannot be written to {folder} ({error.strerror}): choose another folder "
             "with --out"
         ) from error
-    return Written(files, len(stored.runs), stored.skipped)
+    return Written(files, len(stored.runs), stored.skipped, stored.stale)
 
 
 def make_document(stored: StoredExperiment) -> Document:

@@ -56,6 +56,8 @@ def gaps_section(stored: StoredExperiment, comparison: Comparison) -> Section | 
         section.parts.append(Listing("Runs that failed", tuple(comparison.failed)))
     if missing:
         section.parts.append(Listing("Runs that are not there", tuple(missing)))
+    if stored.stale:
+        section.parts.append(Listing("Earlier versions of a controller", tuple(stored.stale)))
     if skipped:
         section.parts.append(Listing("Not read", tuple(skipped)))
     return section if section.parts else None

@@ -13,9 +13,10 @@ from typing import Any
 from atn_gym.config import ControllerConfig, EnvConfig, ExperimentConfig
 from atn_gym.eval.running.batch import MOST_TOGETHER, has_twin
 from atn_gym.eval.running.executors import WorkerLost
-from atn_gym.eval.running.jobs import Job, JobResult, controller_config, run_configs, run_job
+from atn_gym.eval.running.jobs import Job, JobResult, run_job
+from atn_gym.eval.running.run_config import controller_config, run_configs
 from atn_gym.eval.running.threads import thread_count
-from atn_gym.eval.storage.labels import set_labels
+from atn_gym.eval.storage.labels import contender_key, set_labels
 from atn_gym.eval.storage.provenance import make_manifest
 from atn_gym.eval.storage.runs import run_key
 from atn_gym.eval.storage.store import ResultStore
@@ -88,7 +89,12 @@ def run_experiment(
     Raises:
         WorkerLost: If a worker process died. What is complete is kept.
     """
-    set_labels(store.root, {run_key(controller_config(c)): c.label for c in config.controllers})
+    controllers = [(controller_config(c), c.label) for c in config.controllers]
+    set_labels(
+        store.root,
+        {run_key(resolved): label for resolved, label in controllers},
+        {contender_key(resolved): run_key(resolved) for resolved, _ in controllers},
+    )
     configs = {
         pair: run_configs(*pair, config.seeds, config.twins)
         for pair in itertools.product(config.envs, config.controllers)

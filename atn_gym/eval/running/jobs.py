@@ -2,66 +2,20 @@
 
 from __future__ import annotations
 
-import inspect
-import re
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from atn_gym.agents.registry import controller_class, source_digest
 from atn_gym.config import ControllerConfig, EnvConfig
-from atn_gym.envs.params import TuningParams
 from atn_gym.eval.running.batch import evaluate_seeds
 from atn_gym.eval.running.failures import PolicyError
 from atn_gym.eval.running.rollout import OnEpoch
+from atn_gym.eval.running.run_config import run_configs
 from atn_gym.eval.storage.store import ResultStore
 
 _WRITERS = 8
 """Runs stored at once: a write waits for the disk, which syncs several files as fast as one."""
-
-
-def run_configs(
-    env: EnvConfig, controller: ControllerConfig, seeds: Sequence[int], twins: bool
-) -> list[dict[str, Any]]:
-    """The resolved config of the run with each seed: all that its results depend on."""
-    params = asdict(env.params().resolved())
-    params.pop("data_dir")
-    types = {field.name: str(field.type) for field in fields(TuningParams)}
-    shared = {
-        "env": {"id": env.id, **{k: _as_declared(v, types[k]) for k, v in params.items()}},
-        "controller": controller_config(controller),
-        "twins": twins,
-    }
-    return [{**shared, "seed": seed} for seed in seeds]
-
-
-def controller_config(controller: ControllerConfig) -> dict[str, Any]:
-    """The resolved config of a controller, without its label, on which nothing depends."""
-    parameters = inspect.signature(controller_class(controller.name)).parameters
-    types = {
-        name: type(parameter.default).__name__
-        if parameter.annotation is parameter.empty
-        else inspect.formatannotation(parameter.annotation)
-        for name, parameter in parameters.items()
-    }
-    return {
-        "name": controller.name,
-        "source": source_digest(controller.name) or controller.method().digest(),
-        **{k: _as_declared(v, types.get(k, "")) for k, v in controller.arguments.items()},
-    }
-
-
-def _as_declared(value: Any, declared: str) -> Any:
-    """Writes whole numbers as floats where floats are declared: 2 and 2.0 make the same run."""
-    if not re.search(r"\bfloat\b", declared) or re.search(r"\bint\b", declared):
-        return value
-    if isinstance(value, dict):
-        return {name: _as_declared(of_one, declared) for name, of_one in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_as_declared(of_one, declared) for of_one in value]
-    return float(value) if type(value) is int else value
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from atn_gym.eval.metrics.formatting import number, seed_count
 from atn_gym.eval.running.experiment import Outcome
-from atn_gym.eval.running.jobs import run_configs
+from atn_gym.eval.running.run_config import run_configs
 from atn_gym.eval.storage.names import name_variants
 from atn_gym.eval.storage.runs import run_key
 

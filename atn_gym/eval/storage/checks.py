@@ -65,7 +65,7 @@ def _number(text: str) -> float:
     try:
         return _TRUTH[text] if text in _TRUTH else float(text)
     except ValueError as error:
-        raise Unreadable(f"trace.csv cannot be read: {text!r} is no number") from error
+        raise Unreadable(f"trace.csv cannot be read: {text!r} is not a number") from error
 
 
 def check_epochs(epochs: FloatArray, budget: object, has_diverged: bool) -> None:

@@ -5,23 +5,23 @@ Whatever is no complete run is named and left alone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from atn_gym.eval.storage.labels import LABELS_FILE, ControllerNames, read_labels
 from atn_gym.eval.storage.runs import (
-    LABELS_FILE,
     RUN_FOLDER,
     StoredFailure,
     StoredRun,
     read_failure,
-    read_labels,
     read_run,
 )
-from atn_gym.files import StoreError, Unreadable, read_mapping
+from atn_gym.eval.storage.sealing import read_sealed
+from atn_gym.eval.storage.store import MANIFEST_FILE
+from atn_gym.files import StoreError, Unreadable
 
 REPORT_FILES = ("report.html", "report.md", "summary.csv")
-_MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,8 @@ class StoredExperiment:
         skipped: All else, but for the manifest, labels, reports and hidden files.
         manifest: What made the results; None if that is missing or cannot be read.
         labels: What controllers are called, by the `run_key` of their configs.
+        current: Which config of a controller is current, see `ControllerNames`.
+        stale: Controllers that `select` left out because their files have changed, in words.
     """
 
     root: Path
@@ -51,6 +53,8 @@ class StoredExperiment:
     skipped: list[Skipped]
     manifest: dict[str, Any] | None
     labels: dict[str, str]
+    current: dict[str, str] = field(default_factory=dict)
+    stale: list[str] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -78,13 +82,13 @@ def read_experiment(root: Path) -> StoredExperiment:
     failures: list[StoredFailure] = []
     skipped: list[Skipped] = []
     manifest = None
-    labels: dict[str, str] = {}
+    names = ControllerNames()
     for path in entries:
         try:
-            if path.name == _MANIFEST:
-                manifest = read_mapping(path)
+            if path.name == MANIFEST_FILE:
+                manifest = read_sealed(path)
             elif path.name == LABELS_FILE:
-                labels = read_labels(path)
+                names = read_labels(path)
             elif path.name not in REPORT_FILES:
                 _read_entry(path, runs, failures)
         except Unreadable as error:
@@ -95,7 +99,7 @@ def read_experiment(root: Path) -> StoredExperiment:
         raise StoreError(
             f"results folder {root} holds no complete run: {_remedy(root, failures, skipped)}"
         )
-    return StoredExperiment(root, runs, failures, skipped, manifest, labels)
+    return StoredExperiment(root, runs, failures, skipped, manifest, names.labels, names.current)
 
 
 def _read_entry(path: Path, runs: list[StoredRun], failures: list[StoredFailure]) -> None:
@@ -109,7 +113,7 @@ def _read_entry(path: Path, runs: list[StoredRun], failures: list[StoredFailure]
 
 
 def _remedy(root: Path, failures: list[StoredFailure], skipped: list[Skipped]) -> str:
-    inside = [path.parent for path in sorted(root.glob(f"*/{_MANIFEST}"))]
+    inside = [path.parent for path in sorted(root.glob(f"*/{MANIFEST_FILE}"))]
     if inside:
         return f"name the folder of one experiment, such as {inside[0]}"
     if failures:

@@ -17,32 +17,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atn_gym.eval.storage.checks import TOO_LARGE, check_epochs, check_metrics, parse_trace
-from atn_gym.files import Unreadable, read_mapping, read_text
+from atn_gym.eval.storage.sealing import read_sealed
+from atn_gym.files import Unreadable, parse_mapping, read_text
 
 FloatArray = NDArray[np.float64]
 
 SUMMARY_FILE = "summary.json"
-LABELS_FILE = "labels.json"
+CONFIG_FILE = "config.yaml"
+TRACE_FILE = "trace.csv"
 FAILURE_FILE = "failure.json"
 RUN_FOLDER = re.compile(r"[0-9a-f]{16}")
-CHECKSUM = "checksum"
-"""Field of a summary that ties it to its run, see `checksum`."""
 
 
 def run_key(config: Mapping[str, Any]) -> str:
     """Names a run by its resolved config: 16 hexadecimal digits."""
     canonical = json.dumps(config, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
-
-
-def checksum(key: str, trace: str) -> str:
-    """Ties a summary to the run that it is of.
-
-    Args:
-        key: The run's `run_key`.
-        trace: Its `trace.csv`.
-    """
-    return hashlib.sha256(f"{key}\n{trace}".encode()).hexdigest()
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,24 +94,16 @@ def read_run(folder: Path) -> StoredRun:
     """
     if not RUN_FOLDER.fullmatch(folder.name) or not folder.is_dir():
         raise Unreadable("is no run of an experiment")
-    summary_file = folder / SUMMARY_FILE
-    if not summary_file.exists():
+    if not (folder / SUMMARY_FILE).exists():
         raise Unreadable("has no summary.json: the run is not complete; `atn-gym run` resumes it")
-    config = read_mapping(folder / "config.yaml")
-    _check_config(config, folder.name)
-    summary = read_mapping(summary_file)
-    text = read_text(folder / "trace.csv")
-    trace = parse_trace(text)
+    config, config_text = _read_config(folder)
+    trace_text = read_text(folder / TRACE_FILE)
+    trace = parse_trace(trace_text)
+    summary = read_sealed(folder / SUMMARY_FILE, config_text, trace_text)
     check_metrics(summary)
     if summary.get("seed") != config["seed"]:
         raise Unreadable(f"summary.json is of seed {summary.get('seed')!r}, not {config['seed']}")
     check_epochs(trace["epoch"], config["env"].get("num_epochs"), summary.get("diverged") is True)
-    # Older versions stored none.
-    if summary.get(CHECKSUM, checksum(folder.name, text)) != checksum(folder.name, text):
-        raise Unreadable(
-            "summary.json and trace.csv do not belong together: one was changed, or is of another "
-            "run"
-        )
     return StoredRun(folder.name, config, summary, trace)
 
 
@@ -136,12 +118,20 @@ def read_failure(folder: Path) -> StoredFailure | None:
     """
     if not (folder / FAILURE_FILE).exists():
         return None
-    config = read_mapping(folder / "config.yaml")
-    _check_config(config, folder.name)
-    reason = read_mapping(folder / FAILURE_FILE).get("error")
+    config, config_text = _read_config(folder)
+    reason = read_sealed(folder / FAILURE_FILE, config_text).get("error")
     if not isinstance(reason, str):
         raise Unreadable(f"{FAILURE_FILE}: error must be text, got {reason!r}")
     return StoredFailure(config, reason)
+
+
+def _read_config(folder: Path) -> tuple[dict[str, Any], str]:
+    """The config of a run, checked, and its text."""
+    path = folder / CONFIG_FILE
+    text = read_text(path)
+    config = parse_mapping(path, text)
+    _check_config(config, folder.name)
+    return config, text
 
 
 def _check_config(config: Mapping[str, Any], key: str) -> None:
@@ -161,16 +151,3 @@ def _check_config(config: Mapping[str, Any], key: str) -> None:
         raise Unreadable(f"config.yaml holds what no config of a run holds: {error}") from error
     if own != key:
         raise Unreadable(f"config.yaml is of the run {own}, not of this folder")
-
-
-def read_labels(path: Path) -> dict[str, str]:
-    """Reads what the controllers of an experiment are called, by the `run_key` of their configs.
-
-    Raises:
-        Unreadable: If it cannot be read, or a label is no text.
-    """
-    labels = read_mapping(path)
-    for label in labels.values():
-        if not isinstance(label, str):
-            raise Unreadable(f"{path.name}: a label must be text, got {label!r}")
-    return labels

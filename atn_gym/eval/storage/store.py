@@ -5,7 +5,8 @@ that failed it holds `config.yaml` and `failure.json`.
 `<root>/manifest.json` says what made them, the command that made runs last and, under
 `earlier`, those before that differ from it; files in `<root>/.claims/` are locked while a run is
 being made. The run key is a hash of the resolved config. Every file is written under a
-temporary name, synced and renamed, so that nothing half-written is ever read.
+temporary name, synced and renamed, so that nothing half-written is ever read. Every JSON file
+ends with a checksum of its content; that of a summary or failure covers config and trace as well.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
-import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -23,18 +23,20 @@ import yaml
 from filelock import FileLock, Timeout
 
 from atn_gym.eval.storage.runs import (
-    CHECKSUM,
+    CONFIG_FILE,
     FAILURE_FILE,
     SUMMARY_FILE,
-    checksum,
+    TRACE_FILE,
     read_run,
     run_key,
 )
+from atn_gym.eval.storage.sealing import read_sealed, seal
 from atn_gym.files import StoreError, Unreadable, remove_temporary, write_atomically
 
 _log = logging.getLogger(__name__)
 # The dumper in C, where there is one: the other takes longer than half an epoch of Digits.
-_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+_DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+MANIFEST_FILE = "manifest.json"
 
 
 class ResultStore:
@@ -99,9 +101,13 @@ class ResultStore:
         writer = csv.DictWriter(table, fieldnames=list(trace[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(trace)
-        tied = {**summary, CHECKSUM: checksum(run_key(config), table.getvalue())}
-        files = {"trace.csv": table.getvalue(), SUMMARY_FILE: json.dumps(tied, indent=2) + "\n"}
-        self._write_run(config, files)
+        text = _config_text(config)
+        files = {
+            CONFIG_FILE: text,
+            TRACE_FILE: table.getvalue(),
+            SUMMARY_FILE: seal(summary, text, table.getvalue()),
+        }
+        self._write_files(folder, files)
         try:
             (folder / FAILURE_FILE).unlink(missing_ok=True)
         except OSError as error:
@@ -117,15 +123,14 @@ class ResultStore:
         Raises:
             StoreError: If a file cannot be written.
         """
-        text = json.dumps({"error": reason}, indent=2) + "\n"
-        self._write_run(config, {FAILURE_FILE: text})
+        text = _config_text(config)
+        files = {CONFIG_FILE: text, FAILURE_FILE: seal({"error": reason}, text)}
+        self._write_files(self.root / run_key(config), files)
 
-    def _write_run(self, config: Mapping[str, Any], files: Mapping[str, str]) -> None:
-        """Writes files of a run in their order, after its config."""
-        folder = self.root / run_key(config)
+    def _write_files(self, folder: Path, files: Mapping[str, str]) -> None:
+        """Writes the files of a run in their order."""
         try:
             folder.mkdir(exist_ok=True)
-            write_atomically(folder / "config.yaml", yaml.dump(dict(config), Dumper=_DUMPER))
             for name, text in files.items():
                 write_atomically(folder / name, text)
         except OSError as error:
@@ -165,24 +170,27 @@ class ResultStore:
         Raises:
             StoreError: If the file cannot be written.
         """
-        path = self.root / "manifest.json"
+        path = self.root / MANIFEST_FILE
         try:
             lock = self.root / ".claims" / "manifest"
             lock.parent.mkdir(exist_ok=True)
             with FileLock(lock):
                 remove_temporary(self.root, path.name)
-                text = json.dumps({**manifest, **_earlier(path, manifest)}, indent=2) + "\n"
-                write_atomically(path, text)
+                write_atomically(path, seal({**manifest, **_earlier(path, manifest)}))
         except OSError as error:
             raise not_written(self.root, error) from error
+
+
+def _config_text(config: Mapping[str, Any]) -> str:
+    return str(yaml.dump(dict(config), Dumper=_DUMPER))
 
 
 def _earlier(path: Path, manifest: Mapping[str, Any]) -> dict[str, list[Any]]:
     """What the manifests before this one said, oldest first; each that differs, once."""
     try:
-        before = json.loads(path.read_text(encoding="utf-8"))
+        before = read_sealed(path)
         earlier = [*before.pop("earlier", []), before]
-    except (OSError, ValueError, AttributeError, TypeError):
+    except (Unreadable, TypeError):
         return {}
     kept = [one for i, one in enumerate(earlier) if one != manifest and one not in earlier[:i]]
     return {"earlier": kept} if kept else {}

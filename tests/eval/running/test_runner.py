@@ -29,10 +29,12 @@ from atn_gym.eval.report.index import Comparison
 from atn_gym.eval.running import jobs
 from atn_gym.eval.running.experiment import Outcome
 from atn_gym.eval.running.rollout import run_seeds
+from atn_gym.eval.running.run_config import controller_config, run_configs
 from atn_gym.eval.running.summary import summarise
 from atn_gym.eval.running.table import outcome_tables, shown_names
 from atn_gym.eval.storage.experiment import read_experiment
 from atn_gym.eval.storage.provenance import git_commit
+from atn_gym.eval.storage.sealing import read_sealed
 from atn_gym.eval.storage.store import ResultStore, StoreError, run_key
 
 EXPERIMENT = {
@@ -108,7 +110,7 @@ def test_a_later_manifest_keeps_what_earlier_ones_say_otherwise(tmp_path):
 
     def written(**facts):
         store.write_manifest(facts)
-        return json.loads((tmp_path / "manifest.json").read_text())
+        return read_sealed(tmp_path / "manifest.json")
 
     assert written(commit="a", seeds=[0]) == {"commit": "a", "seeds": [0]}
     assert written(commit="a", seeds=[0]) == {"commit": "a", "seeds": [0]}
@@ -213,6 +215,54 @@ def test_own_controller_and_env_run_from_the_current_folder(own_module, tmp_path
     assert len(stored(path)) == 4, "a changed controller is another run"
 
 
+METHOD = """
+from pathlib import Path
+from atn_gym.agents import Fixed, Method
+from atn_gym.agents.method import ControllerMethod
+
+class FromFile(Method):
+    def __init__(self, path):
+        self.path = Path(path)
+
+    def policy(self, env, seeds):
+        return ControllerMethod(Fixed).policy(env, seeds)
+
+    def digest(self):
+        return self.path.read_text()
+"""
+
+
+def test_a_run_key_depends_on_source_content_and_results_version(own_module, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    model = tmp_path / "model.txt"
+    model.write_text("weights")
+    own_module.write_text(METHOD)
+    controller = ControllerConfig(name="runner_own:FromFile", path=str(model))
+
+    def key():
+        linecache.clearcache()
+        env = EnvConfig(id="atn_gym/DigitsCnn-DataShift-v0")
+        return run_key(run_configs(env, controller, [0], True)[0])
+
+    keys = [key()]
+    assert key() == keys[0]
+    model.write_text("other weights")
+    keys.append(key())
+    own_module.write_text(METHOD + "# changed")
+    keys.append(key())
+    monkeypatch.setattr("atn_gym.eval.running.run_config.RESULTS_VERSION", "99.0.0")
+    keys.append(key())
+    assert len(set(keys)) == 4
+
+
+def test_a_digest_that_is_not_text_is_named(own_module, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    own_module.write_text(METHOD.replace("self.path.read_text()", "3"))
+    controller = ControllerConfig(name="runner_own:FromFile", path="x")
+    with pytest.raises(InvalidArgument, match=r"digest\(\) of method 'runner_own.*got 3"):
+        controller_config(controller)
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
@@ -264,7 +314,7 @@ def test_whole_numbers_and_floats_make_the_same_run():
             ControllerConfig(name="heuristic", increase=increase),
             ControllerConfig(name="step", gamma=gamma),
         ]
-        return [run_key(jobs.run_configs(env, c, [0], True)[0]) for c in controllers]
+        return [run_key(run_configs(env, c, [0], True)[0]) for c in controllers]
 
     assert keys(1, 1, 2, 1) == keys(1.0, 1.0, 2.0, 1.0)
     assert keys(1, 1, 2, 1)[0] != keys(1, 1, 3, 1)[0]
@@ -326,7 +376,7 @@ def test_a_full_disk_ends_the_command_with_the_remedy(config_file, monkeypatch, 
         ("summary.json", "{", "summary.json cannot be read: "),
         ("summary.json", "[]", "summary.json holds no mapping"),
         ("summary.json", "\x00", "summary.json cannot be read: "),
-        ("summary.json", '{"seed": 0}', "summary.json: anytime_performance is None, not a"),
+        ("summary.json", '{"seed": 0}', "summary.json or what belongs to it was changed"),
         ("trace.csv", None, "trace.csv cannot be read: No such file"),
         ("trace.csv", "", "trace.csv cannot be read: "),
         ("config.yaml", None, "config.yaml cannot be read: No such file"),
@@ -351,7 +401,7 @@ def contents(folder):
     """The files of a run, without wall-clock."""
     files = {path.name: path.read_text() for path in folder.iterdir()}
     summary = json.loads(files["summary.json"])
-    return {**files, "summary.json": {**summary, "wall_clock_s": 0}}
+    return {**files, "summary.json": {**summary, "wall_clock_s": 0, "checksum": 0}}
 
 
 def test_labels_are_those_of_the_last_command_that_has_the_controller(config_file):

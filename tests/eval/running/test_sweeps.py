@@ -24,7 +24,7 @@ from atn_gym import cli
 from atn_gym.config import load_config
 from atn_gym.eval.running.executors import dask_cluster, processes
 from atn_gym.eval.running.experiment import Progress, WorkerLost, run_experiment
-from atn_gym.eval.running.jobs import run_configs
+from atn_gym.eval.running.run_config import run_configs
 from atn_gym.eval.storage.store import ResultStore
 
 SWEEP = {
@@ -60,7 +60,10 @@ def contents(results):
             continue
         text = path.read_text()
         if path.name == "summary.json":
-            text = json.dumps({**json.loads(text), "wall_clock_s": None, "commit": None})
+            # The checksum is of these as well.
+            text = json.dumps(
+                {**json.loads(text), "wall_clock_s": None, "commit": None, "checksum": None}
+            )
         files[str(path.relative_to(results))] = text
     return files
 

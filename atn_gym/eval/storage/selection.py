@@ -1,0 +1,130 @@
+"""Which of the stored runs are shown: the current source of every controller, unless asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from atn_gym.errors import InvalidArgument, unknown_name
+from atn_gym.eval.storage.experiment import StoredExperiment
+from atn_gym.eval.storage.labels import DIGESTS, contender_key
+from atn_gym.eval.storage.names import Variant, name_variants
+from atn_gym.eval.storage.runs import StoredFailure, StoredRun, run_key
+
+_Stored = StoredRun | StoredFailure
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which runs to show.
+
+    Args:
+        controllers: Their controllers, by label or name; all if empty.
+        envs: Their envs, by label or id; all if empty.
+        seeds: Their seeds; all if empty.
+        earlier_sources: Whether runs of a controller whose files have changed since are kept.
+    """
+
+    controllers: Sequence[str] = ()
+    envs: Sequence[str] = ()
+    seeds: Sequence[int] = ()
+    earlier_sources: bool = False
+
+
+CURRENT = Selection()
+"""Every run of the current source of its controller."""
+
+
+def select(stored: StoredExperiment, selection: Selection = CURRENT) -> StoredExperiment:
+    """Keeps the runs and failures that are to be shown.
+
+    Args:
+        stored: An experiment.
+        selection: Which of it.
+
+    Returns:
+        The same experiment with those alone. `stale` names the controllers that were left out
+        because the last command that had them ran another version of their files.
+
+    Raises:
+        InvalidArgument: If there is no run of a controller, env or seed that is asked for.
+    """
+    stale: dict[str, str] = {}
+    if not selection.earlier_sources:
+        stored, stale = _current(stored)
+    everything: list[_Stored] = [*stored.runs, *stored.failures]
+    controllers = name_variants([r.config["controller"] for r in everything], "name", stored.labels)
+    envs = name_variants([r.config["env"] for r in everything], "id", {})
+    chosen = {
+        "controller": _chosen("controller", selection.controllers, controllers),
+        "env": _chosen("env", selection.envs, envs),
+    }
+    seeds = _chosen_seeds(selection.seeds, everything)
+
+    def is_shown(run: _Stored) -> bool:
+        variants = all(run_key(run.config[of]) in keys for of, keys in chosen.items())
+        return variants and run.config["seed"] in seeds
+
+    runs = [run for run in stored.runs if is_shown(run)]
+    if not runs:
+        raise InvalidArgument(
+            "no complete run is of the controllers, envs and seeds that were asked for: ask for "
+            "fewer at once"
+        )
+    failures = [failure for failure in stored.failures if is_shown(failure)]
+    return replace(stored, runs=runs, failures=failures, stale=list(stale.values()))
+
+
+def _current(stored: StoredExperiment) -> tuple[StoredExperiment, dict[str, str]]:
+    """Without the runs of earlier sources, and a line on each of these, by its key.
+
+    A controller of whose current source no run is complete keeps the earlier ones.
+    """
+    complete = {run_key(run.config["controller"]) for run in stored.runs}
+
+    def is_current(run: _Stored) -> bool:
+        controller = run.config["controller"]
+        current = stored.current.get(contender_key(controller))
+        return current not in complete or current == run_key(controller)
+
+    lines = {}
+    for run in stored.runs:
+        if not is_current(run):
+            controller = run.config["controller"]
+            lines[run_key(controller)] = _stale(controller)
+    kept = replace(
+        stored,
+        runs=[run for run in stored.runs if is_current(run)],
+        failures=[failure for failure in stored.failures if is_current(failure)],
+    )
+    return kept, lines
+
+
+def _stale(controller: Mapping[str, Any]) -> str:
+    versions = [controller.get(name) for name in DIGESTS]
+    told = " and ".join(str(version) for version in versions if version is not None)
+    return f"{controller['name']} of version {told}: its files have changed since"
+
+
+def _chosen(what: str, wanted: Sequence[str], variants: Mapping[str, Variant]) -> set[str]:
+    """Keys of the configs that go by one of some names."""
+    if not wanted:
+        return set(variants)
+    chosen = set()
+    for name in wanted:
+        found = [
+            key for key, v in variants.items() if name in (v.label, v.name, v.label.split(" (")[0])
+        ]
+        if not found:
+            raise unknown_name(what, name, sorted({v.label for v in variants.values()}))
+        chosen.update(found)
+    return chosen
+
+
+def _chosen_seeds(wanted: Sequence[int], runs: Iterable[_Stored]) -> set[int]:
+    seeds: set[int] = {run.config["seed"] for run in runs}
+    for seed in wanted:
+        if seed not in seeds:
+            raise unknown_name("seed", seed, [str(known) for known in sorted(seeds)])
+    return set(wanted) or seeds
