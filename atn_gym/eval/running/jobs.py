@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from atn_gym.agents.registry import controller_class, source_digest
+from atn_gym.agents.registry import controller_class, controller_digests
 from atn_gym.config import ControllerConfig, EnvConfig
 from atn_gym.envs.params import TuningParams
 from atn_gym.eval.running.batch import evaluate_seeds
@@ -48,7 +48,7 @@ def controller_config(controller: ControllerConfig) -> dict[str, Any]:
     }
     return {
         "name": controller.name,
-        "source": source_digest(controller.name) or controller.method().digest(),
+        **controller_digests(controller.name, controller.arguments),
         **{k: _as_declared(v, types.get(k, "")) for k, v in controller.arguments.items()},
     }
 
