@@ -1,4 +1,4 @@
-"""What a saved agent says of itself: how it was trained, and what it must be shown."""
+"""The card of a saved agent: how it was trained, and what it must observe."""
 
 from __future__ import annotations
 
@@ -14,10 +14,14 @@ from numpy.typing import NDArray
 
 from atn_gym.errors import InvalidArgument
 
-ALGORITHMS = ("PPO", "A2C", "SAC", "TD3", "DDPG", "RecurrentPPO")
-"""Algorithms for continuous actions; RecurrentPPO is of sb3-contrib, the others are of SB3."""
+TRAINABLE = ("PPO", "A2C", "SAC", "TD3", "DDPG", "RecurrentPPO")
+"""Algorithms that `atn-gym train` trains, all of them for continuous actions."""
+ALGORITHMS = (*TRAINABLE, "DQN", "ARS", "CrossQ", "MaskablePPO", "QRDQN", "TQC", "TRPO")
+"""Algorithms whose models can be scored; those that SB3 lacks are of sb3-contrib."""
 
 _ENTRY = "atn_gym.json"
+_MOST_BYTES = 1_000_000
+"""No card is larger: an archive may expand to any size."""
 _MODEL = "data"
 """What every model that Stable-Baselines3 saves has among its entries."""
 
@@ -88,7 +92,7 @@ def read_card(path: str | Path) -> ModelCard | None:
         The card, or None if the file has none: `atn-gym train` did not make it.
 
     Raises:
-        InvalidArgument: If the file is damaged, or no zip archive.
+        InvalidArgument: If the file is damaged, or not a zip archive.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -98,13 +102,17 @@ def read_card(path: str | Path) -> ModelCard | None:
                 raise ValueError(f"it holds no {_MODEL!r}")
             if _ENTRY not in names:
                 return None
-            values = json.loads(archive.read(_ENTRY))
+            with archive.open(_ENTRY) as entry:
+                text = entry.read(_MOST_BYTES + 1)
+            if len(text) > _MOST_BYTES:
+                raise ValueError(f"its entry {_ENTRY} has more than {_MOST_BYTES} bytes")
+            values = json.loads(text)
         normalisation = values.pop("normalisation")
         return ModelCard(
             **values,
             normalisation=None if normalisation is None else Normalisation(**normalisation),
         )
-    except (OSError, zipfile.BadZipFile, ValueError, TypeError, KeyError) as error:
+    except Exception as error:  # zipfile and zlib raise many kinds for damaged archives
         raise InvalidArgument(
             f"{path} must be a model file that Stable-Baselines3 or atn-gym train saved, but it is "
             f"damaged or of another kind ({error})"

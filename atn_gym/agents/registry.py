@@ -1,4 +1,4 @@
-"""Controllers by name, or by the import string of a class of one's own."""
+"""Controllers by name, or by the import string of a class or function of the user's own."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import functools
 import hashlib
 import importlib
 import inspect
+from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -18,6 +20,7 @@ from atn_gym.agents.lookahead_oracle import LookaheadOracle
 from atn_gym.agents.method import ControllerMethod, Method, construction_errors
 from atn_gym.agents.offline_bayesian import OfflineBayesian
 from atn_gym.agents.pid import PID
+from atn_gym.agents.policy_method import PolicyMethod
 from atn_gym.agents.random_online import RandomOnline
 from atn_gym.agents.sb3_policy import SB3Policy
 from atn_gym.agents.schedulers import Cosine, OneCycle, ReduceLROnPlateau, Scheduler, Step
@@ -45,15 +48,20 @@ CONTROLLERS: dict[str, type[Controller] | type[Method]] = {
 """Every controller, and every method that needs more than one, by name."""
 
 
-def controller_class(name: str) -> type[Controller] | type[Method]:
-    """Finds a controller class.
+ControllerClass = type[Controller] | type[Method] | Callable[..., Any]
+"""A class of controllers or methods, or what makes a policy with `predict`."""
+
+
+def controller_class(name: str) -> ControllerClass:
+    """Finds a controller class, or what makes a policy.
 
     Args:
-        name: A name in `CONTROLLERS`, or "module:Class".
+        name: A name in `CONTROLLERS`; or "module:Class" with a `Controller`, a `Method` or a class
+            with `predict`; or "module:function" with a function that returns an object with
+            `predict`; or "module:policy" with such an object.
 
     Raises:
-        InvalidArgument: If the name is unknown, or does not import to a `Controller` or a
-            `Method`.
+        InvalidArgument: If the name is unknown, or does not import to one of these.
     """
     if ":" not in name:
         if name not in CONTROLLERS:
@@ -64,11 +72,18 @@ def controller_class(name: str) -> type[Controller] | type[Method]:
     if not hasattr(imported, attribute):
         raise unknown_name(f"class of module {module}", attribute, _classes(imported))
     found = getattr(imported, attribute)
-    if not (isinstance(found, type) and issubclass(found, (Controller, Method))):
-        raise InvalidArgument(
-            f"controller {name!r} must be a subclass of Controller or Method, got {found}"
-        )
-    return found
+    has_predict = callable(getattr(found, "predict", None))
+    if isinstance(found, type):
+        if issubclass(found, (Controller, Method)) or has_predict:
+            return found
+    elif has_predict:
+        return lambda: found
+    elif inspect.isfunction(found) or isinstance(found, functools.partial):
+        return found
+    raise InvalidArgument(
+        f"controller {name!r} must be a subclass of Controller or Method, or have or make a policy "
+        f"with predict, got {found}"
+    )
 
 
 def import_module(name: str, what: str) -> ModuleType:
@@ -84,10 +99,9 @@ def import_module(name: str, what: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except FOREIGN_ERRORS as error:
-        reason = one_line(error)
-        told = reason if isinstance(error, ImportError) else f"{type(error).__name__}: {reason}"
+        kind = "" if isinstance(error, ImportError) else f"{type(error).__name__}: "
         raise InvalidArgument(
-            f"{what} must be importable, but importing {name!r} fails ({told})"
+            f"{what} must be importable, but importing {name!r} fails ({kind}{one_line(error)})"
         ) from error
 
 
@@ -96,9 +110,9 @@ def _classes(module: ModuleType) -> list[str]:
 
 
 def source_digest(name: str) -> str | None:
-    """Tells versions of a class of one's own apart: a hash of the source of its module.
+    """Tells versions of a user's class or policy apart: a hash of the source of its modules.
 
-    What that module imports is not part of it.
+    What these modules import is not part of it.
 
     Args:
         name: A name in `CONTROLLERS`, whose version is that of the package: None; or
@@ -106,9 +120,15 @@ def source_digest(name: str) -> str | None:
     """
     if ":" not in name:
         return None
-    module = inspect.getmodule(controller_class(name))
-    source = inspect.getsource(module) if module is not None else name
-    return hashlib.sha256(source.encode()).hexdigest()[:16]
+    named = import_module(name.partition(":")[0], f"controller {name!r}")
+    found = getattr(named, name.partition(":")[2])
+    defining = inspect.getmodule(found if isinstance(found, type) else type(found))
+    modules = [named]
+    if defining is not None and not inspect.isfunction(found) and defining is not named:
+        modules.append(defining)
+    files = [module.__file__ for module in modules]
+    sources = [name.encode() if file is None else Path(file).read_bytes() for file in files]
+    return hashlib.sha256(b"".join(sources)).hexdigest()[:16]
 
 
 def controller_arguments(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -132,19 +152,19 @@ def controller_arguments(name: str, arguments: dict[str, Any]) -> dict[str, Any]
     return filled
 
 
-def takes_argument(controller: type[Controller] | type[Method], name: str) -> bool:
-    """Whether a controller has an argument of that name, the setting of the run aside."""
+def takes_argument(controller: ControllerClass, name: str) -> bool:
+    """Whether a controller has an argument of that name, apart from the setting of the run."""
     known, passes_on = _signature(controller)
     return name in known or passes_on
 
 
 def _signature(
-    controller: type[Controller] | type[Method],
+    controller: ControllerClass,
 ) -> tuple[dict[str, inspect.Parameter], bool]:
     """Arguments apart from the setting of the run, and whether any others are passed on."""
     parameters = list(inspect.signature(controller).parameters.values())
     passes_on = any(p.kind == p.VAR_KEYWORD for p in parameters)
-    if issubclass(controller, Controller):
+    if isinstance(controller, type) and issubclass(controller, Controller):
         parameters = parameters[1:]
     several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     return {p.name: p for p in parameters if p.kind not in several}, passes_on
@@ -162,27 +182,55 @@ def controller_factory(name: str, **arguments: Any) -> ControllerFactory:
             a method that needs the env.
     """
     found = controller_class(name)
-    if not issubclass(found, Controller):
+    if not (isinstance(found, type) and issubclass(found, Controller)):
         raise InvalidArgument(
-            f"{name!r} needs the env and is no controller of a single run: use "
+            f"{name!r} is not a controller of a single run, for it needs the env: use "
             f"controller_method({name!r}).policy(env, seeds)"
         )
     return functools.partial(found, **controller_arguments(name, arguments))
 
 
 def controller_method(name: str, **arguments: Any) -> Method:
-    """Prepares whatever goes by a name to control the runs of an env.
+    """Prepares a controller, method or policy to control the runs of an env.
 
     Args:
-        name: A name in `CONTROLLERS`, or "module:Class".
+        name: A name in `CONTROLLERS`, or what `controller_class` finds.
         **arguments: Its arguments.
 
     Raises:
         InvalidArgument: If the name or an argument is unknown or invalid.
     """
     found = controller_class(name)
+    if not isinstance(found, type) or not issubclass(found, (Controller, Method)):
+        return PolicyMethod(functools.partial(found, **controller_arguments(name, arguments)), name)
     if issubclass(found, Method):
         filled = controller_arguments(name, arguments)
         with construction_errors(f"method {name!r}"):
             return found(**filled)
     return ControllerMethod(controller_factory(name, **arguments))
+
+
+def as_method(policy: Any) -> Method:
+    """The method of a policy in any of its forms.
+
+    Args:
+        policy: An object with `predict`, a `Method`, a `Controller` class or another factory of
+            controllers, or the name of a controller.
+
+    Raises:
+        InvalidArgument: If it is none of these.
+    """
+    if isinstance(policy, str):
+        return controller_method(policy)
+    if isinstance(policy, Method):
+        return policy
+    is_class = isinstance(policy, type)
+    if not is_class and callable(getattr(policy, "predict", None)):
+        return PolicyMethod.of(policy)
+    if issubclass(policy, Controller) if is_class else callable(policy):
+        return ControllerMethod(policy)
+    raise InvalidArgument(
+        "a policy must be an object with predict(observation, state, episode_start, "
+        "deterministic), a Controller class, a Method, or the name of one, got "
+        f"{policy!r}{': make one of it' if is_class else ''}"
+    )

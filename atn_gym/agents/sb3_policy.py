@@ -6,17 +6,13 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
-
-import numpy as np
-from gymnasium import spaces
-from numpy.typing import NDArray
 
 from atn_gym.agents.controller import RunSetting
 from atn_gym.agents.method import Method
-from atn_gym.agents.model_card import ALGORITHMS, ModelCard, Normalisation, read_card
-from atn_gym.agents.policy import Actions, Observation
-from atn_gym.envs.wrappers import Flattening
+from atn_gym.agents.model_card import ALGORITHMS, ModelCard, read_card
+from atn_gym.agents.model_policy import ModelPolicy
 from atn_gym.errors import DependencyUnavailable, InvalidArgument, unknown_name
 
 SHIPPED = Path(__file__).parent / "shipped"
@@ -27,15 +23,17 @@ SHIPPED = Path(__file__).parent / "shipped"
 class SB3Policy(Method):
     """Lets a model that Stable-Baselines3 trained and saved decide.
 
-    The model observes either what the env gives, a Dict, or the flat vector of
-    `FlatObservation`; which of the two, its own observation space says. It acts
-    deterministically.
+    The model observes the Dict of the env or the flat vector of `FlatObservation`, as its own
+    observation space says. It acts deterministically. Discrete actions (DQN) are those of
+    Gymnasium's `DiscretizeAction` with the same number of bins for each component.
 
-    A file that `atn-gym train` wrote says by itself which algorithm made it, how its
-    observations are normalised, and which window and hyperparameters it needs.
+    A file that `atn-gym train` wrote names its algorithm, the normalisation of its
+    observations, and the window and hyperparameters that it needs. Other files do not. A model
+    that was trained under `VecNormalize` needs its statistics: give their file as `normalize`.
+    If such a file lies beside the model or in a folder beside it, one must choose.
 
-    A model file is a pickle: whoever made it can run code on the machine that loads it. Load
-    none that you do not trust.
+    Model files and statistics are pickles, and loading one can run any code: load none that you
+    do not trust.
 
     When it fails: on regimes, tasks and budgets unlike those that it was trained on. Its
     observation window and its hyperparameters must be those of the env.
@@ -43,11 +41,14 @@ class SB3Policy(Method):
     Args:
         path: The file, as `atn-gym train` or the model's `save` wrote it; or the name of an
             agent that comes with the package: "ppo_digits".
-        algorithm: Its class: "PPO", "A2C", "SAC", "TD3", "DDPG" or "RecurrentPPO". If None,
-            the one that the file names, else "PPO".
+        algorithm: Its class in Stable-Baselines3 or sb3-contrib. If None, the one that the file
+            names, else "PPO".
+        normalize: The file that `VecNormalize` saved, whose statistics normalise the
+            observations; false for none.
 
     Raises:
-        InvalidArgument: If there is no such file or algorithm.
+        InvalidArgument: If there is no such file or algorithm, or the files do not say whether
+            observations are normalised.
 
     Source:
         A. Raffin et al., Stable-Baselines3: Reliable Reinforcement Learning Implementations,
@@ -56,6 +57,7 @@ class SB3Policy(Method):
 
     path: str
     algorithm: str | None = None
+    normalize: str | bool | None = None
 
     def __post_init__(self) -> None:
         if self.algorithm is not None and self.algorithm not in ALGORITHMS:
@@ -67,13 +69,46 @@ class SB3Policy(Method):
                 f"{self.path!r}: no such file"
             )
 
+        self._check_normalize()
+
+    def _check_normalize(self) -> None:
+        if self.normalize is True or not isinstance(self.normalize, (str, bool, type(None))):
+            raise InvalidArgument(
+                "normalize must be the file that VecNormalize saved, or false, got "
+                f"{self.normalize!r}"
+            )
+        if isinstance(self.normalize, str) and not Path(self.normalize).is_file():
+            raise InvalidArgument(
+                "normalize must be the file that VecNormalize saved, or false, got "
+                f"{self.normalize!r}: no such file"
+            )
+        if read_card(self._file) is not None:
+            if self.normalize is not None:
+                raise InvalidArgument(
+                    f"normalize must not be given, for {self.path} holds its own normalisation"
+                )
+        elif self.normalize is None:
+            folder = self._file.absolute().parent
+            near = [
+                path
+                for pattern in ("*.pkl", "*/*.pkl")
+                for path in sorted(folder.glob(pattern))
+                if "vecnormalize" in path.name.lower().replace("_", "")
+            ]
+            if near:
+                raise InvalidArgument(
+                    f"{self.path} does not say whether its observations are normalised, and "
+                    f"{near[0]} lies beside it: give that file as normalize if the model was "
+                    "trained with it, else normalize=False"
+                )
+
     @property
     def _file(self) -> Path:
         shipped = SHIPPED / f"{self.path}.zip"
         return shipped if shipped.is_file() else Path(self.path)
 
     def check(self, setting: RunSetting) -> None:
-        """Checks what the file says of itself against the runs; the model is not loaded.
+        """Checks the card of the file against the runs, without loading the model.
 
         Raises:
             InvalidArgument: If the file is damaged, or its model needs another window or other
@@ -96,28 +131,33 @@ class SB3Policy(Method):
             names = episodes.hyperparameters.names
             _check_setting(card, episodes.params.window, names, self.path)
         named = None if card is None else card.algorithm
-        model = _load(self.algorithm or named or "PPO", str(self._file))
-        return ModelPolicy(model, env, self.path, None if card is None else card.normalisation)
+        model = _algorithms().load_model(self.algorithm or named or "PPO", str(self._file))
+        normalisation = None if card is None else card.normalisation
+        if isinstance(self.normalize, str):
+            normalisation = _algorithms().read_normalisation(Path(self.normalize))
+        return ModelPolicy(model, env, self.path, normalisation)
 
     def digest(self) -> str:
-        """A hash of the file: another model under the same path makes other runs."""
-        return hashlib.sha256(self._file.read_bytes()).hexdigest()[:16]
+        """A hash of the files: another model under the same path makes other runs."""
+        files = [self._file, *([Path(self.normalize)] if isinstance(self.normalize, str) else [])]
+        content = b"".join(file.read_bytes() for file in files)
+        return hashlib.sha256(content).hexdigest()[:16]
 
 
-def _load(algorithm: str, path: str) -> Any:
+def _algorithms() -> ModuleType:
     try:
-        from atn_gym.agents.algorithms import load_model
+        from atn_gym.agents import algorithms
     except ImportError as error:
         raise DependencyUnavailable(
             f"the controller 'rl' needs Stable-Baselines3 ({error}): pip install 'atn_gym[rl]'"
         ) from error
-    return load_model(algorithm, path)
+    return algorithms
 
 
 def _check_setting(
     card: ModelCard, window: int | None, hyperparameters: Sequence[str], path: str
 ) -> None:
-    """Checks that an env shows and takes what an agent was trained with."""
+    """Checks that an env has the window and hyperparameters of the training."""
     for name, trained, given in (
         ("window", card.window, window),
         ("hyperparameters", list(card.hyperparameters), list(hyperparameters)),
@@ -127,57 +167,3 @@ def _check_setting(
                 f"model {path} was trained with {name}={trained}, but this env has {given}: make "
                 f"the env with {name}={trained}"
             )
-
-
-class ModelPolicy:
-    """A model as a policy of one env.
-
-    Args:
-        model: Anything with `predict`, `observation_space` and `action_space`.
-        env: The single or vector env.
-        name: What errors call the model.
-        normalisation: What its observations go through.
-
-    Raises:
-        InvalidArgument: If its spaces are not those of the env.
-    """
-
-    def __init__(
-        self, model: Any, env: Any, name: str, normalisation: Normalisation | None = None
-    ) -> None:
-        episodes = env.unwrapped.episodes
-        self._model = model
-        self._normalisation = normalisation
-        self._flatten: Flattening | None = None
-        offered: spaces.Space[Any] = episodes.observation_space
-        if isinstance(model.observation_space, spaces.Box):
-            self._flatten = Flattening(offered)
-            offered = self._flatten.space
-        for what, trained, given, arguments in (
-            ("observe", model.observation_space, offered, "window and hyperparameters"),
-            (
-                "act",
-                model.action_space,
-                episodes.action_space,
-                "hyperparameters and checkpoint_rollback",
-            ),
-        ):
-            if trained != given:
-                raise InvalidArgument(
-                    f"model {name} was trained to {what} in {trained}, but this env has {given}: "
-                    f"make the env with the {arguments} that it was trained with"
-                )
-
-    def predict(
-        self,
-        observation: Observation,
-        state: Any = None,
-        episode_start: NDArray[np.bool_] | None = None,
-        deterministic: bool = True,
-    ) -> tuple[Actions, Any]:
-        """Asks the model."""
-        seen: Any = observation if self._flatten is None else self._flatten(observation)
-        if self._normalisation is not None:
-            seen = self._normalisation(seen)
-        actions, state = self._model.predict(seen, state, episode_start, deterministic)
-        return actions, state

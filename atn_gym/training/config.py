@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeInt, PositiveInt
 
 from atn_gym.agents.algorithms import algorithm_class
+from atn_gym.agents.model_card import TRAINABLE
 from atn_gym.config import EnvConfig, parse_seeds, string_as, validate_config
 from atn_gym.errors import InvalidArgument, unknown_name
 from atn_gym.training.hyperparameters import algorithm_arguments
@@ -21,7 +22,7 @@ class TrainingConfig(BaseModel):
 
     Args:
         experiment: Name of the folder of its files.
-        algorithm: One of `atn_gym.agents.model_card.ALGORITHMS`.
+        algorithm: One of `atn_gym.agents.model_card.TRAINABLE`.
         policy: Name of its policy class.
         envs: What it is trained on, all at once.
         n_envs: Networks that are trained at once; the envs share them evenly.
@@ -108,6 +109,8 @@ def check_training(config: TrainingConfig) -> None:
 
 
 def _check_policy(config: TrainingConfig) -> None:
+    if config.algorithm not in TRAINABLE:
+        raise unknown_name("algorithm", config.algorithm, TRAINABLE)
     known = list(algorithm_class(config.algorithm).policy_aliases)
     suitable = [name for name in known if not name.startswith("Cnn")]
     if config.policy not in known:

@@ -11,10 +11,10 @@ from typing import Any
 
 import yaml
 from filelock import FileLock, Timeout
-from stable_baselines3.common.vec_env import VecNormalize, unwrap_vec_normalize
 
 import atn_gym
-from atn_gym.agents.model_card import ModelCard, Normalisation
+from atn_gym.agents.algorithms import normalisation_of
+from atn_gym.agents.model_card import ModelCard
 from atn_gym.errors import InvalidArgument
 from atn_gym.files import StoreError, Unreadable, read_mapping, write_atomically
 from atn_gym.training.checkpoint import checkpoints
@@ -119,20 +119,6 @@ def save_model(model: Any, config: TrainingConfig, path: Path) -> None:
         versions={"atn_gym": atn_gym.__version__, **{p: _version(p) for p in _PACKAGES}},
     ).write(temporary)
     temporary.replace(path)
-
-
-def normalisation_of(model: Any) -> Normalisation | None:
-    """How the env of a model normalises observations; None if it does not."""
-    wrapper: VecNormalize | None = unwrap_vec_normalize(model.env)
-    if wrapper is None:
-        return None
-    statistics: Any = wrapper.obs_rms
-    return Normalisation(
-        mean=statistics.mean.tolist(),
-        variance=statistics.var.tolist(),
-        epsilon=wrapper.epsilon,
-        clip=wrapper.clip_obs,
-    )
 
 
 def _version(package: str) -> str | None:

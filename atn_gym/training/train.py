@@ -15,18 +15,18 @@ from stable_baselines3.common.logger import KVWriter, Logger, TensorBoardOutputF
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
-from atn_gym.agents.algorithms import algorithm_class
+from atn_gym.agents.algorithms import algorithm_class, normalisation_of
 from atn_gym.agents.method import Method
 from atn_gym.agents.model_card import Normalisation
+from atn_gym.agents.model_policy import ModelPolicy
 from atn_gym.agents.policy import Policy
-from atn_gym.agents.sb3_policy import ModelPolicy
 from atn_gym.config import EnvConfig
 from atn_gym.errors import AtnGymError, InvalidArgument, one_line
 from atn_gym.eval.running.evaluate import evaluate
 from atn_gym.training.checkpoint import checkpoints, load_checkpoint, save_checkpoint
 from atn_gym.training.config import TrainingConfig, check_training, evaluation_names
 from atn_gym.training.envs import make_training_env
-from atn_gym.training.folder import alone_in, check_owner, claim, normalisation_of, save_model
+from atn_gym.training.folder import alone_in, check_owner, claim, save_model
 from atn_gym.training.hyperparameters import algorithm_arguments
 from atn_gym.training.log import LOG, TrainingLog
 

@@ -100,8 +100,9 @@ class TuningVecEnv(VecEnv):
         return images
 
     def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
-        """An attribute of the vector env, which all envs share, once for each."""
-        value = getattr(self.venv, attr_name)
+        """An attribute of each env: its own space for a space, else what all envs share."""
+        spaces = {"observation_space", "action_space"}
+        value = getattr(self.venv, f"single_{attr_name}" if attr_name in spaces else attr_name)
         return [value for _ in self._get_indices(indices)]
 
     def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:

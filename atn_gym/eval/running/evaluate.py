@@ -13,7 +13,7 @@ import numpy as np
 from atn_gym.agents.controller import Controller, ControllerFactory
 from atn_gym.agents.method import ControllerMethod, Method
 from atn_gym.agents.policy import Policy
-from atn_gym.agents.registry import controller_class, controller_method, takes_argument
+from atn_gym.agents.registry import as_method, controller_class, takes_argument
 from atn_gym.config import EnvConfig, parse_seeds, run_setting
 from atn_gym.envs.params import TuningParams
 from atn_gym.errors import InvalidArgument, unknown_name
@@ -64,16 +64,6 @@ class Evaluation:
         return float(np.mean(values))
 
 
-@dataclass(frozen=True)
-class _Given(Method):
-    """A policy that exists already, for whatever env."""
-
-    given: Policy
-
-    def policy(self, env: Any, seeds: Sequence[int]) -> Policy:
-        return self.given
-
-
 def evaluate(
     policy: Policy | Method | ControllerFactory | str,
     env_id: str,
@@ -113,7 +103,7 @@ def evaluate(
         2
     """
     _refuse_arguments_of_the_controller(policy, kwargs)
-    method = _as_method(policy)
+    method = as_method(policy)
     env = EnvConfig(id=env_id, **kwargs)
     method.check(run_setting(env))
     chosen = parse_seeds(seeds)
@@ -132,26 +122,10 @@ def evaluate(
     return evaluation
 
 
-def _as_method(policy: Any) -> Method:
-    if isinstance(policy, str):
-        return controller_method(policy)
-    if isinstance(policy, Method):
-        return policy
-    is_class = isinstance(policy, type)
-    if not is_class and callable(getattr(policy, "predict", None)):
-        return _Given(policy)
-    if issubclass(policy, Controller) if is_class else callable(policy):
-        return ControllerMethod(policy)
-    raise InvalidArgument(
-        "a policy must be an object with predict(observation, state, episode_start, "
-        "deterministic), a Controller class, a Method, or the name of one, got "
-        f"{policy!r}{': make one of it' if is_class else ''}"
-    )
-
-
 def _refuse_arguments_of_the_controller(policy: Any, kwargs: Mapping[str, Any]) -> None:
     if isinstance(policy, str):
-        controller, call = controller_class(policy), f"controller_method({policy!r}"
+        controller: Any = controller_class(policy)
+        call = f"controller_method({policy!r}"
     elif isinstance(policy, type) and issubclass(policy, Controller):
         controller, call = policy, f"functools.partial({policy.__name__}"
     else:
