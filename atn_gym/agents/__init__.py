@@ -1,6 +1,7 @@
 """Controllers, and the policies that they are wrapped as."""
 
-from atn_gym.agents.autotunenet import AutoTuneNet, AutoTuneNetOriginal
+from atn_gym.agents.autotunenet import AutoTuneNet
+from atn_gym.agents.autotunenet_original import AutoTuneNetOriginal
 from atn_gym.agents.bandit import Bandit
 from atn_gym.agents.controller import Controller, RunSetting
 from atn_gym.agents.fixed import Fixed

@@ -11,7 +11,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from atn_gym.agents.autotunenet import AutoTuneNet, AutoTuneNetOriginal
+from atn_gym.agents.autotunenet import AutoTuneNet
+from atn_gym.agents.autotunenet_original import AutoTuneNetOriginal
 from atn_gym.agents.bandit import Bandit
 from atn_gym.agents.controller import Controller, ControllerFactory
 from atn_gym.agents.fixed import Fixed

@@ -74,7 +74,7 @@ class Study:
             raise unknown_name("sampler", sampler, SAMPLERS)
         self._space = space
         self._low, self._high = space.log10_bounds
-        with _quiet():
+        with quiet():
             self._study = optuna.create_study(
                 direction="maximize", sampler=SAMPLERS[sampler](seed % 2**32, startup_trials)
             )
@@ -143,8 +143,8 @@ class Study:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps Optuna from announcing every study of every run on the terminal."""
+def quiet() -> Iterator[None]:
+    """Keeps Optuna from announcing each study of each run on the terminal."""
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from atn_gym.agents import AutoTuneNet, AutoTuneNetOriginal, RunSetting
+from atn_gym.agents import AutoTuneNet, RunSetting
 from atn_gym.agents.study import Study
 from atn_gym.envs.hyperparameters import HyperparameterSpace
 from atn_gym.errors import InvalidArgument
@@ -15,9 +15,9 @@ SPACE = HyperparameterSpace()
 INITIAL = {"learning_rate": 0.05, "momentum": 0.9, "weight_decay": 1e-4}
 
 
-def make(kind=AutoTuneNet, num_epochs=30, seed=0, **arguments):
+def make(num_epochs=30, seed=0, **arguments):
     arguments = {"smoothing_window": 1, **arguments}
-    return kind(RunSetting(SPACE, num_epochs, seed), **arguments)
+    return AutoTuneNet(RunSetting(SPACE, num_epochs, seed), **arguments)
 
 
 def drive(controller, metrics, initial=INITIAL):
@@ -227,14 +227,6 @@ def test_values_asked_for_within_the_interval_need_no_clamp():
         pairs = zip(applied.study.completed, proposed.study.completed, strict=True)
         same = [np.allclose(a, b, atol=1e-9) for (a, _), (b, _) in pairs]
         assert all(same) == (not ends)
-
-
-def test_the_original_is_the_same_controller_with_all_flaws():
-    metrics = [1.0, 0.9, 0.7, 0.9, 0.9, 0.5, 0.7, 0.4, 0.9, 0.9]
-    flaws = dict.fromkeys(["interval_ends", "remember_bad", "tell_proposed", "keep_best"], True)
-    assert drive(make(AutoTuneNetOriginal), metrics) == drive(make(**flaws), metrics)
-    off = dict.fromkeys(flaws, False)
-    assert drive(make(AutoTuneNetOriginal, **off), metrics) == drive(make(), metrics)
 
 
 @pytest.mark.parametrize(
