@@ -77,18 +77,14 @@ def print_differences(runs: Runs) -> None:
     )
     print("|---|---|---|---|---|")
     for name in sorted(anytime, key=lambda name: -anytime[name].mean()):
-        pooled = bootstrap(
-            anytime[name], interquartile_mean, np.random.default_rng(0), joint_envs=True
-        )
+        pooled = bootstrap(anytime[name], interquartile_mean, np.random.default_rng(0))
         cells = [f"{anytime[name].mean():.3f}", _shown(pooled)]
         for scores in (anytime, adjusted):
             if name == _AGENT:
                 cells.append("")
                 continue
             draws = np.random.default_rng(0)
-            cells.append(
-                _shown(paired_difference(scores[_AGENT], scores[name], draws, joint_envs=True))
-            )
+            cells.append(_shown(paired_difference(scores[_AGENT], scores[name], draws)))
         print(f"| `{name}` | {' | '.join(cells)} |")
     print()
 

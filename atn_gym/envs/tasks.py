@@ -31,7 +31,8 @@ class Task:
 
     Args:
         dataset: Function from a data folder (or None) to a `Dataset`.
-        initial: Initial hyperparameters by name. Of n sets, seed s takes the one at s modulo n.
+        initial: Initial hyperparameters by name. Of several sets a seed takes the one at its
+            `beginning`.
         num_epochs: Epoch budget T of a run, >= 1.
         batch_size: Samples in a mini-batch.
         network: Called with `input_shape`, `num_classes` and `network_kwargs`; returns the
@@ -77,6 +78,13 @@ class Task:
                 raise InvalidArgument(f"{name} must be a dict of values by name, got {value!r}")
             object.__setattr__(self, name, dict(value))
         self._check_severities()
+
+    def beginning(self, seed: int) -> int:
+        """Index of the initial set that a seed takes.
+
+        Sets take turns, so that a handful of consecutive seeds has them all.
+        """
+        return seed % len(self.initial)
 
     def _check_initial(self) -> None:
         if not isinstance(self.initial, (list, tuple)) or not self.initial:

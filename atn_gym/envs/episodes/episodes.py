@@ -93,9 +93,7 @@ class Episodes:
         Raises:
             InvalidArgument: If a hyperparameter is not controlled or out of bounds.
         """
-        candidates = self.task.initial
-        # In turn, so that a handful of consecutive seeds has them all.
-        initial = dict(candidates[seed % len(candidates)])
+        initial = dict(self.task.initial[self.task.beginning(seed)])
         if hyperparameters is not None:
             self.hyperparameters.check(hyperparameters)
             initial.update({name: float(v) for name, v in hyperparameters.items()})

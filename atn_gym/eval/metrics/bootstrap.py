@@ -1,7 +1,7 @@
-"""Bootstrap intervals of statistics over seeds and envs.
+"""Bootstrap intervals of statistics over seeds and strata.
 
-Shapes are those of `atn_gym.eval.metrics.aggregate`. The envs are fixed and the seeds are the
-sample, so that seeds are resampled within each env.
+Shapes are those of `atn_gym.eval.metrics.strata`. The strata are fixed and the seeds are the
+sample: an interval says what other seeds would give, not other envs.
 """
 
 from __future__ import annotations
@@ -11,13 +11,20 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from atn_gym.errors import InvalidArgument, check_positive_integer
-from atn_gym.eval.metrics.aggregate import check_scores, check_spread, mean
+from atn_gym.eval.metrics.aggregate import mean, num_seeds, shares_above
+from atn_gym.eval.metrics.strata import check_scores, has_spread, seed_groups
 
 FloatArray = NDArray[np.float64]
 Statistic = Callable[[FloatArray], FloatArray]
-"""Maps (..., num_envs, num_seeds) to (...), or with axes of its own at the end."""
+"""Maps (..., num_strata, num_seeds) to (...), or with axes of its own at the end."""
+
+FEW_SEEDS = 20
+"""With fewer, a 95 % interval covers less than it says; where runs collapse, with more too."""
+_MOST_AT_ONCE = 2**24
+"""Scores in one stack of resamples, which bounds the memory."""
 
 
 class Estimate(NamedTuple):
@@ -35,32 +42,30 @@ def bootstrap(
     *,
     num_resamples: int = 2000,
     confidence: float = 0.95,
-    paired: bool = True,
-    joint_envs: bool = False,
 ) -> Estimate:
-    """Stratified percentile bootstrap of any statistic.
+    """Stratified bootstrap interval of any statistic, paired across methods.
 
-    Seeds are drawn with replacement within each env, as many as there are. The interval
-    lies between the quantiles (1 - confidence) / 2 and (1 + confidence) / 2 of the
-    statistic over the resamples (Agarwal et al., NeurIPS 2021). With few seeds it is too
-    narrow: the variance of a mean comes out (num_seeds - 1) / num_seeds of what it is.
+    Seeds that lie in the same strata are drawn with replacement among themselves. A draw is
+    one for all methods and strata, because a seed brings the same weights and batches to all.
+    Two corrections widen the interval of few seeds. Of n seeds n - 1
+    are drawn, which makes the variance of a mean unbiased (Rao and Wu, "Resampling inference
+    with complex survey data", JASA 83, 1988). The quantiles are those of Student's t, read as
+    a normal: alpha = Phi(t) with t the quantile (1 - confidence) / 2 at as many degrees of
+    freedom as there are seeds less groups (the expanded percentile interval of Hesterberg,
+    "What teachers should know about the bootstrap", The American Statistician 69, 2015).
 
     Args:
-        scores: Shape (*methods, num_envs, num_seeds), at least two seeds; `methods` is any
-            number of axes, none for one method.
+        scores: Shape (*methods, num_strata, num_seeds), at least two seeds for each beginning;
+            `methods` is any number of axes, none for one method.
         statistic: One of `atn_gym.eval.metrics.aggregate` or a function like them: called
-            with shape (num_resamples, *methods, num_envs, num_seeds), it keeps the first axis.
+            with shape (n, *methods, num_strata, num_drawn), it keeps the first axis.
         rng: Generator of the draws.
         num_resamples: Number of resamples, >= 1.
         confidence: Nominal coverage, in (0, 1).
-        paired: Whether all methods get the same draws, as runs with common random numbers
-            must when they are compared; if not, each method gets its own.
-        joint_envs: Whether all envs get the same draws, which the interval of a mean over
-            envs needs where a seed is good or bad in several at once, such as envs of one
-            task that begin with the same weights; if not, each env gets its own.
 
     Returns:
-        The statistic of the scores, and its interval.
+        The statistic of the scores, and its interval; NaN where the statistic of a resample is
+        undefined.
 
     Raises:
         InvalidArgument: If an argument breaks its requirement. An interval from one seed
@@ -68,27 +73,45 @@ def bootstrap(
 
     Example:
         >>> rng = np.random.default_rng(0)
-        >>> methods = rng.normal([[[1.0]], [[0.0]]], 1.0, size=(2, 3, 10))
+        >>> methods = rng.normal([[[1.0]], [[0.0]]], 1.0, size=(2, 3, 20))
         >>> estimate = bootstrap(
         ...     methods, lambda m: probability_of_improvement(m[..., 0, :, :], m[..., 1, :, :]), rng
         ... )
     """
-    check_spread(scores)
+    if not has_spread(scores):
+        raise InvalidArgument(
+            "scores must have at least two seeds for each beginning, and the same seeds in all "
+            "envs of a beginning, got one"
+        )
     check_positive_integer("num_resamples", num_resamples)
     if not 0 < confidence < 1:
         raise InvalidArgument(f"confidence must be in (0, 1), got {confidence!r}")
-    *methods, num_envs, num_seeds = scores.shape
-    drawn_for = [1] * len(methods) if paired else methods
-    drawn_for = [*drawn_for, 1 if joint_envs else num_envs]
-    seeds = rng.integers(num_seeds, size=(num_resamples, *drawn_for, num_seeds))
-    values = statistic(np.take_along_axis(scores[None], seeds, axis=-1))
-    if np.shape(values)[:1] != (num_resamples,):
-        raise InvalidArgument(
-            "statistic must map (num_resamples, ..., num_envs, num_seeds) to "
-            f"({num_resamples}, ...), got {np.shape(values)}: reduce the last two axes alone"
-        )
-    low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
+    drawn = np.concatenate(
+        [rng.choice(group, size=(num_resamples, len(group) - 1)) for group in seed_groups(scores)],
+        axis=1,
+    )
+    together = max(_MOST_AT_ONCE // scores.size, 1)
+    values = np.concatenate(
+        [
+            _of_resamples(scores, statistic, drawn[first : first + together])
+            for first in range(0, num_resamples, together)
+        ]
+    )
+    freedom = drawn.shape[1]
+    tail = float(stats.norm.cdf(stats.t.ppf((1 - confidence) / 2, freedom)))
+    low, high = np.quantile(values, [tail, 1 - tail], axis=0)
     return Estimate(statistic(scores), low, high)
+
+
+def _of_resamples(scores: FloatArray, statistic: Statistic, drawn: NDArray[np.int64]) -> FloatArray:
+    resamples = np.moveaxis(scores[..., drawn], -2, 0)
+    values = statistic(resamples)
+    if np.shape(values)[:1] != (len(drawn),):
+        raise InvalidArgument(
+            f"statistic must map {resamples.shape} to ({len(drawn)}, ...), got "
+            f"{np.shape(values)}: reduce the last two axes only"
+        )
+    return values
 
 
 def paired_difference(
@@ -98,36 +121,25 @@ def paired_difference(
     *,
     num_resamples: int = 2000,
     confidence: float = 0.95,
-    joint_envs: bool = False,
 ) -> Estimate:
-    """Mean over all runs of the difference between two methods on the same env and seed.
+    """Stratified mean of the difference between two methods on the same strata and seeds.
 
     What a seed does to both methods cancels, which makes the interval narrower than that
-    of independent runs.
+    of independent runs. With `yoked` runs of the method as the other it is the value of
+    feedback.
 
     Args:
-        scores: Shape (num_envs, num_seeds), at least two seeds.
-        other: Of the other method, same envs and seeds, same shape.
+        scores: Shape (num_strata, num_seeds), at least two seeds for each beginning.
+        other: Of the other method, same strata and seeds, same shape.
         rng: Generator of the bootstrap's draws.
         num_resamples: As in `bootstrap`.
         confidence: As in `bootstrap`.
-        joint_envs: As in `bootstrap`.
 
     Returns:
         Mean of `scores - other` in their unit, with its interval.
     """
-    if scores.shape != other.shape:
-        raise InvalidArgument(
-            f"other must have the envs and seeds of scores {scores.shape}, got shape {other.shape}"
-        )
-    return bootstrap(
-        scores - other,
-        mean,
-        rng,
-        num_resamples=num_resamples,
-        confidence=confidence,
-        joint_envs=joint_envs,
-    )
+    _check_same(scores.shape, other)
+    return bootstrap(scores - other, mean, rng, num_resamples=num_resamples, confidence=confidence)
 
 
 def improvement(
@@ -138,15 +150,16 @@ def improvement(
     num_resamples: int = 2000,
     confidence: float = 0.95,
 ) -> Estimate:
-    """`probability_of_improvement` with its interval; all methods and envs get the same draws.
+    """`probability_of_improvement` with its interval.
 
     Which of two runs is better does not change when seeds are drawn anew. So the draws
     weigh the pairs, n_i n_j for the seeds i and j drawn n_i and n_j times, which takes far
     less than to compare the runs of every resample.
 
     Args:
-        scores: Shape (*methods, num_envs, num_seeds), at least two seeds, higher is better.
-        other: Of the other method, same envs and seeds, shape (num_envs, num_seeds).
+        scores: Shape (*methods, num_strata, num_seeds), at least two seeds for each
+            beginning, higher is better.
+        other: Of the other method, same strata and seeds, shape (num_strata, num_seeds).
         rng: Generator of the bootstrap's draws.
         num_resamples: As in `bootstrap`.
         confidence: As in `bootstrap`.
@@ -154,22 +167,24 @@ def improvement(
     Returns:
         Probabilities in [0, 1], each of shape (*methods,).
     """
-    if scores.shape[-2:] != other.shape:
-        raise InvalidArgument(
-            f"other must have the envs and seeds of scores {scores.shape}, got shape {other.shape}"
-        )
-    wins = np.sign(check_scores(scores)[..., :, None] - check_scores(other)[:, None, :])
-    wins = wins.mean(axis=-3)
-    seeds = np.arange(other.shape[-1], dtype=np.float64)
+    _check_same(scores.shape[-2:], other)
+    check_scores(scores)
+    wins = np.nan_to_num(np.sign(scores[..., :, None] - other[:, None, :]))
+    columns = np.arange(other.shape[-1], dtype=np.float64)
+    # What is drawn is columns, absent where the seeds are.
+    seeds = np.where(np.isnan(other), np.nan, columns)
 
     def share(drawn: FloatArray) -> FloatArray:
-        weights = (drawn[..., 0, :, None] == seeds).mean(axis=-2)
-        flat = weights.reshape(-1, len(seeds))
-        won = np.einsum("...ij,ri,rj->r...", wins, flat, flat, optimize=True)
-        result: FloatArray = (1 + won.reshape(*weights.shape[:-1], *wins.shape[:-2])) / 2
+        flat = np.nanmax(drawn, axis=-2).astype(np.int64).reshape(-1, drawn.shape[-1])
+        counts = np.zeros((len(flat), len(columns)))
+        np.add.at(counts, (np.arange(len(flat))[:, None], flat), 1)
+        pairs = num_seeds(drawn).reshape(-1, len(other))[0] ** 2
+        of_strata = np.einsum("...hij,h->...ij", wins, 1 / (len(other) * pairs))
+        won = np.einsum("...ij,ri,rj->r...", of_strata, counts, counts, optimize=True)
+        result: FloatArray = (1 + won.reshape(*drawn.shape[:-2], *won.shape[1:])) / 2
         return result
 
-    return bootstrap(seeds[None], share, rng, num_resamples=num_resamples, confidence=confidence)
+    return bootstrap(seeds, share, rng, num_resamples=num_resamples, confidence=confidence)
 
 
 def performance_profile(
@@ -179,17 +194,19 @@ def performance_profile(
     *,
     num_resamples: int = 2000,
     confidence: float = 0.95,
-    joint_envs: bool = False,
 ) -> Estimate:
-    """Share of all runs with a score above each threshold (Agarwal et al., NeurIPS 2021).
+    """Share of the runs above each threshold, averaged over the strata.
+
+    Agarwal et al., "Deep reinforcement learning at the edge of the statistical precipice",
+    NeurIPS 2021.
 
     Args:
-        scores: Shape (*methods, num_envs, num_seeds), at least two seeds, higher is better.
+        scores: Shape (*methods, num_strata, num_seeds), at least two seeds for each
+            beginning, higher is better.
         thresholds: Shape (n,), in the unit of the scores.
         rng: Generator of the bootstrap's draws.
         num_resamples: As in `bootstrap`.
         confidence: As in `bootstrap`, for each threshold by itself.
-        joint_envs: As in `bootstrap`.
 
     Returns:
         Shares in [0, 1] with their band, each of shape (*methods, n).
@@ -199,14 +216,41 @@ def performance_profile(
             f"thresholds must have shape (n,) with n >= 1, got {thresholds.shape}"
         )
 
-    def shares(runs: FloatArray) -> FloatArray:
-        return np.stack([(runs > t).mean(axis=(-2, -1)) for t in thresholds], axis=-1)
-
     return bootstrap(
         scores,
-        shares,
+        lambda runs: shares_above(runs, thresholds),
         rng,
         num_resamples=num_resamples,
         confidence=confidence,
-        joint_envs=joint_envs,
     )
+
+
+def exact_rate(happened: FloatArray, *, confidence: float = 0.95) -> Estimate:
+    """Share of the runs in which something happened, such as collapse, with its exact interval.
+
+    The interval of Clopper and Pearson (Biometrika 26, 1934) for k of n runs, which holds for
+    any n. It takes the runs as independent: over several envs that share seeds it is too
+    narrow where a seed fails in many of them.
+
+    Args:
+        happened: 1 where it did, else 0, shape (..., num_strata, num_seeds).
+        confidence: Coverage, in (0, 1).
+
+    Returns:
+        Shares of all runs, pooled, each of shape (...).
+    """
+    check_scores(happened)
+    k = np.nansum(happened, axis=(-2, -1))
+    n = num_seeds(happened).sum(axis=-1)
+    tail = (1 - confidence) / 2
+    with np.errstate(invalid="ignore"):
+        low = np.where(k > 0, stats.beta.ppf(tail, k, n - k + 1), 0.0)
+        high = np.where(k < n, stats.beta.ppf(1 - tail, k + 1, n - k), 1.0)
+    return Estimate(np.asarray(k / n), low, high)
+
+
+def _check_same(shape: tuple[int, ...], other: FloatArray) -> None:
+    if shape != other.shape:
+        raise InvalidArgument(
+            f"other must have the strata and seeds of scores {shape}, got shape {other.shape}"
+        )

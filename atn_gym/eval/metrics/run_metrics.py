@@ -105,36 +105,6 @@ def loss_spikes(val_loss: FloatArray) -> int:
     )
 
 
-def normalised_score(
-    performance: FloatArray, fixed: FloatArray, oracle: FloatArray
-) -> FloatArray | None:
-    """Places runs between doing nothing and the oracle: (J - J_fixed) / (J_oracle - J_fixed).
-
-    J_fixed and J_oracle are means over the seeds, so that the mean of the result is the
-    score of the means.
-
-    Args:
-        performance: Anytime performance J of each run on one env, shape (num_seeds,).
-        fixed: The same of the fixed controller, same seeds, shape (num_seeds,).
-        oracle: The same of the one-epoch lookahead oracle, same seeds, shape (num_seeds,).
-
-    Returns:
-        Shape (num_seeds,): 0 is doing nothing, 1 the oracle; it may lie outside. None if
-        the mean of the oracle is not above that of the fixed controller.
-    """
-    for name, values in (("performance", performance), ("fixed", fixed), ("oracle", oracle)):
-        check_trace(name, values)
-        if values.shape != performance.shape:
-            raise InvalidArgument(
-                f"{name} must have the seeds of performance, {len(performance)}, got {len(values)}"
-            )
-    headroom = oracle.mean() - fixed.mean()
-    if headroom <= 0:
-        return None
-    score: FloatArray = (performance - fixed.mean()) / headroom
-    return score
-
-
 def compute_adjusted_performance(performance: float, run_flops: int, charged_flops: int) -> float:
     """The headline: (J + 1) / 2 · flops of the scored run / flops charged.
 

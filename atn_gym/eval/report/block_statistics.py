@@ -8,16 +8,28 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from atn_gym.eval.metrics.adaptation_score import (
+    BLIND,
+    REACTIVE_ORACLE,
+    adaptation_score,
+    why_undefined,
+)
 from atn_gym.eval.metrics.aggregate import (
-    interquartile_mean,
     mean,
+    num_seeds,
     probability_of_improvement,
     ranks,
     restricted_mean,
     worst_decile,
 )
-from atn_gym.eval.metrics.bootstrap import Estimate, Statistic, bootstrap, improvement
-from atn_gym.eval.metrics.normalised import normalised_by_env, normalised_over_envs
+from atn_gym.eval.metrics.bootstrap import (
+    Estimate,
+    Statistic,
+    bootstrap,
+    exact_rate,
+    improvement,
+)
+from atn_gym.eval.metrics.strata import has_spread, stratify
 from atn_gym.eval.report.index import Block, Comparison
 from atn_gym.eval.storage.runs import StoredRun
 
@@ -94,7 +106,8 @@ class Standing:
         self.block = block
         self.is_reference = np.array([c in comparison.references for c in block.controllers])
         self.baseline = self._index(comparison.baseline)
-        self.oracle = self._index(comparison.oracle(block.controllers))
+        self.blind = self._index(comparison.of_name(BLIND, block.controllers))
+        self.oracle = self._index(comparison.of_name(REACTIVE_ORACLE, block.controllers))
         self.adjusted = self._pooled(HEADLINE)
         self.anytime = self._pooled(ANYTIME)
         self.val_loss = self._pooled(VAL_LOSS)
@@ -103,11 +116,15 @@ class Standing:
         found = self.block.controllers
         return found.index(controller) if controller in found and controller is not None else None
 
+    def stratified(self, values: FloatArray) -> FloatArray:
+        """Values (..., envs, seeds), all finite, as (..., strata, seeds)."""
+        return stratify(values, self.block.beginnings())
+
     def _pooled(self, metric: str) -> Estimate:
-        """Interquartile mean of a metric over all runs, NaN where one does not have it."""
+        """Stratified mean of a metric, NaN where a run of a controller does not have it."""
         values = self.block.values(metric)
         known = np.array([np.isfinite(of_one).all() for of_one in values])
-        return self._of_some(known, values, interquartile_mean)
+        return self._of_some(known, values, mean)
 
     def _of_some(
         self, chosen: NDArray[np.bool_], values: FloatArray, statistic: Statistic
@@ -115,7 +132,8 @@ class Standing:
         """A statistic of some controllers, NaN for the others."""
         found = _unknown(len(values))
         if chosen.any():
-            for part, of_chosen in zip(found, _estimate(values[chosen], statistic), strict=True):
+            estimate = _estimate(self.stratified(values[chosen]), statistic)
+            for part, of_chosen in zip(found, estimate, strict=True):
                 part[chosen] = of_chosen
         return found
 
@@ -137,11 +155,11 @@ class Standing:
 
     def improvement(self) -> Estimate:
         """Probability of a higher compute-adjusted performance than the baseline's; or NaN."""
-        values = self.block.values(HEADLINE)
+        values = self.stratified(self.block.values(HEADLINE))
         if self.baseline is None:
             return _unknown(len(values))
         baseline = values[self.baseline]
-        if len(self.block.seeds) > 1:
+        if has_spread(values):
             return improvement(values, baseline, _generator())
         better = probability_of_improvement(values, np.broadcast_to(baseline, values.shape))
         return _without_interval(better)
@@ -152,34 +170,42 @@ class Standing:
         It has an interval only if it is about two seeds or more: the least of the draws is
         never below the least of the seeds, so that the bootstrap cannot tell its spread.
         """
-        values = self.block.values(ANYTIME)
-        if values.shape[-1] >= 2 * SEEDS_PER_DECILE:
+        values = self.stratified(self.block.values(ANYTIME))
+        if num_seeds(values).min() >= 2 * SEEDS_PER_DECILE:
             return _estimate(values, worst_decile)
         return _without_interval(worst_decile(values))
 
-    def normalised(self) -> Estimate:
-        """Interquartile mean over envs of the normalised scores; NaN without both references.
+    def collapse_rate(self) -> Estimate:
+        """Share of collapsed runs with its exact interval; NaN where it is not known of all."""
+        values = self.block.values("collapsed")
+        known = np.isfinite(values).all(axis=(-2, -1))
+        found = _unknown(len(values))
+        for part, of_known in zip(found, exact_rate(values[known]), strict=True):
+            part[known] = of_known
+        return found
 
-        A draw of seeds is one for all methods, those at 0 and at 1 among them.
-        """
-        values = self.block.values(ANYTIME)
-        fixed, oracle = self.baseline, self.oracle
-        if fixed is None or oracle is None:
+    def adaptation_score(self) -> Estimate:
+        """Adaptation score; NaN where it is undefined."""
+        values = self.stratified(self.block.values(ANYTIME))
+        blind, oracle = self.blind, self.oracle
+        if blind is None or oracle is None:
             return _unknown(len(values))
-        return _estimate(values, lambda drawn: normalised_over_envs(drawn, fixed, oracle))
+        return _estimate(
+            values,
+            lambda drawn: adaptation_score(
+                drawn, drawn[..., [blind], :, :], drawn[..., [oracle], :, :]
+            ),
+        )
 
-    def without_headroom(self) -> list[str]:
-        """Envs that have no normalised score, because the oracle is not better than fixed."""
-        if self.baseline is None or self.oracle is None:
-            return []
-        scores = normalised_by_env(self.block.values(ANYTIME), self.baseline, self.oracle)
-        return [
-            env for env, score in zip(self.block.envs, scores[0], strict=True) if np.isnan(score)
-        ]
+    def why_no_adaptation_score(self) -> str | None:
+        """Says in a sentence why the adaptation score is undefined, if it is."""
+        values = self.stratified(self.block.values(ANYTIME))
+        blind, oracle = (None if c is None else values[c] for c in (self.blind, self.oracle))
+        return why_undefined(blind, oracle)
 
     def against_baseline(self, controller: int) -> Estimate:
         """Paired difference of the anytime performance to the baseline; NaN without one."""
-        values = self.block.values(ANYTIME)
+        values = self.stratified(self.block.values(ANYTIME))
         if self.baseline is None:
             return _unknown()
         return _estimate(values[controller] - values[self.baseline], mean)
@@ -223,9 +249,9 @@ def _generator() -> np.random.Generator:
 
 
 def _estimate(values: FloatArray, statistic: Statistic) -> Estimate:
-    """A statistic with its interval; of a single seed, whose spread is unknown, its value."""
-    if values.shape[-1] > 1:
-        return bootstrap(values, statistic, _generator(), joint_envs=True)
+    """A statistic with its interval; its value only where a beginning has a single seed."""
+    if has_spread(values):
+        return bootstrap(values, statistic, _generator())
     return _without_interval(statistic(values))
 
 

@@ -7,18 +7,15 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from atn_gym.eval.metrics.bootstrap import Estimate
-from atn_gym.eval.metrics.formatting import NONE, count, join, number, seed_count
-from atn_gym.eval.metrics.normalised import mean_of_known
+from atn_gym.eval.metrics.aggregate import mean_of_known
+from atn_gym.eval.metrics.bootstrap import FEW_SEEDS, Estimate
+from atn_gym.eval.metrics.formatting import NONE, count, number, seed_count
 from atn_gym.eval.report.block_statistics import SEEDS_PER_DECILE, Standing
 from atn_gym.eval.report.document import Cell, Row, estimate, row
-from atn_gym.eval.report.index import REFERENCE
 
 FloatArray = NDArray[np.float64]
 
 _PER_RUN = (-2, -1)
-_FEW_SEEDS = 5
-"""With fewer, the bootstrap's variance of a mean comes out at 3 / 4 of what it is, or less."""
 
 
 def decile_note(standing: Standing) -> str:
@@ -34,28 +31,15 @@ def decile_note(standing: Standing) -> str:
     return f"{about}; an interval of it would take {2 * SEEDS_PER_DECILE} seeds."
 
 
-def headroom_note(standing: Standing) -> str:
-    """Says why envs have no normalised score; nothing if all have one."""
-    if standing.baseline is None or standing.oracle is None:
-        return " It takes runs of both, which are not all here."
-    envs = standing.without_headroom()
-    if not envs:
-        return ""
-    return f" It leaves out {join(envs)}, where {oracle_name(standing)} is not better than fixed."
-
-
-def oracle_name(standing: Standing) -> str:
-    """The label of the controller at 1 of the normalised score, its name if it is not there."""
-    return REFERENCE if standing.oracle is None else standing.block.controllers[standing.oracle]
-
-
 def interval_note(standing: Standing) -> str:
     """Says what the intervals of a pooled table or figure are."""
     seeds = len(standing.block.seeds)
     if seeds == 1:
-        return "Interquartile means; a single seed has no interval."
-    note = "Interquartile means with 95 % stratified bootstrap intervals over seeds"
-    return f"{note}, which are too narrow for {seeds} seeds." if seeds < _FEW_SEEDS else f"{note}."
+        return "Stratified means; a single seed has no interval."
+    note = "Stratified means with 95 % bootstrap intervals over seeds"
+    return (
+        f"{note}, which may be too narrow with {seeds} seeds." if seeds < FEW_SEEDS else f"{note}."
+    )
 
 
 def extent(standing: Standing) -> str:

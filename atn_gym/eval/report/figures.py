@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from atn_gym.eval.metrics.aggregate import shares_above
 from atn_gym.eval.metrics.bootstrap import performance_profile
 from atn_gym.eval.metrics.formatting import count, seed_count
+from atn_gym.eval.metrics.strata import has_spread
 from atn_gym.eval.report.block_statistics import ANYTIME, Standing, num_epochs
 from atn_gym.eval.report.cells import interval_note
 from atn_gym.eval.report.document import Figure
@@ -39,21 +41,21 @@ def headline_figure(standing: Standing) -> Figure:
 
 def profile_figure(standing: Standing) -> Figure:
     """Share of runs above each anytime performance."""
-    scores = standing.block.values(ANYTIME)
+    scores = standing.stratified(standing.block.values(ANYTIME))
     axis = _axis("anytime performance τ", [scores.ravel()])
     thresholds = np.linspace(axis.low, axis.high, _THRESHOLDS)
-    if len(standing.block.seeds) > 1:
+    if has_spread(scores):
         profile = performance_profile(
-            scores, thresholds, np.random.default_rng(0), num_resamples=500, joint_envs=True
+            scores, thresholds, np.random.default_rng(0), num_resamples=500
         )
         curves = [
             Curve(thresholds, *of_one)
             for of_one in zip(profile.value, profile.low, profile.high, strict=True)
         ]
     else:
-        shares = (scores[..., None] > thresholds).mean(axis=(1, 2))
+        shares = shares_above(scores, thresholds)
         curves = [Curve(thresholds, share) for share in shares]
-    bands = ", with 95 % bootstrap bands" if len(standing.block.seeds) > 1 else ""
+    bands = ", with 95 % bootstrap bands" if has_spread(scores) else ""
     entries = [_entry(standing, c, curve) for c, curve in enumerate(curves)]
     legend = _legend(entries, _baseline(standing, entries))
     title = "Performance profiles"
@@ -83,7 +85,7 @@ def trade_off_figure(standing: Standing) -> Figure:
     return Figure(
         title,
         trade_off(points, x, y, title),
-        "Interquartile mean of the anytime performance over all envs. The orange line is the "
+        "Stratified mean of the anytime performance over all envs. The orange line is the "
         "Pareto front of the contenders: those on it, ringed, are beaten by none that costs as "
         f"little. A run that diverged counts as a whole one.{purple}",
     )

@@ -14,6 +14,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from atn_gym.eval.metrics.adaptation_score import REACTIVE_ORACLE
 from atn_gym.eval.report.largest_block import largest_block
 from atn_gym.eval.storage.names import Variant, name_variants
 from atn_gym.eval.storage.runs import StoredFailure, StoredRun, run_key
@@ -22,8 +23,8 @@ FloatArray = NDArray[np.float64]
 
 BASELINE = "fixed"
 """The controller that does nothing, with which others are compared."""
-REFERENCE = "lookahead_oracle"
-"""The controller that sees what others must not: shown, but not ranked among them."""
+REFERENCES = (REACTIVE_ORACLE, "lookahead_oracle")
+"""Controllers that see what others must not: shown, but not ranked among them."""
 _SEEDS = re.compile(r"\b(the runs?) with seeds? \d+(?:, \d+)*(?: and \d+)?")
 
 
@@ -49,6 +50,16 @@ class Block:
             [
                 [[self.runs[c, e, s].metric(metric) for s in self.seeds] for e in self.envs]
                 for c in self.controllers
+            ]
+        )
+
+    def beginnings(self) -> NDArray[np.int64]:
+        """Which initial set of its task each run has: (envs, seeds), 0 where none is stored."""
+        (controller, *_) = self.controllers
+        return np.array(
+            [
+                [self.runs[controller, e, s].summary.get("beginning", 0) for s in self.seeds]
+                for e in self.envs
             ]
         )
 
@@ -112,19 +123,19 @@ class Comparison:
     @cached_property
     def references(self) -> list[str]:
         """Labels of the controllers that are no contenders."""
-        return [c.label for c in self.controllers if c.name == REFERENCE]
+        return [c.label for c in self.controllers if c.name in REFERENCES]
 
-    def oracle(self, controllers: Sequence[str]) -> str | None:
-        """Which of some controllers is the 1 of the normalised score, if one is.
+    def of_name(self, name: str, controllers: Sequence[str]) -> str | None:
+        """Which of some controllers is the one of a name, if one is.
 
-        Of several references it is the one with default arguments, or else the first.
+        Of several it is the one with default arguments, or else the first.
         """
-        found = [c for c in self.controllers if c.name == REFERENCE and c.label in controllers]
+        found = [c for c in self.controllers if c.name == name and c.label in controllers]
         if len(found) > 1:
             # Imported here because it loads torch, which other reports do without.
             from atn_gym.agents.registry import controller_arguments
 
-            default = controller_arguments(REFERENCE, {})
+            default = controller_arguments(name, {})
             found.sort(key=lambda c: {k: c.arguments.get(k) for k in default} != default)
         return found[0].label if found else None
 

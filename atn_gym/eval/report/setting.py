@@ -11,7 +11,7 @@ import numpy as np
 from atn_gym.eval.metrics.formatting import NONE, count, number
 from atn_gym.eval.report.block_statistics import num_epochs, one_run_flops, one_run_steps
 from atn_gym.eval.report.document import Listing, Paragraph, Row, Section, Table, row
-from atn_gym.eval.report.index import REFERENCE, Comparison
+from atn_gym.eval.report.index import REFERENCES, Comparison
 from atn_gym.eval.storage.experiment import StoredExperiment
 from atn_gym.eval.storage.names import Variant, show
 from atn_gym.eval.storage.runs import StoredRun
@@ -140,7 +140,7 @@ def _controller_table(comparison: Comparison) -> Table:
         given = {k: v for k, v in sorted(controller.arguments.items()) if v is not None}
         own_name = [] if controller.label.startswith(controller.name) else [controller.name]
         text = ", ".join([*own_name, *(f"{k} {show(v)}" for k, v in given.items())])
-        is_reference = controller.name == REFERENCE
+        is_reference = controller.name in REFERENCES
         role = "privileged reference" if is_reference else "contender"
         rows.append(row(controller.label, role, text or NONE, is_reference=is_reference))
     return Table(

@@ -7,11 +7,9 @@ from atn_gym.eval.report.block_statistics import ANYTIME, HEADLINE, VAL_LOSS, St
 from atn_gym.eval.report.cells import (
     decile_note,
     extent,
-    headroom_note,
     interval,
     interval_note,
     means,
-    oracle_name,
     rows,
     spread,
     total,
@@ -22,7 +20,7 @@ from atn_gym.eval.report.document import Cell, Table
 def headline_table(standing: Standing) -> Table:
     """A row for each controller over all envs, by compute-adjusted performance."""
     block = standing.block
-    normalised, ranks, worst = standing.normalised(), standing.mean_ranks(), standing.worst()
+    adaptation, ranks, worst = standing.adaptation_score(), standing.mean_ranks(), standing.worst()
     improvement = standing.improvement()
     runs = len(block.envs) * len(block.seeds)
 
@@ -31,7 +29,7 @@ def headline_table(standing: Standing) -> Table:
             interval(standing.adjusted, c),
             interval(standing.anytime, c),
             interval(standing.val_loss, c),
-            interval(normalised, c, 2),
+            interval(adaptation, c, 2),
             interval(ranks, c, 2),
             NONE
             if c == standing.baseline or standing.is_reference[c]
@@ -49,7 +47,7 @@ def headline_table(standing: Standing) -> Table:
             "compute-adjusted performance",
             "anytime performance",
             "mean val. loss (nats)",
-            "normalised score",
+            "adaptation score",
             "mean rank",
             "P(better than fixed)",
             "worst decile",
@@ -61,18 +59,27 @@ def headline_table(standing: Standing) -> Table:
         f"{interval_note(standing)} Anytime performance is the mean of the default reward over "
         "the budget, in [-1, 1]; compute-adjusted performance, in [0, 1], is its share of the "
         "best, times the share of the flops charged that the scored run took; mean validation "
-        "loss, over the budget, is what online adaptation lowers. Normalised score, the "
-        f"interquartile mean over envs: 0 is fixed, 1 is {oracle_name(standing)}."
-        f"{headroom_note(standing)} Mean rank among the contenders, and the probability of a run "
+        f"loss, over the budget, is what online adaptation lowers. {_adaptation_note(standing)} "
+        f"Mean rank among the contenders, and the probability of a run "
         "better than one of fixed on the same env, are by compute-adjusted performance. "
         f"{decile_note(standing)}",
+    )
+
+
+def _adaptation_note(standing: Standing) -> str:
+    undefined = standing.why_no_adaptation_score()
+    if undefined is not None:
+        return undefined
+    return (
+        "Adaptation score: 0 is blind, the best schedule that does not look; 1 is the reactive "
+        "oracle, what looking can win."
     )
 
 
 def env_table(standing: Standing, env: str) -> Table:
     """A row for each controller on one env: mean and standard deviation over the seeds."""
     block = standing.block
-    normalised = standing.normalised()
+    adaptation = standing.adaptation_score()
 
     def cells(c: int) -> tuple[Cell | str, ...]:
         difference = standing.against_baseline(c)
@@ -80,7 +87,7 @@ def env_table(standing: Standing, env: str) -> Table:
             spread(block.values(HEADLINE)[c]),
             spread(block.values(ANYTIME)[c]),
             NONE if c == standing.baseline else interval(difference),
-            interval(normalised, c, 2),
+            interval(adaptation, c, 2),
             spread(block.values(VAL_LOSS)[c]),
             spread(block.values("final_val_loss")[c]),
             spread(100 * block.values("final_val_accuracy")[c], 1),
@@ -89,11 +96,6 @@ def env_table(standing: Standing, env: str) -> Table:
             total(block.values("diverged")[c]),
         )
 
-    undefined = (
-        f" There is no normalised score, for {oracle_name(standing)} is not better than fixed."
-        if standing.without_headroom()
-        else ""
-    )
     return Table(
         f"{env}: {seed_count(len(block.seeds))}",
         (
@@ -101,7 +103,7 @@ def env_table(standing: Standing, env: str) -> Table:
             "compute-adjusted",
             "anytime",
             "anytime against fixed",
-            "normalised score",
+            "adaptation score",
             "mean val. loss (nats)",
             "final val. loss (nats)",
             "final val. accuracy (%)",
@@ -110,9 +112,9 @@ def env_table(standing: Standing, env: str) -> Table:
             "diverged runs",
         ),
         rows(standing, cells),
-        "Mean ± standard deviation over seeds, in the order of the interquartile mean of "
+        "Mean ± standard deviation over seeds, in the order of "
         "compute-adjusted performance. The difference to fixed, paired by seed, and the "
-        f"normalised score have 95 % bootstrap intervals.{undefined}",
+        f"adaptation score have 95 % bootstrap intervals. {_adaptation_note(standing)}",
     )
 
 

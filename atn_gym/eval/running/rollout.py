@@ -27,6 +27,7 @@ class RunRecord:
 
     Args:
         seed: Its seed.
+        beginning: Index of the initial set of its task.
         initial: Controlled hyperparameters before the first epoch, by name.
         shock: Epochs trained before the shock; None if none comes.
         trace: A row for each epoch.
@@ -40,6 +41,7 @@ class RunRecord:
     """
 
     seed: int
+    beginning: int
     initial: Params
     shock: int | None
     trace: list[Row] = field(default_factory=list)
@@ -83,7 +85,10 @@ def run_seeds(
     if initial is None and isinstance(policy, SearchingPolicy):
         initial = _search(policy, env, seeds)
     observation, infos = env.reset(seed=list(seeds), options=_options(initial))
-    records = [_record(infos, i, seed) for i, seed in enumerate(seeds)]
+    records = [
+        _record(infos, i, seed, env.unwrapped.episodes.task.beginning(seed))
+        for i, seed in enumerate(seeds)
+    ]
     single = SingleRuns(env.unwrapped.episodes, type(policy).__name__)
     running = np.ones(len(records), dtype=np.bool_)
     start, state = np.ones(len(records), dtype=np.bool_), None
@@ -137,10 +142,10 @@ def _options(initial: Sequence[Params] | None) -> dict[str, Any] | None:
     return {"hyperparameters": {name: np.array([i[name] for i in initial]) for name in initial[0]}}
 
 
-def _record(infos: dict[str, Any], i: int, seed: int) -> RunRecord:
+def _record(infos: dict[str, Any], i: int, seed: int, beginning: int) -> RunRecord:
     initial = {name: float(values[i]) for name, values in _by_name(infos).items()}
     shock = int(infos["privileged"]["shock_epoch"][i])
-    return RunRecord(seed, initial, None if shock < 0 else shock)
+    return RunRecord(seed, beginning, initial, None if shock < 0 else shock)
 
 
 def _search(policy: SearchingPolicy, env: Any, seeds: Sequence[int]) -> list[Params]:

@@ -167,22 +167,6 @@ def test_shock_cost_is_the_mean_excess_over_the_twin():
     assert shock_cost(diverged, twin, 2) == pytest.approx(5 * CHANCE - 0.35)
 
 
-def test_normalised_score_is_zero_for_fixed_and_one_for_the_oracle():
-    fixed, oracle = np.array([0.2, 0.4]), np.array([0.6, 0.8])
-    scores = run_metrics.normalised_score(np.array([0.5, 0.3]), fixed, oracle)
-    np.testing.assert_allclose(scores, [0.5, 0.0], atol=1e-12)
-    assert run_metrics.normalised_score(fixed, fixed, oracle).mean() == pytest.approx(0)
-    assert run_metrics.normalised_score(oracle, fixed, oracle).mean() == pytest.approx(1)
-    beyond = run_metrics.normalised_score(np.array([-0.1, 0.9]), fixed, oracle)
-    np.testing.assert_allclose(beyond, [-1.0, 1.5])
-
-
-def test_normalised_score_needs_an_oracle_that_wins():
-    fixed, worse = np.array([0.2, 0.4]), np.array([0.1, 0.3])
-    assert run_metrics.normalised_score(fixed, fixed, fixed) is None
-    assert run_metrics.normalised_score(fixed, fixed, worse) is None
-
-
 def test_compute_adjusted_performance_charges_the_search():
     assert run_metrics.compute_adjusted_performance(0.5, 100, 100) == 0.75
     assert run_metrics.compute_adjusted_performance(0.5, 100, 1000) == pytest.approx(0.075)
@@ -216,11 +200,6 @@ NO, NO_NO = np.zeros(1, bool), np.zeros(2, bool)
         (lambda: shock_cost(TWO, ONE, 1), r"twin_val_loss must have the shape .*got \(1,\)"),
         (lambda: shock_cost(TWO, NAN, 1), "twin_val_loss must be finite"),
         (lambda: shock_cost(TWO, TWO, 2), "below the 2 epochs of the budget.*got 2"),
-        (
-            lambda: run_metrics.normalised_score(TWO, TWO, ONE),
-            "oracle must have the seeds .*2, got 1",
-        ),
-        (lambda: run_metrics.normalised_score(NAN, TWO, TWO), "performance must be finite"),
         (lambda: run_metrics.compute_adjusted_performance(1.1, 1, 1), r"in \[-1, 1\], got 1.1"),
         (lambda: run_metrics.compute_adjusted_performance(math.nan, 1, 1), "got nan"),
         (lambda: run_metrics.compute_adjusted_performance(0, 2, 1), "got 2 of 1"),

@@ -23,7 +23,6 @@ from atn_gym.eval.metrics.bootstrap import (
     paired_difference,
     performance_profile,
 )
-from atn_gym.eval.metrics.normalised import normalised_by_env, normalised_over_envs
 
 ENVS = np.linspace(-3, 3, 10)[:, None]
 
@@ -123,24 +122,9 @@ def test_improvement_by_weights_equals_the_comparison_of_every_resample():
     found = improvement(methods, methods[0], np.random.default_rng(1))
     for c, method in enumerate(methods):
         both = np.stack([method, methods[0]])
-        expected = bootstrap(both, improved, np.random.default_rng(1), joint_envs=True)
+        expected = bootstrap(both, improved, np.random.default_rng(1))
         np.testing.assert_allclose([part[c] for part in found], expected, atol=1e-12)
     np.testing.assert_allclose(found.value[0], 0.5)
-
-
-def test_normalised_score_over_envs_is_that_of_each_env_pooled(rng):
-    values = rng.normal(size=(4, 6, 5)) + np.array([0, 1, 3, -1])[:, None, None]
-    values[2, 3] = values[0, 3] - 1  # Here the oracle, method 2, is worse than fixed, 0.
-    by_env = normalised_by_env(values, fixed=0, oracle=2)
-    assert np.isnan(by_env[:, 3]).all()
-    known = np.delete(by_env, 3, axis=1)
-    assert np.isfinite(known).all()
-    pooled = normalised_over_envs(values, fixed=0, oracle=2)
-    np.testing.assert_allclose(pooled, interquartile_mean(known[:, :, None]), atol=1e-12)
-    np.testing.assert_allclose(pooled[[0, 2]], [0, 1], atol=1e-12)
-    stacked = normalised_over_envs(np.stack([values[:, ::-1], values]), fixed=0, oracle=2)
-    np.testing.assert_allclose(stacked, [pooled, pooled])
-    assert np.isnan(normalised_over_envs(values[:, 3:4], fixed=0, oracle=2)).all()
 
 
 def restricted(times, recovered, horizon):
@@ -192,19 +176,17 @@ def test_intervals_cover_the_truth_as_often_as_they_say(statistic, rng):
                 scores, statistic, rng, num_resamples=400, confidence=confidence
             )
             covered[confidence] += low <= 0 <= high
-    assert 0.88 <= covered[0.95] / 300 <= 0.99
-    assert 0.38 <= covered[0.5] / 300 <= 0.6
+    assert 0.92 <= covered[0.95] / 300 <= 0.98
+    assert 0.42 <= covered[0.5] / 300 <= 0.58
 
 
-def test_a_seed_that_is_good_in_every_env_needs_draws_for_all_envs_together(rng):
-    covered = {True: 0, False: 0}
+def test_intervals_cover_seeds_that_are_good_in_every_env(rng):
+    covered = 0
     for _ in range(300):
         scores = ENVS + rng.normal(size=10) + rng.normal(size=(10, 10))
-        for joint in covered:
-            _, low, high = bootstrap(scores, mean, rng, num_resamples=400, joint_envs=joint)
-            covered[joint] += low <= 0 <= high
-    assert 0.88 <= covered[True] / 300 <= 0.99
-    assert covered[False] / 300 < 0.8
+        _, low, high = bootstrap(scores, mean, rng, num_resamples=400)
+        covered += low <= 0 <= high
+    assert 0.92 <= covered / 300 <= 0.98
 
 
 def test_paired_differences_cover_the_truth_and_are_narrow(rng):
@@ -216,24 +198,20 @@ def test_paired_differences_cover_the_truth_and_are_narrow(rng):
         value, low, high = paired_difference(scores, other, rng, num_resamples=400)
         assert value == pytest.approx(scores.mean() - other.mean())
         covered += low <= 0.1 <= high
-        _, low_apart, high_apart = bootstrap(
-            np.stack([scores, other]),
-            difference,
-            rng,
-            num_resamples=400,
-            paired=False,
-        )
-        widths.append((high - low) / (high_apart - low_apart))
+        # Of methods that do not share seeds, the variances add.
+        apart = [bootstrap(s, mean, rng, num_resamples=400) for s in (scores, other)]
+        widths.append((high - low, math.hypot(*(e.high - e.low for e in apart))))
     assert 0.88 <= covered / 300 <= 0.99
     # Standard deviation 0.2 sqrt(2) of the differences, against sqrt(2 · 1.04).
-    assert np.mean(widths) == pytest.approx(0.2 / math.sqrt(1.04), rel=0.05)
+    together, alone = np.mean(widths, axis=0)
+    assert together / alone == pytest.approx(0.2 / math.sqrt(1.04), rel=0.05)
 
 
 def test_paired_draws_are_those_of_the_difference(rng):
     methods = rng.normal(size=(2, 3, 8))
-    together = bootstrap(methods, difference, rng)
-    apart = paired_difference(methods[0], methods[1], rng)
-    np.testing.assert_allclose(together, apart, atol=0.02)
+    together = bootstrap(methods, difference, np.random.default_rng(1))
+    apart = paired_difference(methods[0], methods[1], np.random.default_rng(1))
+    np.testing.assert_allclose(together, apart, atol=1e-12)
 
 
 def test_draws_are_those_of_the_generator(rng):
@@ -260,7 +238,7 @@ def test_envs_are_never_mixed(rng):
     scores = np.array([[1.0] * 5, [100.0] * 5])
     seen = []
     bootstrap(scores, lambda s: seen.append(s) or mean(s), rng, num_resamples=50)
-    np.testing.assert_array_equal(seen[0], np.broadcast_to(scores, (50, 2, 5)))
+    np.testing.assert_array_equal(seen[0], np.broadcast_to(scores[:, :4], (50, 2, 4)))
 
 
 def test_performance_profile_is_the_share_of_runs_strictly_above(rng):
@@ -292,30 +270,30 @@ def test_performance_profile_covers_the_truth_at_a_threshold(rng):
 
 
 RUNS, ONE_SEED = np.ones((2, 3)), np.ones((2, 1))
-HOLE = np.array([[1.0, math.nan]])
+HOLE = np.array([[1.0, math.inf]])
 YES = np.ones((2, 3), bool)
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda r: mean(np.ones(3)), r"\(..., num_envs, num_seeds\) .*got \(3,\)"),
+        (lambda r: mean(np.ones(3)), r"\(..., num_strata, num_seeds\) .*got \(3,\)"),
         (lambda r: interquartile_mean(np.ones((0, 3))), r"hold a run, got \(0, 3\)"),
-        (lambda r: worst_decile(HOLE), "must be finite, got NaN or infinity: pad runs"),
-        (lambda r: seed_std(ONE_SEED), "at least two seeds for each env, got one"),
-        (lambda r: mean_rank(RUNS), r"num_methods, num_envs, num_seeds\), got \(2, 3\)"),
-        (lambda r: probability_of_improvement(RUNS, RUNS[:1]), r"envs of .*got shape \(1, 3\)"),
+        (lambda r: worst_decile(HOLE), "must be finite, got infinity.*: pad runs"),
+        (lambda r: seed_std(ONE_SEED), "at least two seeds in each stratum, got one"),
+        (lambda r: mean_rank(RUNS), r"num_methods, num_strata, num_seeds\), got \(2, 3\)"),
+        (lambda r: probability_of_improvement(RUNS, RUNS[:1]), r"strata of .*got shape \(1, 3\)"),
         (lambda r: restricted_mean(RUNS, YES[:1], 4), r"recovered must have the shape.*\(1, 3\)"),
         (lambda r: restricted_mean(RUNS, YES, 0), "horizon must be an integer >= 1, got 0"),
         (lambda r: restricted_mean(RUNS / 2, YES, 4), "times must be whole numbers >= 0, got"),
         (lambda r: restricted_mean(-RUNS, YES, 4), "times must be whole numbers >= 0, got"),
-        (lambda r: bootstrap(ONE_SEED, mean, r), "at least two seeds for each env, got one"),
+        (lambda r: bootstrap(ONE_SEED, mean, r), "at least two seeds for each beginning"),
         (lambda r: bootstrap(HOLE, mean, r), "must be finite"),
         (lambda r: bootstrap(RUNS, mean, r, confidence=1), r"in \(0, 1\), got 1"),
         (lambda r: bootstrap(RUNS, mean, r, num_resamples=0), "num_resamples must be an integer"),
         (lambda r: bootstrap(RUNS, np.mean, r), r"statistic must map .*got \(\): reduce the last"),
-        (lambda r: paired_difference(RUNS, ONE_SEED, r), r"envs and seeds .*got shape \(2, 1\)"),
-        (lambda r: improvement(RUNS, ONE_SEED, r), r"envs and seeds .*got shape \(2, 1\)"),
+        (lambda r: paired_difference(RUNS, ONE_SEED, r), r"strata and seeds .*got shape \(2, 1\)"),
+        (lambda r: improvement(RUNS, ONE_SEED, r), r"strata and seeds .*got shape \(2, 1\)"),
         (lambda r: performance_profile(RUNS, np.ones(0), r), r"thresholds .*got \(0,\)"),
         (lambda r: performance_profile(RUNS, np.array(0.5), r), r"thresholds .*got \(\)"),
     ],

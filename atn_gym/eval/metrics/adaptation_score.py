@@ -1,0 +1,63 @@
+"""The adaptation score: 0 is the best that can be done without looking, 1 what looking wins.
+
+J is anytime performance. `blind` is a schedule tuned on the data set that never observes its
+run, `reactive_oracle` tries every action for one epoch ahead but does not foresee the shock.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atn_gym.eval.metrics.aggregate import mean
+
+FloatArray = NDArray[np.float64]
+
+BLIND = "blind"
+REACTIVE_ORACLE = "reactive_oracle"
+
+
+def adaptation_score(
+    scores: FloatArray, blind: FloatArray, reactive_oracle: FloatArray
+) -> FloatArray:
+    """Share of what can be won by looking that a method wins.
+
+    The sum over strata of J - J_blind divided by the sum of J_reactive - J_blind, where each J
+    is the mean over the seeds of a stratum. A ratio of sums, not a mean of ratios: a stratum
+    counts by what can be won in it, and none where nothing can be won blows up.
+
+    Args:
+        scores: J of the method, shape (..., num_strata, num_seeds).
+        blind: J of `blind` on the same strata and seeds; axes before the last two broadcast.
+        reactive_oracle: J of `reactive_oracle`, likewise.
+
+    Returns:
+        Shape (...). It may lie outside [0, 1]. NaN if the denominator is not above zero,
+        see `why_undefined`.
+    """
+    zero = mean(blind)
+    won, to_win = mean(scores) - zero, mean(reactive_oracle) - zero
+    return np.asarray(won / np.where(to_win > 0, to_win, np.nan))
+
+
+def why_undefined(blind: FloatArray | None, reactive_oracle: FloatArray | None) -> str | None:
+    """Says in a sentence why there is no adaptation score; None if there is one.
+
+    Args:
+        blind: As in `adaptation_score`, of shape (num_strata, num_seeds); None if there are
+            no runs of it.
+        reactive_oracle: Likewise.
+    """
+    needed = {BLIND: blind, REACTIVE_ORACLE: reactive_oracle}
+    missing = [name for name, scores in needed.items() if scores is None]
+    if missing:
+        return f"The adaptation score is undefined without runs of {' and '.join(missing)}."
+    assert blind is not None
+    assert reactive_oracle is not None
+    zero, one = float(mean(blind)), float(mean(reactive_oracle))
+    if one > zero:
+        return None
+    return (
+        f"The adaptation score is undefined: {REACTIVE_ORACLE} ({one:.3f}) is not above {BLIND} "
+        f"({zero:.3f}), so nothing can be won by looking."
+    )
