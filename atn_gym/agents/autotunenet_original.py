@@ -5,11 +5,8 @@ from __future__ import annotations
 import math
 from collections import deque
 
-import optuna
-from optuna.trial import TrialState
-
 from atn_gym.agents.controller import Controller, Params, RunSetting
-from atn_gym.agents.study import quiet
+from atn_gym.agents.study import PlainStudy
 from atn_gym.errors import (
     InvalidArgument,
     check_count,
@@ -101,23 +98,19 @@ class AutoTuneNetOriginal(Controller):
         check_count("cooldown", cooldown)
         check_number("max_delta", max_delta, 0, 1)
         check_count("startup_trials", startup_trials)
-        self._scale = scale
         self._warmup_epochs = warmup_epochs
         self._max_regression = max_regression
         self._patience = patience
         self._cooldown = cooldown
         self._max_delta = max_delta
-        sampler = optuna.samplers.TPESampler(
-            n_startup_trials=startup_trials, seed=setting.seed % 2**32
-        )
-        with quiet():
-            self._study = optuna.create_study(direction="maximize", sampler=sampler)
+        ranges = {name: RANGES[name] for name in setting.hyperparameters.names}
+        self._study = PlainStudy(ranges, scale == "categorical", setting.seed, startup_trials)
         self._step = 0
         self._score = math.nan
         self._recent: deque[float] = deque(maxlen=smoothing_window)
         self._accepted: list[float] = []
         self._last_good: Params = {}
-        self._trial: optuna.Trial | None = None
+        self._trial: int | None = None
         self._bad_in_a_row = 0
         self._accepting = 0
 
@@ -138,8 +131,8 @@ class AutoTuneNetOriginal(Controller):
                 self.rollbacks += 1
                 return self._towards(self._last_good, current_params)
             self._accept(trial, score, current_params)
-        self._trial = self._study.ask()
-        return self._towards(self._suggested(self._trial), current_params)
+        self._trial, proposed = self._study.ask()
+        return self._towards(proposed, current_params)
 
     def _is_unstable(self, score: float) -> bool:
         """Whether a score is the last bad one of `patience` in a row."""
@@ -159,23 +152,11 @@ class AutoTuneNetOriginal(Controller):
         self._accepting = self._cooldown
         return True
 
-    def _accept(self, trial: optuna.Trial, score: float, params: Params) -> None:
+    def _accept(self, trial: int, score: float, params: Params) -> None:
         self._accepted.append(score)
         self._last_good = params
-        if math.isnan(score):
-            self._study.tell(trial, state=TrialState.FAIL)
-        else:
-            self._study.tell(trial, score)
-            self.optimizer_evaluations += 1
-
-    def _suggested(self, trial: optuna.Trial) -> Params:
-        suggested = {}
-        for name in self.setting.hyperparameters.names:
-            if self._scale == "linear":
-                suggested[name] = trial.suggest_float(name, *RANGES[name])
-            else:
-                suggested[name] = float(trial.suggest_categorical(name, RANGES[name]))
-        return suggested
+        self._study.tell(trial, score)
+        self.optimizer_evaluations += not math.isnan(score)
 
     def _towards(self, targets: Params, params: Params) -> Params:
         """The targets, cut to what an epoch may change."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -140,6 +140,46 @@ class Study:
     def best(self) -> FloatArray:
         """Values of the best completed trial, decades, (K,)."""
         return max(self.completed, key=lambda trial: trial[1])[0]
+
+
+class PlainStudy:
+    """Optuna's ask and tell as its users write them: plain units, ranges or choices.
+
+    Args:
+        ranges: Smallest and largest value by name.
+        categorical: Whether only the two ends of a range are proposed.
+        seed: Seed of the TPE sampler, which takes the last 32 bits of it.
+        startup_trials: Trials drawn at random before the sampler uses the scores.
+    """
+
+    def __init__(
+        self,
+        ranges: Mapping[str, tuple[float, float]],
+        categorical: bool,
+        seed: int,
+        startup_trials: int,
+    ) -> None:
+        self._ranges = dict(ranges)
+        self._categorical = categorical
+        sampler = TPESampler(n_startup_trials=startup_trials, seed=seed % 2**32)
+        with quiet():
+            self._study = optuna.create_study(direction="maximize", sampler=sampler)
+
+    def ask(self) -> tuple[int, dict[str, float]]:
+        """Number of the next trial, and its values by name."""
+        trial = self._study.ask()
+        if self._categorical:
+            values = {n: float(trial.suggest_categorical(n, r)) for n, r in self._ranges.items()}
+        else:
+            values = {n: trial.suggest_float(n, *r) for n, r in self._ranges.items()}
+        return trial.number, values
+
+    def tell(self, number: int, score: float) -> None:
+        """Tells the score of a trial; a trial with NaN gets none."""
+        if math.isnan(score):
+            self._study.tell(number, state=TrialState.FAIL)
+        else:
+            self._study.tell(number, score)
 
 
 @contextlib.contextmanager
