@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Sequence
 
 _MINUS = "\N{MINUS SIGN}"
@@ -33,3 +34,20 @@ def count(number_of: int, noun: str) -> str:
 def join(words: Sequence[str]) -> str:
     """Lists words: "a, b and c"."""
     return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
+
+
+def printable(text: str) -> str:
+    """Text without what a terminal or a browser could obey, or no file can hold.
+
+    Control characters, marks of writing direction and lone surrogates become U+FFFD; line
+    breaks and spaces stay.
+    """
+    if text.isascii() and text.replace("\n", " ").isprintable():
+        return text
+    unprintable = {c for c in set(text) if not (c.isprintable() or c == "\n")}
+    marks = {ord(c): "\N{REPLACEMENT CHARACTER}" for c in unprintable if not _is_space(c)}
+    return text.translate(marks)
+
+
+def _is_space(character: str) -> bool:
+    return unicodedata.category(character) == "Zs"

@@ -1,8 +1,7 @@
-"""Where the controllers of a block of runs stand: order, intervals, ranks, recovery."""
+"""Statistics of a block of runs: means with intervals, ranks, rates and cost."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -15,11 +14,12 @@ from atn_gym.eval.metrics.adaptation_score import (
     why_undefined,
 )
 from atn_gym.eval.metrics.aggregate import (
+    interquartile_mean,
     mean,
+    mean_of_known,
     num_seeds,
     probability_of_improvement,
     ranks,
-    restricted_mean,
     worst_decile,
 )
 from atn_gym.eval.metrics.bootstrap import (
@@ -29,73 +29,21 @@ from atn_gym.eval.metrics.bootstrap import (
     exact_rate,
     improvement,
 )
-from atn_gym.eval.metrics.strata import has_spread, stratify
+from atn_gym.eval.metrics.strata import has_spread, strata_of, stratify
 from atn_gym.eval.report.index import Block, Comparison
-from atn_gym.eval.storage.runs import StoredRun
+from atn_gym.eval.report.run_budget import one_run_flops
 
 FloatArray = NDArray[np.float64]
 
 HEADLINE = "compute_adjusted_performance"
 ANYTIME = "anytime_performance"
-VAL_LOSS = "mean_val_loss"
 SEEDS_PER_DECILE = 10
 _BOOTSTRAP_SEED = 0
 """Fixed, so that a report made twice is the same twice."""
 
 
-def num_epochs(run: StoredRun) -> int:
-    """Epoch budget T of a run."""
-    budget, trained = run.config["env"].get("num_epochs"), len(run.trace["epoch"])
-    return max(budget, trained) if type(budget) is int else trained
-
-
-def one_run_flops(runs: list[StoredRun]) -> float:
-    """Flops of one whole run on an env."""
-    return max(run.metric("run_flops") * _unfinished(run) for run in runs)
-
-
-def one_run_steps(runs: list[StoredRun]) -> float:
-    """Gradient steps of one whole run on an env."""
-    return max(float(run.trace["gradient_steps"].sum()) * _unfinished(run) for run in runs)
-
-
-def _unfinished(run: StoredRun) -> float:
-    """By how much a whole run is longer: an epoch takes the same steps as any other."""
-    return num_epochs(run) / len(run.trace["epoch"])
-
-
-@dataclass(frozen=True, eq=False)
-class RecoveryTimes:
-    """How the runs of a block came back after their shock, envs without one left out.
-
-    Args:
-        times: Epochs to recovery, shape (controllers, envs, seeds).
-        recovered: Whether each came back, same shape.
-        horizon: Epochs after the shock, of the env with the most.
-    """
-
-    times: FloatArray
-    recovered: NDArray[np.bool_]
-    horizon: int
-
-    def mean_times(self) -> FloatArray:
-        """Restricted mean of the recovery time, shape (controllers,)."""
-        return restricted_mean(self.times, self.recovered, self.horizon)
-
-    def shares(self) -> FloatArray:
-        """Share recovered within k = 0..horizon - 1 epochs, shape (controllers, horizon).
-
-        The restricted mean over k + 1 epochs is that over k epochs and the share of runs
-        that take longer than k.
-        """
-        means = [np.zeros(len(self.times))]
-        for k in range(self.horizon):
-            means.append(restricted_mean(self.times, self.recovered, k + 1))
-        return 1 - np.diff(np.stack(means, axis=-1), axis=-1)
-
-
-class Standing:
-    """Statistics of a block of runs, an entry for each controller.
+class BlockStatistics:
+    """Statistics of a block of runs, with an entry for each controller.
 
     Args:
         comparison: Where the block is from.
@@ -108,9 +56,9 @@ class Standing:
         self.baseline = self._index(comparison.baseline)
         self.blind = self._index(comparison.of_name(BLIND, block.controllers))
         self.oracle = self._index(comparison.of_name(REACTIVE_ORACLE, block.controllers))
-        self.adjusted = self._pooled(HEADLINE)
-        self.anytime = self._pooled(ANYTIME)
-        self.val_loss = self._pooled(VAL_LOSS)
+        self.beginnings = block.beginnings()
+        self.adjusted = self._estimated(HEADLINE, mean)
+        self.anytime = self._estimated(ANYTIME, mean)
 
     def _index(self, controller: str | None) -> int | None:
         found = self.block.controllers
@@ -118,13 +66,49 @@ class Standing:
 
     def stratified(self, values: FloatArray) -> FloatArray:
         """Values (..., envs, seeds), all finite, as (..., strata, seeds)."""
-        return stratify(values, self.block.beginnings())
+        return stratify(values, self.beginnings)
 
-    def _pooled(self, metric: str) -> Estimate:
-        """Stratified mean of a metric, NaN where a run of a controller does not have it."""
+    def _estimated(self, metric: str, statistic: Statistic) -> Estimate:
+        """A statistic of a metric, NaN where a run of a controller does not have it."""
         values = self.block.values(metric)
-        known = np.array([np.isfinite(of_one).all() for of_one in values])
-        return self._of_some(known, values, mean)
+        known = np.array([np.isfinite(runs).all() for runs in values])
+        return self._of_some(known, values, statistic)
+
+    @property
+    def strata(self) -> list[tuple[int, int]]:
+        """Index of the env and beginning of each stratum."""
+        return strata_of(self.beginnings)
+
+    def fewest_seeds(self) -> int:
+        """Number of seeds of the stratum with the fewest."""
+        return int(num_seeds(self.stratified(self.block.values(ANYTIME))).min())
+
+    def of_stratum(self, stratum: int) -> tuple[Estimate, Estimate]:
+        """Mean anytime performance and collapse rate in one stratum."""
+        env, beginning = self.strata[stratum]
+        seeds = self.beginnings[env] == beginning
+        anytime, collapsed = (
+            self.block.values(metric)[:, [env]][..., seeds] for metric in (ANYTIME, "collapsed")
+        )
+        return _estimate(anytime, mean), _rate(collapsed)
+
+    def seeds_of_stratum(self, stratum: int) -> int:
+        """Number of seeds of one stratum."""
+        env, beginning = self.strata[stratum]
+        return int((self.beginnings[env] == beginning).sum())
+
+    def interquartile_means(self) -> Estimate:
+        """Interquartile mean of the anytime performance."""
+        return self._estimated(ANYTIME, interquartile_mean)
+
+    def mean_where_defined(self, metric: str) -> FloatArray:
+        """Stratified mean over the runs that have a metric, shape (controllers,)."""
+        values = self.block.values(metric)
+        strata = [
+            mean_of_known(values[:, env, self.beginnings[env] == beginning], -1)
+            for env, beginning in self.strata
+        ]
+        return mean_of_known(np.stack(strata, axis=-1), -1)
 
     def _of_some(
         self, chosen: NDArray[np.bool_], values: FloatArray, statistic: Statistic
@@ -154,15 +138,19 @@ class Standing:
         return self._of_some(contenders, of_runs, mean)
 
     def improvement(self) -> Estimate:
-        """Probability of a higher compute-adjusted performance than the baseline's; or NaN."""
+        """Probability that a contender has a higher compute-adjusted performance than fixed."""
         values = self.stratified(self.block.values(HEADLINE))
         if self.baseline is None:
             return _unknown(len(values))
         baseline = values[self.baseline]
         if has_spread(values):
-            return improvement(values, baseline, _generator())
-        better = probability_of_improvement(values, np.broadcast_to(baseline, values.shape))
-        return _without_interval(better)
+            found = improvement(values, baseline, _generator())
+        else:
+            baselines = np.broadcast_to(baseline, values.shape)
+            found = _without_interval(probability_of_improvement(values, baselines))
+        for part in found:
+            part[self.is_reference] = np.nan
+        return self._without_baseline(found)
 
     def worst(self) -> Estimate:
         """`worst_decile` of the anytime performance.
@@ -177,12 +165,7 @@ class Standing:
 
     def collapse_rate(self) -> Estimate:
         """Share of collapsed runs with its exact interval; NaN where it is not known of all."""
-        values = self.block.values("collapsed")
-        known = np.isfinite(values).all(axis=(-2, -1))
-        found = _unknown(len(values))
-        for part, of_known in zip(found, exact_rate(values[known]), strict=True):
-            part[known] = of_known
-        return found
+        return _rate(self.block.values("collapsed"))
 
     def adaptation_score(self) -> Estimate:
         """Adaptation score; NaN where it is undefined."""
@@ -203,12 +186,17 @@ class Standing:
         blind, oracle = (None if c is None else values[c] for c in (self.blind, self.oracle))
         return why_undefined(blind, oracle)
 
-    def against_baseline(self, controller: int) -> Estimate:
-        """Paired difference of the anytime performance to the baseline; NaN without one."""
+    def against_baseline(self) -> Estimate:
+        """Paired difference of the anytime performance to that of fixed."""
         values = self.stratified(self.block.values(ANYTIME))
         if self.baseline is None:
-            return _unknown()
-        return _estimate(values[controller] - values[self.baseline], mean)
+            return _unknown(len(values))
+        return self._without_baseline(_estimate(values - values[self.baseline], mean))
+
+    def _without_baseline(self, found: Estimate) -> Estimate:
+        for part in found:
+            part[self.baseline] = np.nan
+        return found
 
     def relative_flops(self) -> FloatArray:
         """Flops charged in whole runs, mean over runs, shape (controllers,)."""
@@ -226,23 +214,6 @@ class Standing:
         runs = (self.block.runs_of(env) for env in self.block.envs)
         return np.array([[one_run_flops(of_env)] for of_env in runs])
 
-    def recovery(self) -> RecoveryTimes | None:
-        """Recovery times; None if no run met a shock."""
-        times, recovered = self.block.values("recovery_time"), self.block.values("recovered")
-        known = np.isfinite(recovered) & (times >= 0) & (times == np.floor(times))
-        known &= np.isfinite(self.block.values("shock_epoch"))
-        shocked = known.any(axis=(0, 2))
-        if not shocked.any():
-            return None
-        horizon = max(
-            num_epochs(run) - int(run.metric("shock_epoch"))
-            for run, is_known in zip(self.block.selected(), known.swapaxes(0, 1).flat, strict=True)
-            if is_known
-        )
-        came_back = (known & (recovered == 1))[:, shocked]
-        # A run that met no shock is entered as one that is followed for no epoch.
-        return RecoveryTimes(np.where(known, times, 0)[:, shocked], came_back, max(horizon, 1))
-
 
 def _generator() -> np.random.Generator:
     return np.random.default_rng(_BOOTSTRAP_SEED)
@@ -253,6 +224,16 @@ def _estimate(values: FloatArray, statistic: Statistic) -> Estimate:
     if has_spread(values):
         return bootstrap(values, statistic, _generator())
     return _without_interval(statistic(values))
+
+
+def _rate(happened: FloatArray) -> Estimate:
+    """Share of runs, shape (controllers,); NaN for a controller where a run does not say."""
+    known = np.isfinite(happened).all(axis=(-2, -1))
+    found = _unknown(len(happened))
+    if known.any():
+        for part, of_known in zip(found, exact_rate(happened[known]), strict=True):
+            part[known] = of_known
+    return found
 
 
 def _without_interval(value: FloatArray) -> Estimate:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
-
-from atn_gym.eval.metrics.formatting import number
 
 
 @dataclass(frozen=True)
@@ -69,12 +66,15 @@ class Listing:
     items: tuple[str, ...]
 
 
+Part = Table | Figure | Paragraph | Listing
+
+
 @dataclass
 class Section:
     """A heading with what stands below it."""
 
     title: str
-    parts: list[Table | Figure | Paragraph | Listing] = field(default_factory=list)
+    parts: list[Part] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -89,10 +89,3 @@ def row(first: str, *cells: Cell | str, is_reference: bool = False) -> Row:
     """A row from a label and cells, plain text among them."""
     made = tuple(Cell(cell) if isinstance(cell, str) else cell for cell in (first, *cells))
     return Row(made, is_reference)
-
-
-def estimate(value: float, low: float, high: float, digits: int = 3) -> Cell:
-    """A number with its interval, which is left out if it is NaN."""
-    if not (math.isfinite(low) and math.isfinite(high)):
-        return Cell(number(value, digits))
-    return Cell(number(value, digits), f"[{number(low, digits)}, {number(high, digits)}]")

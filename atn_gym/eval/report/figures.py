@@ -9,12 +9,14 @@ from atn_gym.eval.metrics.aggregate import shares_above
 from atn_gym.eval.metrics.bootstrap import performance_profile
 from atn_gym.eval.metrics.formatting import count, seed_count
 from atn_gym.eval.metrics.strata import has_spread
-from atn_gym.eval.report.block_statistics import ANYTIME, Standing, num_epochs
-from atn_gym.eval.report.cells import interval_note
-from atn_gym.eval.report.document import Figure
+from atn_gym.eval.report.block_statistics import ANYTIME, BlockStatistics
+from atn_gym.eval.report.document import Figure, Section
 from atn_gym.eval.report.index import Comparison
 from atn_gym.eval.report.plots import Curve, Entry, Point, intervals, panels, strips, trade_off
+from atn_gym.eval.report.recovery import recovery_times
+from atn_gym.eval.report.run_budget import num_epochs
 from atn_gym.eval.report.svg import Axis
+from atn_gym.eval.report.tables import interval_note
 from atn_gym.eval.storage.runs import StoredRun
 
 FloatArray = NDArray[np.float64]
@@ -22,26 +24,26 @@ FloatArray = NDArray[np.float64]
 _THRESHOLDS = 61
 
 
-def headline_figure(standing: Standing) -> Figure:
+def headline_figure(statistics: BlockStatistics) -> Figure:
     """Both performances of every controller with their intervals."""
     found = {
-        "compute-adjusted performance": standing.adjusted,
-        "anytime performance": standing.anytime,
+        "compute-adjusted performance": statistics.adjusted,
+        "anytime performance": statistics.anytime,
     }
     groups = []
     for label, estimate in found.items():
         points = [
-            _point(standing, c, 0, estimate.value[c], estimate.low[c], estimate.high[c])
-            for c in standing.order
+            _point(statistics, c, 0, estimate.value[c], estimate.low[c], estimate.high[c])
+            for c in statistics.order
         ]
         groups.append((_axis(label, [(p.low, p.y, p.high) for p in points]), points))
     title = "Performance over all envs"
-    return Figure(title, intervals(groups, title), interval_note(standing))
+    return Figure(title, intervals(groups, title), interval_note(statistics))
 
 
-def profile_figure(standing: Standing) -> Figure:
+def profile_figure(statistics: BlockStatistics) -> Figure:
     """Share of runs above each anytime performance."""
-    scores = standing.stratified(standing.block.values(ANYTIME))
+    scores = statistics.stratified(statistics.block.values(ANYTIME))
     axis = _axis("anytime performance τ", [scores.ravel()])
     thresholds = np.linspace(axis.low, axis.high, _THRESHOLDS)
     if has_spread(scores):
@@ -49,18 +51,18 @@ def profile_figure(standing: Standing) -> Figure:
             scores, thresholds, np.random.default_rng(0), num_resamples=500
         )
         curves = [
-            Curve(thresholds, *of_one)
-            for of_one in zip(profile.value, profile.low, profile.high, strict=True)
+            Curve(thresholds, *parts)
+            for parts in zip(profile.value, profile.low, profile.high, strict=True)
         ]
     else:
         shares = shares_above(scores, thresholds)
         curves = [Curve(thresholds, share) for share in shares]
     bands = ", with 95 % bootstrap bands" if has_spread(scores) else ""
-    entries = [_entry(standing, c, curve) for c, curve in enumerate(curves)]
-    legend = _legend(entries, _baseline(standing, entries))
+    entries = [_entry(statistics, c, curve) for c, curve in enumerate(curves)]
+    legend = _legend(entries, _baseline(statistics, entries))
     title = "Performance profiles"
     y = Axis("share of runs above τ", 0, 1)
-    svg = panels(_shown(standing, entries), _baseline(standing, entries), axis, y, title)
+    svg = panels(_shown(statistics, entries), _baseline(statistics, entries), axis, y, title)
     return Figure(
         title,
         svg,
@@ -68,11 +70,11 @@ def profile_figure(standing: Standing) -> Figure:
     )
 
 
-def trade_off_figure(standing: Standing) -> Figure:
+def trade_off_figure(statistics: BlockStatistics) -> Figure:
     """Performance against compute."""
-    costs = standing.relative_cost()
-    performance = standing.anytime.value
-    points = [_point(standing, c, costs[c], performance[c]) for c in standing.order]
+    costs = statistics.relative_cost()
+    performance = statistics.anytime.value
+    points = [_point(statistics, c, costs[c], performance[c]) for c in statistics.order]
     x = Axis(
         "flops charged, in whole runs (log scale)",
         float(costs.min()) * 0.8,
@@ -80,34 +82,42 @@ def trade_off_figure(standing: Standing) -> Figure:
         is_log=True,
     )
     title = "Performance against compute"
-    purple = " Purple: the privileged reference." if standing.is_reference.any() else ""
+    purple = " Purple: a privileged reference." if statistics.is_reference.any() else ""
     y = _axis("anytime performance", [performance])
     return Figure(
         title,
         trade_off(points, x, y, title),
-        "Stratified mean of the anytime performance over all envs. The orange line is the "
-        "Pareto front of the contenders: those on it, ringed, are beaten by none that costs as "
-        f"little. A run that diverged counts as a whole one.{purple}",
+        "Stratified mean of the anytime performance over all envs. The orange line is the Pareto "
+        "front: no contender does better than one on it (ringed) at the same or a lower cost. A "
+        f"run that diverged is charged as a whole one.{purple}",
     )
 
 
-def recovery_figure(standing: Standing) -> Figure | None:
+def recovery_figure(statistics: BlockStatistics) -> Figure | None:
     """Share of runs that came back, over the epochs since the shock; None without a shock."""
-    recovery = standing.recovery()
+    recovery = recovery_times(statistics.block)
     if recovery is None:
         return None
     # Steps: a share holds from its epoch to the next.
     epochs = np.repeat(np.arange(recovery.horizon + 1, dtype=np.float64), 2)[1:-1]
     shares = np.repeat(recovery.shares(), 2, axis=-1)
-    entries = [_entry(standing, c, Curve(epochs, share)) for c, share in enumerate(shares)]
+    entries = [_entry(statistics, c, Curve(epochs, share)) for c, share in enumerate(shares)]
     title = "Recovery after the shock"
     x = Axis("epochs since the shock", 0, recovery.horizon)
     y = Axis("share of runs recovered", 0, 1)
-    svg = panels(_shown(standing, entries), _baseline(standing, entries), x, y, title)
+    svg = panels(_shown(statistics, entries), _baseline(statistics, entries), x, y, title)
     envs = count(recovery.times.shape[1], "env")
     return Figure(
-        title, svg, f"Over {envs} with a shock. {_legend(entries, _baseline(standing, entries))}."
+        title, svg, f"Over {envs} with a shock. {_legend(entries, _baseline(statistics, entries))}."
     )
+
+
+def run_section(comparison: Comparison, statistics: BlockStatistics) -> Section:
+    """A figure for each env, with the controllers in the order of the tables."""
+    ranked = [statistics.block.controllers[c] for c in statistics.order]
+    others = [c.label for c in comparison.controllers if c.label not in ranked]
+    figures = [run_figure(comparison, env.label, ranked + others) for env in comparison.envs]
+    return Section("Runs over epochs", [*figures])
 
 
 def run_figure(comparison: Comparison, env: str, order: list[str]) -> Figure:
@@ -123,11 +133,11 @@ def run_figure(comparison: Comparison, env: str, order: list[str]) -> Figure:
     columns = ["val_loss", *_hyperparameters(runs)]
     by_controller = {c: comparison.of_pair(c, env) for c in order}
     curves = {
-        controller: tuple(_over_seeds(of_one, column, epochs) for column in columns)
-        for controller, of_one in by_controller.items()
-        if of_one
+        controller: tuple(_over_seeds(seeds, column, epochs) for column in columns)
+        for controller, seeds in by_controller.items()
+        if seeds
     }
-    entries = [Entry(c, of_one, c in comparison.references) for c, of_one in curves.items()]
+    entries = [Entry(c, drawn, c in comparison.references) for c, drawn in curves.items()]
     baseline = next((e for e in entries if e.label == comparison.baseline), None)
     shown = [entry for entry in entries if entry is not baseline] or entries
     axes = [
@@ -139,17 +149,19 @@ def run_figure(comparison: Comparison, env: str, order: list[str]) -> Figure:
     title = f"{env} over epochs"
     x = Axis("epoch", 0, epochs)
     svg = strips(shown, baseline, x, axes, mark if np.isfinite(mark) else None, title)
-    seeds = {len(of_one) for of_one in by_controller.values() if of_one}
-    extent = seed_count(seeds.pop()) if len(seeds) == 1 else f"{min(seeds)} to {max(seeds)} seeds"
+    counts = {len(seeds) for seeds in by_controller.values() if seeds}
+    extent = f"{min(counts)} to {max(counts)} seeds"
+    if len(counts) == 1:
+        extent = seed_count(counts.pop())
     where = ". Orange: the shock" if np.isfinite(mark) else ""
     if shocks:
-        where = ". The shock, which differs from run to run, is not marked"
+        where = ". The shock is not marked: it differs between runs"
     return Figure(
         f"{title}: {extent}",
         svg,
-        "Median over seeds, of an even number the lower of the middle two, and the band between "
-        "the quartiles; a run that diverged keeps the loss of divergence and has no "
-        "hyperparameters any more. "
+        "Line: median over seeds (of an even number, the lower of the middle two). Band: between "
+        "the quartiles. A run that diverged keeps the loss of divergence and has no "
+        "hyperparameters from then on. "
         f"{_legend(entries, baseline)}{where}.",
     )
 
@@ -183,7 +195,7 @@ def _over_seeds(runs: list[StoredRun], column: str, epochs: int) -> Curve:
         values = 1 - values
     known = np.isfinite(values).any(axis=0)
     low, middle, high = np.full((3, epochs), np.nan)
-    # Each is the value of a run: halfway between runs that began far apart, there is none.
+    # Each is the value of a run: no run lies halfway between two that began far apart.
     low[known], middle[known], high[known] = np.nanquantile(
         values[:, known], [0.25, 0.5, 0.75], axis=0, method="inverted_cdf"
     )
@@ -191,33 +203,38 @@ def _over_seeds(runs: list[StoredRun], column: str, epochs: int) -> Curve:
     return Curve(x, middle, low, high) if len(runs) > 1 else Curve(x, middle)
 
 
-def _entry(standing: Standing, c: int, curve: Curve) -> Entry:
-    return Entry(standing.block.controllers[c], (curve,), bool(standing.is_reference[c]))
+def _entry(statistics: BlockStatistics, c: int, curve: Curve) -> Entry:
+    return Entry(statistics.block.controllers[c], (curve,), bool(statistics.is_reference[c]))
 
 
 def _legend(entries: list[Entry], baseline: Entry | None) -> str:
-    """What the colours of curves mean, of those that there are."""
-    told = ["Blue: the controller named"]
+    """What the colours mean that are drawn."""
+    colours = ["Blue: the controller named"]
     if baseline is not None:
-        told.append("Grey: fixed")
+        colours.append("Grey: fixed")
     if any(entry.is_reference for entry in entries):
-        told.append("Purple: the privileged reference")
-    return ". ".join(told)
+        colours.append("Purple: a privileged reference")
+    return ". ".join(colours)
 
 
-def _shown(standing: Standing, entries: list[Entry]) -> list[Entry]:
+def _shown(statistics: BlockStatistics, entries: list[Entry]) -> list[Entry]:
     """All but the baseline, which is drawn in every panel, in the order of the tables."""
-    return [entries[c] for c in standing.order if c != standing.baseline] or entries
+    return [entries[c] for c in statistics.order if c != statistics.baseline] or entries
 
 
-def _baseline(standing: Standing, entries: list[Entry]) -> Entry | None:
-    return None if standing.baseline is None else entries[standing.baseline]
+def _baseline(statistics: BlockStatistics, entries: list[Entry]) -> Entry | None:
+    return None if statistics.baseline is None else entries[statistics.baseline]
 
 
 def _point(
-    standing: Standing, c: int, x: float, y: float, low: float = np.nan, high: float = np.nan
+    statistics: BlockStatistics,
+    c: int,
+    x: float,
+    y: float,
+    low: float = np.nan,
+    high: float = np.nan,
 ) -> Point:
-    label, is_reference = standing.block.controllers[c], bool(standing.is_reference[c])
+    label, is_reference = statistics.block.controllers[c], bool(statistics.is_reference[c])
     return Point(label, float(x), float(y), is_reference, float(low), float(high))
 
 

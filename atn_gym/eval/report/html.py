@@ -10,7 +10,7 @@ from atn_gym.eval.report.document import (
     Document,
     Figure,
     Listing,
-    Paragraph,
+    Part,
     Row,
     Section,
     Table,
@@ -38,7 +38,7 @@ body {
 h1 { font-size: 1.5rem; line-height: 1.25; overflow-wrap: anywhere; }
 h2 { font-size: 1.2rem; margin: 2.5rem 0 0.5rem; border-bottom: 1px solid var(--line); }
 nav { color: var(--muted); }
-nav a { color: inherit; margin-right: 1em; }
+nav a { color: inherit; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: 0.8rem; line-height: 1.3; width: 100%; }
 caption, figcaption { text-align: left; font-weight: 600; padding: 1.2rem 0 0.4rem; }
@@ -120,7 +120,7 @@ def to_html(document: Document) -> str:
     return _FRAME.format(
         title=escape(document.title),
         style=_STYLE,
-        links="".join(f'<a href="#part-{i}">{title}</a>' for i, title in enumerate(titles)),
+        links=" · ".join(f'<a href="#part-{i}">{title}</a>' for i, title in enumerate(titles)),
         sections="\n".join(_section(i, part) for i, part in enumerate(document.sections)),
     )
 
@@ -130,7 +130,7 @@ def _section(index: int, section: Section) -> str:
     return f'<h2 id="part-{index}">{escape(section.title)}</h2>\n{parts}'
 
 
-def _part(part: Table | Figure | Paragraph | Listing) -> str:
+def _part(part: Part) -> str:
     if isinstance(part, Table):
         return _table(part)
     if isinstance(part, Figure):

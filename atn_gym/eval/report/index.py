@@ -1,4 +1,4 @@
-"""Arranges stored runs for comparison: what they are called, and which can be pooled.
+"""The index of an experiment's results: runs by env, controller and seed.
 
 Statistics over several envs or controllers need every controller on every env with the
 same seeds. `Comparison.block` finds the runs for which this holds.
@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from statistics import mode
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,11 +58,18 @@ class Block:
         """Which initial set of its task each run has: (envs, seeds), 0 where none is stored."""
         (controller, *_) = self.controllers
         return np.array(
-            [
-                [self.runs[controller, e, s].summary.get("beginning", 0) for s in self.seeds]
-                for e in self.envs
-            ]
+            [[_beginning(self.runs[controller, e, s]) for s in self.seeds] for e in self.envs]
         )
+
+    def describe_beginnings(self, env: str) -> list[str]:
+        """Initial values of each beginning of an env, in the order of the strata."""
+        rates: dict[int, list[float]] = {}
+        for run in self.runs_of(env):
+            initial = run.summary.get("initial_hyperparameters")
+            if isinstance(initial, dict) and "learning_rate" in initial:
+                rates.setdefault(_beginning(run), []).append(initial["learning_rate"])
+        # The most frequent one: a search before the run sets initial values of its own.
+        return [f"learning rate {mode(rates[beginning]):g}" for beginning in sorted(rates)]
 
     def runs_of(self, env: str) -> list[StoredRun]:
         """The runs of the block on an env."""
@@ -84,9 +92,9 @@ class Comparison:
         envs: All envs, by label.
         controllers: All controllers, by label.
         seeds: All seeds.
-        runs: A run for each (controller, env, seed) that there is.
-        superseded: Runs that were left out because another is in their place, in words.
-        failed: Runs that failed, and why, in words.
+        runs: The run of each (controller, env, seed), where there is one.
+        superseded: Lines on runs that were left out because another stands in their place.
+        failed: Lines on runs that failed, with the reason.
     """
 
     def __init__(
@@ -100,12 +108,12 @@ class Comparison:
         controllers = name_variants(
             [config["controller"] for config in configs], "name", labels or {}
         )
-        self.failed = _told(failures, envs, controllers)
-        self.envs = _those_of(runs, "env", envs)
-        self.controllers = _those_of(runs, "controller", controllers)
+        self.failed = _failure_lines(failures, envs, controllers)
+        self.envs = _variants_of(runs, "env", envs)
+        self.controllers = _variants_of(runs, "controller", controllers)
         self.runs: dict[tuple[str, str, int], StoredRun] = {}
         self.superseded: list[str] = []
-        # A run may be there twice: with its twin, which tells the shock cost, and without.
+        # A run may be stored twice: with its twin, which the shock cost needs, and without.
         for run in sorted(runs, key=lambda r: not r.config.get("twins", False)):
             controller = controllers[run_key(run.config["controller"])].label
             place = controller, envs[run_key(run.config["env"])].label, run.seed
@@ -117,12 +125,12 @@ class Comparison:
 
     @cached_property
     def baseline(self) -> str | None:
-        """Label of the controller that does nothing, if it is there."""
+        """Label of the controller that does nothing; None if it has no runs."""
         return next((c.label for c in self.controllers if c.name == BASELINE), None)
 
     @cached_property
     def references(self) -> list[str]:
-        """Labels of the controllers that are no contenders."""
+        """Labels of the controllers that are not contenders."""
         return [c.label for c in self.controllers if c.name in REFERENCES]
 
     def of_name(self, name: str, controllers: Sequence[str]) -> str | None:
@@ -149,33 +157,33 @@ class Comparison:
         return [run for (_, of, _), run in self.runs.items() if of == env]
 
     def block(self, env: str | None = None) -> Block:
-        """The largest set of runs that are complete in controllers, envs and seeds.
+        """The largest set of runs with every controller on every env with every seed.
 
         `largest_block` says which is the largest.
 
         Args:
-            env: Label of an env to be confined to.
+            env: Label of the only env to consider; all if None.
         """
         controllers = [c.label for c in self.controllers]
         envs = [e.label for e in self.envs] if env is None else [env]
-        there = [[[(c, e, s) in self.runs for s in self.seeds] for e in envs] for c in controllers]
-        of_controllers, of_envs, of_seeds = largest_block(np.array(there))
+        exists = [[[(c, e, s) in self.runs for s in self.seeds] for e in envs] for c in controllers]
+        in_block = largest_block(np.array(exists))
         return Block(
-            tuple(controllers[c] for c in of_controllers),
-            tuple(envs[e] for e in of_envs),
-            tuple(self.seeds[s] for s in of_seeds),
+            tuple(controllers[c] for c in in_block[0]),
+            tuple(envs[e] for e in in_block[1]),
+            tuple(self.seeds[s] for s in in_block[2]),
             self.runs,
         )
 
     def unpaired(self, block: Block) -> list[Block]:
-        """Each controller that has runs on the env of a block, but is not in it, by itself."""
+        """A block for each controller with runs on the env of a block but not in that block."""
         (env,) = block.envs
         others = [c.label for c in self.controllers if c.label not in block.controllers]
         seeds = {c: tuple(run.seed for run in self.of_pair(c, env)) for c in others}
         return [Block((c,), (env,), seeds[c], self.runs) for c in others if seeds[c]]
 
     def left_out(self, block: Block) -> list[str]:
-        """Names what an experiment-wide block lacks."""
+        """Names the controllers, envs and seeds that a block over all envs leaves out."""
         lost = {
             "controllers": [c.label for c in self.controllers if c.label not in block.controllers],
             "envs": [e.label for e in self.envs if e.label not in block.envs],
@@ -184,7 +192,7 @@ class Comparison:
         return [f"{kind} {', '.join(names)}" for kind, names in lost.items() if names]
 
     def missing(self) -> list[str]:
-        """Names the runs that would be there if all controllers had all envs and seeds."""
+        """Names the runs that are missing for every controller to have every env and seed."""
         lacking: dict[str, list[str]] = {}
         for env in self.envs:
             for controller in self.controllers:
@@ -196,7 +204,13 @@ class Comparison:
         return [f"{what}: {', '.join(controllers)}" for what, controllers in lacking.items()]
 
 
-def _those_of(
+def _beginning(run: StoredRun) -> int:
+    """Which set of initial values of its task a run has; older versions did not store it."""
+    beginning = run.metric("beginning")
+    return int(beginning) if np.isfinite(beginning) else 0
+
+
+def _variants_of(
     runs: Sequence[StoredRun], what: str, variants: Mapping[str, Variant]
 ) -> list[Variant]:
     """Envs or controllers of some runs, by their labels."""
@@ -204,24 +218,23 @@ def _those_of(
     return sorted({v.label: v for v in found}.values(), key=lambda variant: variant.label)
 
 
-def _told(
+def _failure_lines(
     failures: Sequence[StoredFailure],
     envs: Mapping[str, Variant],
     controllers: Mapping[str, Variant],
 ) -> list[str]:
     """A line for all seeds of an env and a controller that failed for the same reason.
 
-    A reason ends in the seed of its run, or in all seeds of those that were lost with it,
-    which the line names before it.
+    A reason ends with the seed of its run, or with the seeds of all runs lost with it. The
+    line names them at its beginning instead.
     """
     seeds: dict[tuple[str, str, str], set[int]] = {}
     for failure in failures:
         env = envs[run_key(failure.config["env"])].label
         controller = controllers[run_key(failure.config["controller"])].label
         reason = _SEEDS.sub(r"\1", failure.reason)
-        of_same = seeds.setdefault((env, controller, reason), set())
-        of_same.add(failure.config["seed"])
+        seeds.setdefault((env, controller, reason), set()).add(failure.config["seed"])
     return [
-        f"{env}, {controller}, seed {', '.join(map(str, sorted(of_same)))}: {reason}"
-        for (env, controller, reason), of_same in sorted(seeds.items())
+        f"{env}, {controller}, seed {', '.join(map(str, sorted(same)))}: {reason}"
+        for (env, controller, reason), same in sorted(seeds.items())
     ]

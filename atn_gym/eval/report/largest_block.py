@@ -15,7 +15,7 @@ _MOST_ENUMERATED = 14
 """Controllers and envs that differ in their runs, up to which all subsets are tried."""
 
 
-def largest_block(there: BoolArray) -> tuple[Indices, Indices, Indices]:
+def largest_block(exists: BoolArray) -> tuple[Indices, Indices, Indices]:
     """Chooses controllers, envs and seeds so that every controller has every env and seed.
 
     Controllers or envs with the same runs are chosen together. If few differ, all choices
@@ -23,14 +23,14 @@ def largest_block(there: BoolArray) -> tuple[Indices, Indices, Indices]:
     adding or leaving out one at a time, each time the one that is best for `_rank`.
 
     Args:
-        there: Whether there is a run, shape (controllers, envs, seeds); at least one is.
+        exists: Whether each run exists, shape (controllers, envs, seeds); at least one does.
 
     Returns:
         Indices of the controllers, envs and seeds chosen, ascending. They have two seeds
         or more wherever some controller has two on some env.
     """
-    controllers, envs = _alike(there, 0), _alike(there, 1)
-    reduced = there[np.ix_([c[0] for c in controllers], [e[0] for e in envs])]
+    controllers, envs = _alike(exists, 0), _alike(exists, 1)
+    reduced = exists[np.ix_([c[0] for c in controllers], [e[0] for e in envs])]
     sizes = [len(c) for c in controllers], [len(e) for e in envs]
     few = len(controllers) + len(envs) <= _MOST_ENUMERATED
     chosen = max(
@@ -61,10 +61,10 @@ def _rank(
     return min(seeds, 2), controllers**2 * envs * seeds, controllers, envs
 
 
-def _alike(there: BoolArray, axis: int) -> list[list[int]]:
+def _alike(exists: BoolArray, axis: int) -> list[list[int]]:
     """Indices along an axis, together where they have the same runs."""
     groups: dict[bytes, list[int]] = {}
-    for i, part in enumerate(np.moveaxis(there, axis, 0)):
+    for i, part in enumerate(np.moveaxis(exists, axis, 0)):
         groups.setdefault(part.tobytes(), []).append(i)
     return list(groups.values())
 

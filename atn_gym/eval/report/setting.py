@@ -1,4 +1,4 @@
-"""What a report says of how its results were made."""
+"""How the results of a report were made, and what is missing from them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from atn_gym.eval.metrics.formatting import NONE, count, number
-from atn_gym.eval.report.block_statistics import num_epochs, one_run_flops, one_run_steps
-from atn_gym.eval.report.document import Listing, Paragraph, Row, Section, Table, row
-from atn_gym.eval.report.index import REFERENCES, Comparison
+from atn_gym.eval.report.document import Listing, Paragraph, Part, Row, Section, Table, row
+from atn_gym.eval.report.index import REFERENCES, Block, Comparison
+from atn_gym.eval.report.run_budget import num_epochs, one_run_flops, one_run_steps
 from atn_gym.eval.storage.experiment import StoredExperiment
 from atn_gym.eval.storage.names import Variant, show
 from atn_gym.eval.storage.runs import StoredRun
@@ -33,17 +33,16 @@ _FACTS = {
 def setting_section(stored: StoredExperiment, comparison: Comparison) -> Section:
     """Tasks, regimes, controllers, compute budget, seeds and versions."""
     section = Section("Setting")
-    section.parts += _version_warnings(list(comparison.runs.values()))
     section.parts += [_env_table(comparison), _controller_table(comparison)]
     section.parts.append(_fact_table(stored, comparison))
     return section
 
 
-def gaps_section(stored: StoredExperiment, comparison: Comparison) -> Section | None:
-    """What is missing from the results, and what was not read; None if there is nothing."""
-    missing, left_out = comparison.missing(), comparison.left_out(comparison.block())
+def gaps_section(stored: StoredExperiment, comparison: Comparison, block: Block) -> Section:
+    """What is missing from the results, what a block leaves out and what was not read."""
+    missing, left_out = comparison.missing(), comparison.left_out(block)
     skipped = [f"{entry.name}: {entry.reason}" for entry in stored.skipped] + comparison.superseded
-    section = Section("What is missing")
+    section = Section("Warnings", _version_warnings(list(comparison.runs.values())))
     if left_out:
         section.parts.append(
             Paragraph(
@@ -55,25 +54,25 @@ def gaps_section(stored: StoredExperiment, comparison: Comparison) -> Section | 
     if comparison.failed:
         section.parts.append(Listing("Runs that failed", tuple(comparison.failed)))
     if missing:
-        section.parts.append(Listing("Runs that are not there", tuple(missing)))
+        section.parts.append(Listing("Missing runs", tuple(missing)))
     if stored.stale:
         section.parts.append(Listing("Earlier versions of a controller", tuple(stored.stale)))
     if skipped:
         section.parts.append(Listing("Not read", tuple(skipped)))
-    return section if section.parts else None
+    return section
 
 
-def _version_warnings(runs: Sequence[StoredRun]) -> list[Paragraph]:
+def _version_warnings(runs: Sequence[StoredRun]) -> list[Part]:
     versions, commits = Counter(map(_version, runs)), Counter(map(_commit, runs))
     warnings = []
     if len(versions) > 1:
         warnings.append(f"different versions of atn_gym: {_counts(versions)}")
-    # Runs that do not say from which commit they are tell nothing of the others.
+    # Runs of an unknown commit say nothing about the others.
     if len(commits.keys() - {_UNKNOWN}) > 1:
         warnings.append(f"different commits of atn_gym: {_counts(commits)}")
     return [
-        Paragraph(f"These are runs of {told}. Do not compare across them.", is_warning=True)
-        for told in warnings
+        Paragraph(f"These are runs of {what}. Do not compare across them.", is_warning=True)
+        for what in warnings
     ]
 
 
@@ -92,7 +91,7 @@ def _commit(run: StoredRun) -> str:
 def _env_table(comparison: Comparison) -> Table:
     arguments = [env.arguments for env in comparison.envs]
     shared = _shared(arguments)
-    told = {k: v for k, v in shared.items() if k not in _COLUMNS and v is not None}
+    same = {k: v for k, v in shared.items() if k not in _COLUMNS and v is not None}
     rows = [_env_row(env, comparison.of_env(env.label), shared) for env in comparison.envs]
     has_others = any(r.cells[-1].text for r in rows)
     headings = ("env", *_COLUMNS, "shock after epoch", "epochs", "gradient steps", "GFLOP")
@@ -100,8 +99,10 @@ def _env_table(comparison: Comparison) -> Table:
         "Tasks, regimes and compute budget of one run",
         (*headings, "other") if has_others else headings,
         tuple(rows if has_others else [Row(r.cells[:-1]) for r in rows]),
-        "The same in all: " + ", ".join(f"{k} {show(v)}" for k, v in sorted(told.items())) + "."
-        if told
+        "The same in all envs: "
+        + ", ".join(f"{k} {show(v)}" for k, v in sorted(same.items()))
+        + "."
+        if same
         else "",
         is_text=True,
     )
@@ -147,7 +148,7 @@ def _controller_table(comparison: Comparison) -> Table:
         "Controllers",
         ("controller", "role", "arguments"),
         tuple(rows),
-        "A privileged reference sees what contenders do not, and is not ranked among them.",
+        "A privileged reference observes what contenders must not, and is not ranked.",
         is_text=True,
     )
 
@@ -166,12 +167,12 @@ def _fact_table(stored: StoredExperiment, comparison: Comparison) -> Table:
     for name, value in manifest.items():
         if name != "seeds":
             before = dict.fromkeys(_fact(one.get(name)) for one in earlier)
-            others = [told for told in before if told != _fact(value)]
-            told = "; earlier ".join([_fact(value), *others])
-            rows.append(row(_FACTS.get(name, name), told))
-    note = "The latter from manifest.json, which every command that makes runs writes."
+            others = [fact for fact in before if fact != _fact(value)]
+            facts = "; earlier ".join([_fact(value), *others])
+            rows.append(row(_FACTS.get(name, name), facts))
+    note = "Versions and machine are those in manifest.json, which `atn-gym run` writes."
     if stored.manifest is None:
-        note = "There is no manifest.json that can be read: versions and machine are unknown."
+        note = "manifest.json is missing or damaged: versions and machine are unknown."
     return Table("Seeds, versions and machine", ("what", "value"), tuple(rows), note, is_text=True)
 
 
@@ -181,12 +182,12 @@ def _list(value: Any) -> list[Any]:
 
 def _fact(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{name} {_argument(of_one)}" for name, of_one in value.items())
+        return ", ".join(f"{name} {_argument(fact)}" for name, fact in value.items())
     return _UNKNOWN if value is None else show(value)
 
 
 def _shared(arguments: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Arguments that are given, and the same, in all envs."""
+    """Arguments that all envs have with the same value."""
     first, *others = arguments
     return {
         name: value

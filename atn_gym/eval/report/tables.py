@@ -1,158 +1,232 @@
-"""The tables of performance and compute: what each column is, and the numbers in it."""
+"""The tables of a report: performance, safety, adaptation and cost."""
 
 from __future__ import annotations
 
+import numpy as np
+
+from atn_gym.eval.metrics.aggregate import seed_std
+from atn_gym.eval.metrics.bootstrap import FEW_SEEDS
 from atn_gym.eval.metrics.formatting import NONE, count, number, seed_count
-from atn_gym.eval.report.block_statistics import ANYTIME, HEADLINE, VAL_LOSS, Standing
-from atn_gym.eval.report.cells import (
-    decile_note,
-    extent,
-    interval,
-    interval_note,
-    means,
-    rows,
-    spread,
-    total,
+from atn_gym.eval.metrics.headings import HEADINGS
+from atn_gym.eval.metrics.strata import has_spread
+from atn_gym.eval.report.block_statistics import (
+    ANYTIME,
+    HEADLINE,
+    SEEDS_PER_DECILE,
+    BlockStatistics,
 )
-from atn_gym.eval.report.document import Cell, Table
+from atn_gym.eval.report.columns import (
+    Column,
+    controller_table,
+    count_column,
+    estimate_column,
+    mean_column,
+    spread_column,
+)
+from atn_gym.eval.report.document import Table
+from atn_gym.eval.report.recovery import recovery_times
 
 
-def headline_table(standing: Standing) -> Table:
-    """A row for each controller over all envs, by compute-adjusted performance."""
-    block = standing.block
-    adaptation, ranks, worst = standing.adaptation_score(), standing.mean_ranks(), standing.worst()
-    improvement = standing.improvement()
-    runs = len(block.envs) * len(block.seeds)
-
-    def cells(c: int) -> tuple[Cell | str, ...]:
-        return (
-            interval(standing.adjusted, c),
-            interval(standing.anytime, c),
-            interval(standing.val_loss, c),
-            interval(adaptation, c, 2),
-            interval(ranks, c, 2),
-            NONE
-            if c == standing.baseline or standing.is_reference[c]
-            else interval(improvement, c, 2),
-            interval(worst, c),
-            total(block.values("diverged")[c]),
-            number(means(block.values("rollback_count"))[c], 1),
-            number(means(block.values("restarts"))[c], 1),
-        )
-
-    return Table(
-        f"All envs: {extent(standing)}, {count(runs, 'run')} a controller",
-        (
-            "controller",
-            "compute-adjusted performance",
-            "anytime performance",
-            "mean val. loss (nats)",
-            "adaptation score",
-            "mean rank",
-            "P(better than fixed)",
-            "worst decile",
-            "diverged runs",
-            "rollbacks / run",
-            "restarts / run",
-        ),
-        rows(standing, cells),
-        f"{interval_note(standing)} Anytime performance is the mean of the default reward over "
-        "the budget, in [-1, 1]; compute-adjusted performance, in [0, 1], is its share of the "
-        "best, times the share of the flops charged that the scored run took; mean validation "
-        f"loss, over the budget, is what online adaptation lowers. {_adaptation_note(standing)} "
-        f"Mean rank among the contenders, and the probability of a run "
-        "better than one of fixed on the same env, are by compute-adjusted performance. "
-        f"{decile_note(standing)}",
+def performance_table(statistics: BlockStatistics) -> Table:
+    """Performance over all envs, with the failures that a mean hides beside it."""
+    s = statistics
+    runs = count(len(s.block.envs) * len(s.block.seeds), "run")
+    return controller_table(
+        f"All envs: {_extent(s)}, {runs} per controller",
+        s,
+        [
+            estimate_column(
+                HEADINGS[HEADLINE].text,
+                s.adjusted,
+                "Compute-adjusted performance, in [0, 1], is (J + 1) / 2 times the share of the "
+                "charged flops that the scored run took; rows are sorted by it.",
+            ),
+            estimate_column(
+                HEADINGS[ANYTIME].text,
+                s.anytime,
+                "Anytime performance J, in [-1, 1], is the mean of the default reward over the "
+                "budget.",
+            ),
+            adaptation_score_column(s),
+            _collapse_column(s, "Collapsed runs ended at chance; the interval is exact."),
+            _worst_decile_column(s),
+            estimate_column(
+                "interquartile mean of anytime",
+                s.interquartile_means(),
+                "The interquartile mean leaves out the lowest and the highest quarter of the runs.",
+            ),
+            mean_column(s, "mean_val_loss"),
+            estimate_column(
+                "P(better than fixed)",
+                s.improvement(),
+                "P(better than fixed) is the probability that a run has a higher "
+                "compute-adjusted performance than a run of fixed in the same stratum.",
+                digits=2,
+            ),
+            estimate_column(
+                "mean rank",
+                s.mean_ranks(),
+                "Ranks are among contenders, by compute-adjusted performance.",
+                digits=2,
+            ),
+        ],
+        interval_note(s),
     )
 
 
-def _adaptation_note(standing: Standing) -> str:
-    undefined = standing.why_no_adaptation_score()
-    if undefined is not None:
-        return undefined
-    return (
-        "Adaptation score: 0 is blind, the best schedule that does not look; 1 is the reactive "
-        "oracle, what looking can win."
+def safety_table(statistics: BlockStatistics, env: str | None = None) -> Table:
+    """How runs failed, over all envs or on one."""
+    s = statistics
+    anytime = s.stratified(s.block.values(ANYTIME))
+    deviations = seed_std(anytime) if has_spread(anytime) else np.full(len(anytime), np.nan)
+    return controller_table(
+        _title("Safety", s, env),
+        s,
+        [
+            _collapse_column(
+                s,
+                "A collapsed run ended at chance. The interval of the rate is exact for "
+                "independent runs.",
+            ),
+            count_column(s, "collapsed"),
+            count_column(s, "diverged", "A diverged run ended with a loss that is not finite."),
+            _worst_decile_column(s),
+            Column("seed std. of anytime", lambda c: number(deviations[c])),
+            mean_column(
+                s,
+                "divergence_events",
+                "Divergence events are stretches of epochs in which training broke down.",
+            ),
+            mean_column(
+                s,
+                "loss_spikes",
+                "Loss spikes are epochs with a validation loss above 1.5 times the lowest of the "
+                "five before.",
+            ),
+            mean_column(s, "rollback_count"),
+            mean_column(s, "restarts", "Restarts are runs spent before the scored one."),
+        ],
     )
 
 
-def env_table(standing: Standing, env: str) -> Table:
-    """A row for each controller on one env: mean and standard deviation over the seeds."""
-    block = standing.block
-    adaptation = standing.adaptation_score()
-
-    def cells(c: int) -> tuple[Cell | str, ...]:
-        difference = standing.against_baseline(c)
-        return (
-            spread(block.values(HEADLINE)[c]),
-            spread(block.values(ANYTIME)[c]),
-            NONE if c == standing.baseline else interval(difference),
-            interval(adaptation, c, 2),
-            spread(block.values(VAL_LOSS)[c]),
-            spread(block.values("final_val_loss")[c]),
-            spread(100 * block.values("final_val_accuracy")[c], 1),
-            spread(block.values("test_loss")[c]),
-            spread(100 * block.values("test_accuracy")[c], 1),
-            total(block.values("diverged")[c]),
-        )
-
-    return Table(
-        f"{env}: {seed_count(len(block.seeds))}",
-        (
-            "controller",
-            "compute-adjusted",
-            "anytime",
-            "anytime against fixed",
-            "adaptation score",
-            "mean val. loss (nats)",
-            "final val. loss (nats)",
-            "final val. accuracy (%)",
-            "test loss (nats)",
-            "test accuracy (%)",
-            "diverged runs",
-        ),
-        rows(standing, cells),
-        "Mean ± standard deviation over seeds, in the order of "
-        "compute-adjusted performance. The difference to fixed, paired by seed, and the "
-        f"adaptation score have 95 % bootstrap intervals. {_adaptation_note(standing)}",
+def adaptation_table(statistics: BlockStatistics, env: str | None = None) -> Table:
+    """How runs took the shock and what controllers did, over all envs or on one."""
+    s = statistics
+    recovery = recovery_times(s.block)
+    times = None if recovery is None else recovery.mean_times()
+    horizon = "" if recovery is None else f", within {count(recovery.horizon, 'epoch')}"
+    shock_cost = mean_column if env is None else spread_column
+    return controller_table(
+        _title("Adaptation", s, env),
+        s,
+        [
+            mean_column(
+                s,
+                "recovered",
+                "A run recovered if validation accuracy came back within 0.02 of its best of the "
+                "three epochs before the shock. A run that never fell below has the time 0. A "
+                "shock before the first epoch does not count.",
+            ),
+            Column(
+                f"recovery time, restricted mean (epochs{horizon})",
+                lambda c: NONE if times is None else number(times[c], 1),
+            ),
+            shock_cost(
+                s,
+                "shock_cost",
+                "Shock cost is the mean validation loss from the shock on, less that of the twin: "
+                "the same run with the regime switched off. It is negative where the shock "
+                f"helped, and {NONE} where no twin was run.",
+            ),
+            mean_column(s, "update_magnitude"),
+            mean_column(s, "adaptation_frequency"),
+            mean_column(
+                s,
+                "false_alarm_rate",
+                "Without a shock, every change is a false alarm.",
+            ),
+        ],
     )
 
 
-def compute_table(standing: Standing) -> Table:
-    """What controllers cost."""
-    block = standing.block
-    relative = standing.relative_flops()
-
-    def mean(metric: str, c: int, digits: int) -> str:
-        return number(means(block.values(metric))[c], digits)
-
-    def cells(c: int) -> tuple[Cell | str, ...]:
-        return (
-            mean("restarts", c, 1),
-            mean("optimizer_evaluations", c, 1),
-            mean("gradient_steps", c, 0),
-            number(relative[c], 2),
-            mean("wall_clock_s.training", c, 2),
-            mean("wall_clock_s.controller", c, 3),
-            mean("wall_clock_s.search", c, 2),
-            mean("wall_clock_s.total", c, 2),
-        )
-
-    return Table(
-        f"Compute, means per run over all envs: {extent(standing)}",
-        (
-            "controller",
-            "restarts",
-            "optimizer evaluations",
-            "gradient steps",
-            "flops (whole runs)",
-            "training (s)",
-            "controller (s)",
-            "search (s)",
-            "total (s)",
-        ),
-        rows(standing, cells),
-        "All that was spent is charged, search and lookahead included; flops are relative to those "
-        "of one whole run. Wall-clock times depend on the machine and on what else ran on it; "
-        "runs that were trained together share theirs evenly.",
+def charged_table(statistics: BlockStatistics) -> Table:
+    """What was charged in the runs."""
+    s = statistics
+    flops = s.relative_flops()
+    return controller_table(
+        f"Charged in the run, means per run over all envs: {_extent(s)}",
+        s,
+        [
+            mean_column(s, "optimizer_evaluations"),
+            mean_column(s, "gradient_steps"),
+            Column(
+                "flops (whole runs)",
+                lambda c: number(flops[c], 2),
+                "Search and lookahead are charged. Flops are relative to one whole run.",
+            ),
+            *(
+                mean_column(s, f"wall_clock_s.{part}")
+                for part in ("training", "controller", "search")
+            ),
+            mean_column(
+                s,
+                "wall_clock_s.total",
+                "Wall-clock times depend on the machine and its load; runs that were trained "
+                "together share theirs evenly.",
+            ),
+        ],
     )
+
+
+def adaptation_score_column(statistics: BlockStatistics) -> Column:
+    """The adaptation score, or why it is undefined."""
+    meaning = (
+        "The adaptation score is 0 for blind, a tuned schedule that never observes the run, and 1 "
+        "for the reactive oracle."
+    )
+    return estimate_column(
+        "adaptation score",
+        statistics.adaptation_score(),
+        statistics.why_no_adaptation_score() or meaning,
+        digits=2,
+    )
+
+
+def interval_note(statistics: BlockStatistics) -> str:
+    """Says what the intervals of a pooled table or figure are."""
+    seeds = len(statistics.block.seeds)
+    means = "Means are stratified: each env with each set of initial values counts the same."
+    if not has_spread(statistics.stratified(statistics.block.values(ANYTIME))):
+        return f"{means} A single seed has no interval."
+    few = f", which may be too narrow with {seeds} seeds" if seeds < FEW_SEEDS else ""
+    return f"{means} Brackets are 95 % bootstrap intervals over seeds{few}."
+
+
+def _collapse_column(statistics: BlockStatistics, meaning: str) -> Column:
+    return estimate_column(
+        "collapse rate (%)", statistics.collapse_rate(), meaning, digits=1, scale=100
+    )
+
+
+def _worst_decile_column(statistics: BlockStatistics) -> Column:
+    """The worst decile, and how many seeds it rests on."""
+    seeds = statistics.fewest_seeds()
+    tenth = f"the worst tenth of the seeds, here {seeds / SEEDS_PER_DECILE:g} of {seeds}"
+    if seeds <= SEEDS_PER_DECILE:
+        tenth = f"the worst seed of the {seeds}" if seeds > 1 else "the single seed"
+    mean = "" if len(statistics.strata) == 1 else "mean over strata of the "
+    meaning = f"The worst decile is the {mean}anytime performance of {tenth}"
+    if seeds < 2 * SEEDS_PER_DECILE:
+        meaning += f"; its interval needs {2 * SEEDS_PER_DECILE} seeds"
+    return estimate_column("worst decile of anytime", statistics.worst(), f"{meaning}.")
+
+
+def _extent(statistics: BlockStatistics) -> str:
+    block = statistics.block
+    return f"{count(len(block.envs), 'env')}, {seed_count(len(block.seeds))}"
+
+
+def _title(what: str, statistics: BlockStatistics, env: str | None) -> str:
+    if env is None:
+        return f"{what} over all envs: {_extent(statistics)}"
+    return f"{env}, {what.lower()}: {seed_count(len(statistics.block.seeds))}"

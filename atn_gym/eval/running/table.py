@@ -1,30 +1,30 @@
-"""The table at the end of a run."""
+"""The table at the end of a run, with the statistics and words of a report."""
 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 
 import numpy as np
 from rich.table import Table
 from rich.text import Text
 
-from atn_gym.eval.metrics.formatting import number, seed_count
+from atn_gym.eval.metrics.formatting import printable, seed_count
+from atn_gym.eval.metrics.headings import HEADINGS, mean_and_deviation, runs_of
 from atn_gym.eval.running.experiment import Outcome
 from atn_gym.eval.running.run_config import run_configs
 from atn_gym.eval.storage.names import name_variants
 from atn_gym.eval.storage.runs import run_key
 
-_MEANS = {
-    "compute_adjusted_performance": "adjusted",
-    "anytime_performance": "anytime",
-    "final_val_accuracy": "val acc",
-}
-_COUNTS = {"divergence_events": "div.", "rollback_count": "rollb.", "restarts": "rest."}
+_SORTED_BY = "compute_adjusted_performance"
+_SPREAD = (_SORTED_BY, "anytime_performance", "final_val_accuracy")
+_COUNT = "collapsed"
+_MEANS = ("rollback_count", "wall_clock_s.total")
 
 
 def shown_names(outcomes: Sequence[Outcome]) -> list[tuple[str, str]]:
-    """What env and controller of each outcome are called: as in a report, so that all differ."""
+    """Labels of env and controller of each outcome: those of a report, so that all differ."""
     configs = [run_configs(o.env, o.controller, [0], twins=False)[0] for o in outcomes]
     pairs = [(config["env"], config["controller"]) for config in configs]
     labels = {
@@ -38,19 +38,20 @@ def shown_names(outcomes: Sequence[Outcome]) -> list[tuple[str, str]]:
 
 
 def outcome_tables(outcomes: Sequence[Outcome]) -> list[Table]:
-    """One table an env: mean ± standard deviation over the seeds of each controller.
+    """One table per env, sorted by compute-adjusted performance.
 
-    Divergences, rollbacks and restarts are means a run, seconds (s) are of all runs. A
-    controller of which runs failed says how many its means are of.
+    Performance is mean ± standard deviation over the seeds, as in the tables of an env in a
+    report; rollbacks and seconds are means per run. A controller with failed runs shows how
+    many runs its row is of.
     """
     named = zip(shown_names(outcomes), outcomes, strict=True)
-    by_env = itertools.groupby(named, key=lambda one: one[0][0])
+    by_env = itertools.groupby(named, key=lambda pair: pair[0][0])
     return [_table(env, [(name, o) for (_, name), o in group]) for env, group in by_env]
 
 
 def _table(env: str, outcomes: Sequence[tuple[str, Outcome]]) -> Table:
     seeds = max(_num_seeds(outcome) for _, outcome in outcomes)
-    title = f"{env}, {seed_count(seeds)}"
+    title = printable(f"{env}, {seed_count(seeds)}")
     table = Table(
         title=Text(title),
         title_justify="left",
@@ -59,12 +60,19 @@ def _table(env: str, outcomes: Sequence[tuple[str, Outcome]]) -> Table:
         pad_edge=False,
         collapse_padding=True,
     )
-    table.add_column("controller", no_wrap=True)
-    for heading in [*_MEANS.values(), *_COUNTS.values(), "s"]:
-        table.add_column(heading, justify="right", no_wrap=True)
-    for name, outcome in outcomes:
-        table.add_row(Text(_name(name, outcome)), *_cells(outcome))
+    table.add_column("controller", no_wrap=True, vertical="bottom")
+    for metric in (*_SPREAD, _COUNT, *_MEANS):
+        # A word a line, so that the table is as narrow as its numbers.
+        heading = HEADINGS[metric].text.replace(" / ", " /~").replace("-", "- ").split()
+        table.add_column("\n".join(heading).replace("~", " "), justify="right", no_wrap=True)
+    for name, outcome in sorted(outcomes, key=lambda pair: _sort_key(pair[1])):
+        table.add_row(Text(printable(_name(name, outcome))), *_cells(outcome))
     return table
+
+
+def _sort_key(outcome: Outcome) -> float:
+    """Best first; a controller without a complete run last."""
+    return -float(np.mean(_values(outcome, _SORTED_BY))) if outcome.summaries else math.inf
 
 
 def _num_seeds(outcome: Outcome) -> int:
@@ -79,16 +87,16 @@ def _name(name: str, outcome: Outcome) -> str:
 def _cells(outcome: Outcome) -> list[str]:
     if not outcome.summaries:
         return ["failed"]
-    seconds = sum(_values(outcome, "wall_clock_s.total"))
-    means = [_mean_and_deviation(outcome, name) for name in _MEANS]
-    counts = [number(float(np.mean(_values(outcome, name))), 1) for name in _COUNTS]
-    return [*means, *counts, number(seconds, 0)]
+    beginnings = [summary.get("beginning", 0) for summary in outcome.summaries]
 
+    def shown(metric: str) -> tuple[str, str]:
+        return mean_and_deviation(metric, _values(outcome, metric), beginnings)
 
-def _mean_and_deviation(outcome: Outcome, name: str) -> str:
-    values = _values(outcome, name)
-    deviation = f"±{number(float(np.std(values, ddof=1)))}" if len(values) > 1 else ""
-    return f"{number(float(np.mean(values)))}{deviation}"
+    return [
+        *("".join(shown(metric)).replace(" ", "") for metric in _SPREAD),
+        runs_of(_values(outcome, _COUNT)),
+        *(shown(metric)[0] for metric in _MEANS),
+    ]
 
 
 def _values(outcome: Outcome, name: str) -> list[float]:
