@@ -41,7 +41,7 @@ def beginnings_table(statistics: BlockStatistics, env: str, beginnings: list[str
         seeds = seed_count(s.seeds_of_stratum(stratum))
         columns += [
             estimate_column(f"{beginning}: anytime performance ({seeds})", mean),
-            estimate_column(f"{beginning}: collapsed runs (%)", collapsed, digits=0, scale=100),
+            estimate_column(f"{beginning}: collapse rate (%)", collapsed, digits=0, scale=100),
         ]
     return controller_table(
         f"{env}, by initial values: {seed_count(len(s.block.seeds))}",

@@ -8,15 +8,15 @@ from numpy.typing import NDArray
 from atn_gym.eval.metrics.aggregate import shares_above
 from atn_gym.eval.metrics.bootstrap import performance_profile
 from atn_gym.eval.metrics.formatting import count, seed_count
+from atn_gym.eval.metrics.headings import HEADINGS
 from atn_gym.eval.metrics.strata import has_spread
-from atn_gym.eval.report.block_statistics import ANYTIME, BlockStatistics
+from atn_gym.eval.report.block_statistics import ANYTIME, HEADLINE, BlockStatistics
 from atn_gym.eval.report.document import Figure, Section
 from atn_gym.eval.report.index import Comparison
 from atn_gym.eval.report.plots import Curve, Entry, Point, intervals, panels, strips, trade_off
 from atn_gym.eval.report.recovery import recovery_times
 from atn_gym.eval.report.run_budget import num_epochs
 from atn_gym.eval.report.svg import Axis
-from atn_gym.eval.report.tables import interval_note
 from atn_gym.eval.storage.runs import StoredRun
 
 FloatArray = NDArray[np.float64]
@@ -25,20 +25,27 @@ _THRESHOLDS = 61
 
 
 def headline_figure(statistics: BlockStatistics) -> Figure:
-    """Both performances of every controller with their intervals."""
-    found = {
-        "compute-adjusted performance": statistics.adjusted,
-        "anytime performance": statistics.anytime,
-    }
+    """Anytime performance of every controller, and the compute-adjusted one of contenders."""
     groups = []
-    for label, estimate in found.items():
+    for metric, estimate in ((HEADLINE, statistics.adjusted), (ANYTIME, statistics.anytime)):
         points = [
             _point(statistics, c, 0, estimate.value[c], estimate.low[c], estimate.high[c])
             for c in statistics.order
         ]
-        groups.append((_axis(label, [(p.low, p.y, p.high) for p in points]), points))
+        # What a reference spends would leave the contenders a sliver of the axis.
+        contenders = [point for point in points if not point.is_reference] or points
+        shown = contenders if metric == HEADLINE else points
+        axis = _axis(HEADINGS[metric].text, [(p.low, p.y, p.high) for p in shown])
+        groups.append((axis, [point if point in shown else None for point in points]))
     title = "Performance over all envs"
-    return Figure(title, intervals(groups, title), interval_note(statistics))
+    note = "Dots are stratified means"
+    if np.isfinite(statistics.anytime.low).any():
+        note += ", bars are 95 % bootstrap intervals over seeds"
+    references = ""
+    if statistics.is_reference.any():
+        references = " Purple: a privileged reference, without its compute-adjusted performance."
+    labels = [statistics.block.controllers[c] for c in statistics.order]
+    return Figure(title, intervals(labels, groups, title), f"{note}.{references}")
 
 
 def profile_figure(statistics: BlockStatistics) -> Figure:

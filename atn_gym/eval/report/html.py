@@ -42,6 +42,7 @@ nav a { color: inherit; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; font-size: 0.8rem; line-height: 1.3; width: 100%; }
 caption, figcaption { text-align: left; font-weight: 600; padding: 1.2rem 0 0.4rem; }
+caption { max-width: calc(100vw - 3rem); }
 th, td { padding: 0.22rem 0.45rem; vertical-align: top; text-align: right; }
 thead th { vertical-align: bottom; font-weight: 600; border-bottom: 1px solid var(--muted); }
 th:first-child, td:first-child, .text th, .text td { text-align: left; }
@@ -61,7 +62,7 @@ td { font-variant-numeric: tabular-nums; }
 .warning { background: var(--warn); padding: 0.5rem 0.8rem; border-left: 4px solid var(--shock); }
 .list { font-size: 0.85rem; overflow-wrap: anywhere; }
 figure { margin: 0; }
-svg { display: block; width: 100%; height: auto; }
+svg { display: block; width: 100%; min-width: 40rem; height: auto; }
 text {
   font-size: 9.5px; fill: var(--ink); stroke: var(--paper); stroke-width: 3px; paint-order: stroke;
 }
@@ -92,6 +93,7 @@ circle.best { stroke: var(--shock); stroke-width: 2; }
   .note, .list { font-size: 7.5pt; }
   th, td { padding: 0.1rem 0.2rem; }
   .scroll { overflow: visible; }
+  svg { min-width: 0; }
   h2, caption, figcaption { break-after: avoid; }
   .part, .warning { break-inside: avoid; }
 }
@@ -135,7 +137,8 @@ def _part(part: Part) -> str:
         return _table(part)
     if isinstance(part, Figure):
         caption = f"<figcaption>{escape(part.title)}</figcaption>"
-        return f'<figure class="part">{caption}\n{part.svg}{_note(part.note)}</figure>'
+        drawing = f'<div class="scroll">{part.svg}</div>'
+        return f'<figure class="part">{caption}\n{drawing}{_note(part.note)}</figure>'
     if isinstance(part, Listing):
         items = "".join(f"<li>{escape(item)}</li>" for item in part.items)
         return f'<p>{escape(part.title)}:</p>\n<ul class="list">{items}</ul>'

@@ -46,5 +46,5 @@ def _cell(cell: Cell) -> str:
 
 
 def _escape(text: str) -> str:
-    """Text as it is, on one line, whatever it holds."""
+    """Text on one line, with everything that Markdown would read as markup escaped."""
     return " ".join(text.split()).translate(_SPECIAL)

@@ -1,6 +1,6 @@
 """The kinds of plots that a report has.
 
-Many controllers in one panel cannot be told apart. So each has a panel of its own, in which
+Many controllers in one panel cannot be distinguished. So each has a panel of its own, in which
 the controller that does nothing is drawn in grey.
 """
 
@@ -119,29 +119,33 @@ def panels(
     return canvas.finish(description)
 
 
-def intervals(groups: Sequence[tuple[Axis, Sequence[Point]]], description: str) -> str:
+def intervals(
+    labels: Sequence[str], groups: Sequence[tuple[Axis, Sequence[Point | None]]], description: str
+) -> str:
     """Values with their intervals: a row for each controller, a panel for each group.
 
     Args:
-        groups: The horizontal axis, and the controllers from the top; their `y` is the
-            value, their `x` is not used. All groups have the same controllers.
+        labels: The controllers from the top.
+        groups: The horizontal axis, and a point for each label or None; its `y` is the
+            value, its `x` is not used.
         description: What is seen.
     """
-    rows, row, label = len(groups[0][1]), 17.0, 150.0
+    rows, row, left = len(labels), 17.0, 150.0
     canvas = Canvas(row * rows + 34)
-    width = (WIDTH - label) / len(groups)
+    levels = [2 + (r + 0.5) * row for r in range(rows)]
+    for label, level in zip(labels, levels, strict=True):
+        canvas.text(0, level, shorten(label, 28))
+    width = (WIDTH - left) / len(groups)
     for g, (axis, points) in enumerate(groups):
         rows_axis = Axis("", 0, rows)
-        panel = Panel(canvas, label + g * width, 2, width - 22, row * rows, axis, rows_axis)
+        panel = Panel(canvas, left + g * width, 2, width - 22, row * rows, axis, rows_axis)
         panel.frame(ticks=(6, 0), grid=True)
-        for r, point in enumerate(points):
-            level = 2 + (r + 0.5) * row
-            style = _style(point.is_reference)
-            ends = panel.at_x(np.array([point.low, point.high]))
-            canvas.line(ends, np.full(2, level), f"interval {style}")
-            canvas.dot(float(panel.at_x(np.array(point.y))), level, style)
-            if g == 0:
-                canvas.text(0, level, shorten(point.label, 28))
+        for point, level in zip(points, levels, strict=True):
+            if point is not None:
+                style = _style(point.is_reference)
+                ends = panel.at_x(np.array([point.low, point.high]))
+                canvas.line(ends, np.full(2, level), f"interval {style}")
+                canvas.dot(float(panel.at_x(np.array(point.y))), level, style)
         canvas.text(panel.left + panel.width / 2, row * rows + 26, axis.label, "middle")
     return canvas.finish(description)
 

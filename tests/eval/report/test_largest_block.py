@@ -1,4 +1,4 @@
-"""The largest complete block of an incomplete experiment, against all that there are."""
+"""The largest complete block of an incomplete experiment, against all blocks."""
 
 import itertools
 
@@ -17,39 +17,39 @@ def worth(controllers, envs, seeds):
     return min(seeds, 2), controllers**2 * envs * seeds, controllers, envs
 
 
-def best_worth(there):
+def best_worth(exists):
     """The most that any complete block is worth, seeds chosen one by one too."""
     return max(
         worth(len(c), len(e), len(s))
-        for c, e, s in itertools.product(*map(subsets, there.shape))
-        if there[np.ix_(c, e, s)].all()
+        for c, e, s in itertools.product(*map(subsets, exists.shape))
+        if exists[np.ix_(c, e, s)].all()
     )
 
 
 def random_arrays(number, shape, shares=(0.3, 0.6, 0.9)):
     rng = np.random.default_rng(0)
     for i in range(number):
-        there = rng.random(shape) < shares[i % len(shares)]
-        there[0, 0, 0] = True
-        yield there
+        exists = rng.random(shape) < shares[i % len(shares)]
+        exists[0, 0, 0] = True
+        yield exists
 
 
 def test_it_is_the_best_of_all_blocks():
     for shape in ((3, 3, 4), (4, 2, 3), (2, 4, 4), (1, 1, 5), (4, 1, 4)):
-        for there in random_arrays(20, shape):
-            block = largest_block(there)
-            assert there[np.ix_(*block)].all()
-            assert worth(*map(len, block)) == best_worth(there)
+        for exists in random_arrays(20, shape):
+            block = largest_block(exists)
+            assert exists[np.ix_(*block)].all()
+            assert worth(*map(len, block)) == best_worth(exists)
 
 
 def test_of_many_controllers_and_envs_it_is_nearly_the_best(monkeypatch):
     monkeypatch.setattr(module, "_MOST_ENUMERATED", 0)
     found, best = [], []
-    for there in random_arrays(60, (4, 4, 4)):
-        block = largest_block(there)
-        assert there[np.ix_(*block)].all()
+    for exists in random_arrays(60, (4, 4, 4)):
+        block = largest_block(exists)
+        assert exists[np.ix_(*block)].all()
         found.append(worth(*map(len, block)))
-        best.append(best_worth(there))
+        best.append(best_worth(exists))
     assert [f[0] for f in found] == [b[0] for b in best]
     assert sum(f == b for f, b in zip(found, best, strict=True)) >= 57
 

@@ -25,6 +25,8 @@ from atn_gym.envs.episodes.rewards import log_score
 from atn_gym.errors import InvalidArgument
 from atn_gym.eval.metrics import run_metrics
 from atn_gym.eval.metrics.formatting import NONE
+from atn_gym.eval.report.block_statistics import BlockStatistics
+from atn_gym.eval.report.each_env import env_table
 from atn_gym.eval.report.index import Comparison
 from atn_gym.eval.running import jobs
 from atn_gym.eval.running.experiment import Outcome
@@ -590,7 +592,7 @@ def test_a_partly_failed_controller_is_marked_in_the_table():
             "compute_adjusted_performance": 0.5,
             "anytime_performance": 0.25,
             "final_val_accuracy": 0.9,
-            "divergence_events": 0,
+            "collapsed": True,
             "rollback_count": 1,
         }
         controller = ControllerConfig(name=name, label=label)
@@ -604,20 +606,49 @@ def test_a_partly_failed_controller_is_marked_in_the_table():
     assert str(table.title) == "DigitsCnn-Stationary, 4 seeds"
     console = Console(file=io.StringIO(), width=120)
     console.print(table)
-    rows = console.file.getvalue().splitlines()[2:]
+    rows = console.file.getvalue().splitlines()[5:]
     assert [row.split()[0] for row in rows] == ["a", "[/b]", "c"]
     assert rows[1].startswith("[/b] (1 of 4 seeds)")
     assert "of" not in rows[0]
     assert rows[0].split()[1:] == [
         "0.500±0.000",
         "0.250±0.000",
-        "0.900±0.000",
-        "0.0",
+        "90.0±0.0",
+        "4",
+        "/",
+        "4",
         "1.0",
-        NONE,
         NONE,
     ]
     assert rows[2].split()[1:] == ["failed"]
+
+
+def test_terminal_and_report_show_the_same_statistics_words_and_order(tmp_path, capsys):
+    config = {
+        "experiment": "both",
+        "envs": [{"id": "atn_gym/DigitsCnnPoorInit-Stationary-v0", "num_epochs": 3}],
+        "controllers": ["fixed", "one_cycle", "random_online"],
+        "seeds": 5,
+        "results": str(tmp_path),
+    }
+    (tmp_path / "both.yaml").write_text(yaml.safe_dump(config))
+    assert cli.main(["run", "--config", str(tmp_path / "both.yaml")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    stored = read_experiment(tmp_path / "both")
+    comparison = Comparison(stored.runs, stored.labels, stored.failures)
+    table = env_table(BlockStatistics(comparison, comparison.block()), "one env")
+    (title,) = [i for i, line in enumerate(lines) if line.startswith("DigitsCnnPoorInit-Stat")]
+    (first,) = [i for i, line in enumerate(lines) if line.startswith("controller ")]
+    words = " ".join(lines[title + 1 : first + 1]).split()
+    for i, row in enumerate(table.rows):
+        shown = lines[first + 1 + i].split()
+        assert shown[0] == row.cells[0].text
+        for place, name in enumerate(("compute-adjusted performance", "anytime performance"), 1):
+            cell = row.cells[table.headings.index(name)]
+            assert shown[place] == f"{cell.text}{cell.detail}".replace(" ", "")
+            assert set(name.replace("-", "- ").split()) <= set(words)
+        collapsed = row.cells[table.headings.index("collapsed runs")].text
+        assert collapsed in lines[first + 1 + i]
 
 
 def test_variants_are_told_apart_in_tables_as_in_the_report():

@@ -1,0 +1,126 @@
+"""Stores runs that never were, and reads a report of them."""
+
+from html.parser import HTMLParser
+
+from atn_gym.eval.report.document import Table
+from atn_gym.eval.report.index import Comparison
+from atn_gym.eval.report.report import make_document
+from atn_gym.eval.storage.experiment import read_experiment
+from atn_gym.eval.storage.runs import run_key
+from atn_gym.eval.storage.store import ResultStore
+
+EPOCHS, SHOCK = 10, 5
+ENV = {
+    "id": "atn_gym/DigitsCnn-DataShift-v0",
+    "task": "DigitsCnn",
+    "regime": "DataShift",
+    "kind": "label_noise",
+    "severity": 0.4,
+    "num_epochs": EPOCHS,
+    "hyperparameters": ["learning_rate", "momentum"],
+}
+OTHER = {**ENV, "id": "atn_gym/DigitsCnn-Stationary-v0", "regime": "Stationary", "kind": "none"}
+
+
+def trace(epochs=EPOCHS):
+    return [
+        {
+            "epoch": t + 1,
+            "val_loss": 1 / (t + 1),
+            "learning_rate": 0.1,
+            "momentum": 0.9,
+            "diverged": False,
+            "gradient_steps": 17,
+        }
+        for t in range(epochs)
+    ]
+
+
+def add(root, controller="fixed", seed=0, env=ENV, rows=None, arguments=None, **summary):
+    """Stores a run of one gigaflop at chance, unless arguments say otherwise."""
+    config = {"env": env, "controller": {"name": controller, **(arguments or {})}, "seed": seed}
+    config = summary.pop("config", config)
+    performance = summary.get("anytime_performance", 0.0)
+    metrics = {
+        "seed": seed,
+        "version": "0.1.0",
+        "anytime_performance": performance,
+        "compute_adjusted_performance": (performance + 1) / 2,
+        "flops": 10**9,
+        "run_flops": 10**9,
+        "shock_epoch": SHOCK if env is ENV else None,
+        **summary,
+    }
+    ResultStore(root).write(config, rows or trace(), metrics)
+
+
+def fail(root, controller, seed, reason="it <b>broke</b>", env=ENV):
+    config = {"env": env, "controller": {"name": controller}, "seed": seed}
+    ResultStore(root).write_failure(config, reason)
+
+
+def made_document(root):
+    stored = read_experiment(root)
+    return make_document(stored, make_comparison(root))
+
+
+def tables(root):
+    document = made_document(root)
+    parts = [part for section in document.sections for part in section.parts]
+    return {part.title.split(":")[0]: part for part in parts if isinstance(part, Table)}
+
+
+def cells(table, label):
+    (row,) = [row for row in table.rows if row.cells[0].text == label]
+    return {
+        heading: " ".join(filter(None, [cell.text, cell.detail]))
+        for heading, cell in zip(table.headings, row.cells, strict=True)
+    }
+
+
+def make_comparison(root):
+    stored = read_experiment(root)
+    return Comparison(stored.runs, stored.labels, stored.failures)
+
+
+def labels(root):
+    stored = read_experiment(root)
+    return [c.label for c in Comparison(stored.runs, stored.labels).controllers]
+
+
+def mine(**arguments):
+    return run_key({"name": "mine", **arguments})
+
+
+def skipped(root):
+    return {entry.name: entry.reason for entry in read_experiment(root).skipped}
+
+
+class Page(HTMLParser):
+    """Records the tags of a page, and checks that they are closed."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.links, self.ids, self.text, self._open = set(), [], [], [], []
+        self.feed(text)
+        self.close()
+        assert self._open == []
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.add(tag)
+        assert not [name for name, _ in attributes if name.startswith("on")]
+        values = dict(attributes)
+        self.links += [v for k, v in attributes if k in ("href", "src", "xlink:href", "data")]
+        self.ids += [values["id"]] if "id" in values else []
+        if tag not in ("meta", "wbr"):
+            self._open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.handle_starttag(tag, attributes)
+        self._open.pop()
+
+    def handle_endtag(self, tag):
+        assert self._open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
