@@ -22,6 +22,7 @@ from typing import Any
 import yaml
 from filelock import FileLock, Timeout
 
+from atn_gym.eval.metrics.formatting import printable
 from atn_gym.eval.storage.runs import (
     CONFIG_FILE,
     FAILURE_FILE,
@@ -118,13 +119,16 @@ class ResultStore:
 
         Args:
             config: Its resolved config.
-            reason: What went wrong.
+            reason: What went wrong; stored on one line, without characters that a terminal obeys.
 
         Raises:
             StoreError: If a file cannot be written.
         """
         text = _config_text(config)
-        files = {CONFIG_FILE: text, FAILURE_FILE: seal({"error": reason}, text)}
+        files = {
+            CONFIG_FILE: text,
+            FAILURE_FILE: seal({"error": " ".join(printable(reason).split())}, text),
+        }
         self._write_files(self.root / run_key(config), files)
 
     def _write_files(self, folder: Path, files: Mapping[str, str]) -> None:

@@ -2,6 +2,8 @@
 
 from html.parser import HTMLParser
 
+from stored_runs import ENV, EPOCHS, OTHER, SHOCK, add, trace
+
 from atn_gym.eval.report.document import Table
 from atn_gym.eval.report.index import Comparison
 from atn_gym.eval.report.report import make_document
@@ -9,49 +11,7 @@ from atn_gym.eval.storage.experiment import read_experiment
 from atn_gym.eval.storage.runs import run_key
 from atn_gym.eval.storage.store import ResultStore
 
-EPOCHS, SHOCK = 10, 5
-ENV = {
-    "id": "atn_gym/DigitsCnn-DataShift-v0",
-    "task": "DigitsCnn",
-    "regime": "DataShift",
-    "kind": "label_noise",
-    "severity": 0.4,
-    "num_epochs": EPOCHS,
-    "hyperparameters": ["learning_rate", "momentum"],
-}
-OTHER = {**ENV, "id": "atn_gym/DigitsCnn-Stationary-v0", "regime": "Stationary", "kind": "none"}
-
-
-def trace(epochs=EPOCHS):
-    return [
-        {
-            "epoch": t + 1,
-            "val_loss": 1 / (t + 1),
-            "learning_rate": 0.1,
-            "momentum": 0.9,
-            "diverged": False,
-            "gradient_steps": 17,
-        }
-        for t in range(epochs)
-    ]
-
-
-def add(root, controller="fixed", seed=0, env=ENV, rows=None, arguments=None, **summary):
-    """Stores a run of one gigaflop at chance, unless arguments say otherwise."""
-    config = {"env": env, "controller": {"name": controller, **(arguments or {})}, "seed": seed}
-    config = summary.pop("config", config)
-    performance = summary.get("anytime_performance", 0.0)
-    metrics = {
-        "seed": seed,
-        "version": "0.1.0",
-        "anytime_performance": performance,
-        "compute_adjusted_performance": (performance + 1) / 2,
-        "flops": 10**9,
-        "run_flops": 10**9,
-        "shock_epoch": SHOCK if env is ENV else None,
-        **summary,
-    }
-    ResultStore(root).write(config, rows or trace(), metrics)
+__all__ = ["ENV", "EPOCHS", "OTHER", "SHOCK", "add", "trace"]
 
 
 def fail(root, controller, seed, reason="it <b>broke</b>", env=ENV):

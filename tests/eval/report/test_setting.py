@@ -4,6 +4,7 @@ import pytest
 from made_up_runs import ENV, OTHER, add, cells, tables, trace
 
 from atn_gym.eval.report.report import write_report
+from atn_gym.eval.storage.sealing import seal
 from atn_gym.eval.storage.store import ResultStore
 
 
@@ -46,7 +47,7 @@ def test_what_earlier_manifests_said_stands_beside_it(root):
     facts = tables(root)["Seeds, versions and machine"]
     assert cells(facts, "commit")["value"] == "c; earlier a; earlier b"
     assert cells(facts, "processes")["value"] == "2; earlier 1"
-    (root / "manifest.json").write_text('{"workers": 1, "earlier": [3, {"workers": 3}]}')
+    (root / "manifest.json").write_text(seal({"workers": 1, "earlier": [3, {"workers": 3}]}))
     facts = tables(root)["Seeds, versions and machine"]
     assert cells(facts, "processes")["value"] == "1; earlier 3"
 
