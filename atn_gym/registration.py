@@ -21,10 +21,13 @@ NAMESPACE = "atn_gym"
 _TASKS: dict[str, Task | str] = {
     "MnistCnn": "atn_gym.envs.tasks:MNIST_CNN",
     "MnistCnnPoorInit": "atn_gym.envs.tasks:MNIST_CNN_POOR_INIT",
+    "MnistCnnUnknownScale": "atn_gym.envs.tasks:MNIST_CNN_UNKNOWN_SCALE",
     "FashionCnn": "atn_gym.envs.tasks:FASHION_CNN",
     "FashionCnnPoorInit": "atn_gym.envs.tasks:FASHION_CNN_POOR_INIT",
+    "FashionCnnUnknownScale": "atn_gym.envs.tasks:FASHION_CNN_UNKNOWN_SCALE",
     "DigitsCnn": "atn_gym.envs.tasks:DIGITS_CNN",
     "DigitsCnnPoorInit": "atn_gym.envs.tasks:DIGITS_CNN_POOR_INIT",
+    "DigitsCnnUnknownScale": "atn_gym.envs.tasks:DIGITS_CNN_UNKNOWN_SCALE",
 }
 _REGIMES: dict[str, type[Regime] | type[Mixture] | str] = {
     "Stationary": "atn_gym.envs.regimes:Stationary",

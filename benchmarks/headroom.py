@@ -100,6 +100,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--kinds", nargs="*", help="only these kinds; all by default")
     parser.add_argument("--severity", type=float, help="instead of the default of each kind")
+    parser.add_argument("--trigger", type=float, default=0.5, help="share of the budget")
     arguments = parser.parse_args()
     print(f"atn_gym {atn_gym.__version__}, {arguments}\n")
     print("Validation loss in nats: before the shock; fixed, right after it; means after it.\n")
@@ -116,6 +117,7 @@ def main() -> None:
             kwargs = {
                 "kind": kind,
                 "severity": arguments.severity,
+                "trigger": arguments.trigger,
                 "train_size": arguments.train_size,
                 "num_epochs": arguments.epochs,
             }

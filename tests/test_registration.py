@@ -32,10 +32,13 @@ from atn_gym.envs.wrappers import FlatObservation
 TASKS = (
     "MnistCnn",
     "MnistCnnPoorInit",
+    "MnistCnnUnknownScale",
     "FashionCnn",
     "FashionCnnPoorInit",
+    "FashionCnnUnknownScale",
     "DigitsCnn",
     "DigitsCnnPoorInit",
+    "DigitsCnnUnknownScale",
 )
 REGIMES = (
     "Stationary",
@@ -225,10 +228,10 @@ def test_own_task_and_own_regime_make_an_env(own_entries: None, optimizer: Any) 
     env_id = atn_gym.register_env("Blobs", "PoolShift")
     assert env_id == "atn_gym/Blobs-PoolShift-v0"
     assert env_id in atn_gym.env_ids()
-    env = gymnasium.make(env_id)
+    env = gymnasium.make(env_id, trigger=0.5)
     check_env(env.unwrapped, skip_render_check=True)
     stable_baselines3.common.env_checker.check_env(env.unwrapped)
-    run, twin = run_episode(env), run_episode(gymnasium.make(env_id, twin=True))
+    run, twin = run_episode(env), run_episode(gymnasium.make(env_id, trigger=0.5, twin=True))
     losses = [step[4]["privileged"]["train_loss"] for step in run[1:]]
     assert losses[-1] < losses[0] < 2 * np.log(3)
     assert [step[4]["privileged"]["strength"] for step in run[1:]] == [0, 0, 0.5, 0.5]

@@ -11,6 +11,7 @@ from torch import nn, optim
 from atn_gym.errors import InvalidArgument
 
 _NOMINAL = "nominal_hyperparameters"
+_GAIN = "learning_rate_gain"
 _MAX_MOMENTUM = 0.999
 
 
@@ -65,11 +66,18 @@ def make_optimizer(
 
 
 def set_nominal_hyperparameters(
-    optimizer: optim.Optimizer, hyperparameters: Mapping[str, float]
+    optimizer: optim.Optimizer, hyperparameters: Mapping[str, float], gain: float = 0.0
 ) -> None:
-    """Sets what the controller chose, and makes it effective."""
+    """Sets what the controller chose, and makes it effective.
+
+    Args:
+        optimizer: The optimizer of a run.
+        hyperparameters: learning_rate, momentum and weight_decay in plain units.
+        gain: Decades by which every effective learning rate exceeds the one that is set.
+    """
     for group in optimizer.param_groups:
         group[_NOMINAL] = dict(hyperparameters)
+        group[_GAIN] = 10**gain
     set_effective_hyperparameters(optimizer, hyperparameters)
 
 
@@ -86,11 +94,11 @@ def set_effective_hyperparameters(
     Args:
         optimizer: The optimizer of a run.
         hyperparameters: learning_rate, momentum (at most 0.999 takes effect) and
-            weight_decay in plain units.
+            weight_decay in plain units. The gain of the run multiplies the learning rate.
     """
     momentum = min(hyperparameters["momentum"], _MAX_MOMENTUM)
     for group in optimizer.param_groups:
-        group["lr"] = hyperparameters["learning_rate"]
+        group["lr"] = hyperparameters["learning_rate"] * group[_GAIN]
         group["weight_decay"] = hyperparameters["weight_decay"]
         if "betas" in group:
             group["betas"] = (momentum, *group["betas"][1:])

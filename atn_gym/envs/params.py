@@ -13,8 +13,10 @@ import torch
 from atn_gym import registration
 from atn_gym.envs.engines import ENGINES, choose_engine
 from atn_gym.envs.episodes.rewards import get_reward
+from atn_gym.envs.gain import checked_gain
 from atn_gym.envs.hyperparameters import HYPERPARAMETERS, HyperparameterSpace
 from atn_gym.envs.regimes import Mixture, Regime
+from atn_gym.envs.regimes.mixture import widened
 from atn_gym.envs.tasks import Task
 from atn_gym.errors import (
     DeviceUnavailable,
@@ -32,8 +34,9 @@ class TuningParams:
     Args:
         task: Name of a registered task.
         regime: Name of a registered regime.
-        trigger: Epochs trained before the regime sets in (int), or their share of the budget
-            (float in (0, 1)); 0.5 if None.
+        trigger: Epochs trained before the regime sets in (int), their share of the budget
+            (float in (0, 1)), or a pair of shares between which each run draws its own; the
+            default of the regime if None.
         severity: Full strength of the regime in [0, 1]; the default of task and kind if None.
         kind: Kind of the regime; its first if None. For `Mixture` the only one that is drawn;
             any if None.
@@ -45,6 +48,9 @@ class TuningParams:
         train_size: Number of training samples; all if None.
         batch_size: Samples in a mini-batch; that of the task if None.
         initial: Initial hyperparameters by name in place of the task's; those left out stay.
+        gain: Decades by which the effective learning rate exceeds the one that is set, from the
+            first epoch on: a number, or a pair (lowest, highest) from which each run draws its
+            own; that of the task if None. It is never observed.
         window: Number of past epochs in an observation.
         hyperparameters: Names of the K hyperparameters to control, in the order of the
             action; all if None. The others keep their initial values.
@@ -64,7 +70,7 @@ class TuningParams:
 
     task: str
     regime: str
-    trigger: int | float | None = None
+    trigger: int | float | Sequence[float] | None = None
     severity: float | None = None
     kind: str | None = None
     profile: str | None = None
@@ -75,6 +81,7 @@ class TuningParams:
     train_size: int | None = None
     batch_size: int | None = None
     initial: Mapping[str, float] | None = None
+    gain: float | Sequence[float] | None = None
     window: int = 10
     hyperparameters: Sequence[str] | None = None
     reward: str = "log_loss"
@@ -108,6 +115,10 @@ class TuningParams:
         if self.hyperparameters is not None:
             # JSON turns tuples into lists; both must give equal parameters.
             object.__setattr__(self, "hyperparameters", self.make_space().names)
+        if isinstance(self.trigger, list):
+            object.__setattr__(self, "trigger", tuple(self.trigger))
+        if self.gain is not None:
+            object.__setattr__(self, "gain", checked_gain(self.gain))
         if not isinstance(self.data_dir, (str, os.PathLike, type(None))):
             raise InvalidArgument(f"data_dir must be a path, got {self.data_dir!r}")
         if self.engine not in ENGINES:
@@ -128,6 +139,10 @@ class TuningParams:
         }
         if self.initial is not None:
             overrides["initial"] = tuple({**values, **self.initial} for values in task.initial)
+        if self.gain is not None:
+            overrides["gain"] = self.gain
+        elif issubclass(registration.get_regime(self.regime), Mixture):
+            overrides["gain"] = widened(task.gain)
         return dataclasses.replace(task, **overrides)
 
     def resolved(self) -> TuningParams:
@@ -139,6 +154,7 @@ class TuningParams:
             self,
             num_epochs=task.num_epochs,
             batch_size=task.batch_size,
+            gain=task.gain,
             hyperparameters=self.make_space().names,
             engine=choose_engine(self.engine, task, self.device),
             **{name: getattr(regime, name) for name in chosen},

@@ -28,6 +28,8 @@ class Stream(IntEnum):
     MODULE = 4
     GRADIENT_NOISE = 5
     SECOND_NOISE = 6
+    GAIN = 7
+    TRIGGER = 8
 
 
 def generator(seed: int, stream: Stream, epoch: int = 0) -> np.random.Generator:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from atn_gym import registration
 from atn_gym.envs.data import load_digits, load_fashion_mnist, load_mnist
+from atn_gym.envs.gain import checked_gain
 from atn_gym.envs.hyperparameters import HYPERPARAMETERS, HyperparameterSpace
 from atn_gym.envs.networks import SmallCnn
 from atn_gym.errors import (
@@ -44,6 +45,8 @@ class Task:
             betas.
         severities: Severity in [0, 1] by regime kind where the regime's own default does not
             suit. A regime of one's own must be registered first.
+        gain: Decades by which the effective learning rate exceeds the one that is set; a pair
+            (lowest, highest) is drawn from uniformly for each run.
 
     Raises:
         InvalidArgument: If a field breaks its requirement.
@@ -57,6 +60,7 @@ class Task:
     network_kwargs: Mapping[str, Any] = field(default_factory=dict)
     optimizer: str | Callable[..., torch.optim.Optimizer] = "sgd"
     severities: Mapping[str, float] = field(default_factory=dict)
+    gain: float | Sequence[float] = 0.0
 
     def __post_init__(self) -> None:
         for name in ("dataset", "network"):
@@ -78,6 +82,7 @@ class Task:
                 raise InvalidArgument(f"{name} must be a dict of values by name, got {value!r}")
             object.__setattr__(self, name, dict(value))
         self._check_severities()
+        object.__setattr__(self, "gain", checked_gain(self.gain))
 
     def beginning(self, seed: int) -> int:
         """Index of the initial set that a seed takes.
@@ -129,3 +134,9 @@ _TOO_HIGH = {"learning_rate": 0.1, "momentum": 0.9, "weight_decay": 1e-4}
 MNIST_CNN_POOR_INIT = replace(MNIST_CNN, initial=(_TOO_LOW, _TOO_HIGH))
 FASHION_CNN_POOR_INIT = replace(FASHION_CNN, initial=(_TOO_LOW, _TOO_HIGH))
 DIGITS_CNN_POOR_INIT = replace(DIGITS_CNN, initial=(_TOO_LOW, _TOO_HIGH))
+
+_UNKNOWN_SCALE = (-1.5, 1.0)
+
+MNIST_CNN_UNKNOWN_SCALE = replace(MNIST_CNN, gain=_UNKNOWN_SCALE)
+FASHION_CNN_UNKNOWN_SCALE = replace(FASHION_CNN, gain=_UNKNOWN_SCALE)
+DIGITS_CNN_UNKNOWN_SCALE = replace(DIGITS_CNN, gain=_UNKNOWN_SCALE)

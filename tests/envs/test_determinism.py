@@ -175,7 +175,7 @@ def plans(monkeypatch: pytest.MonkeyPatch) -> list[EpochPlan]:
 def test_actions_change_neither_initial_weights_nor_batches_nor_labels(
     plans: list[EpochPlan],
 ) -> None:
-    env = make("DigitsCnn-DataShift")
+    env = make("DigitsCnn-DataShift", trigger=2)
     weights = []
     for actions in (ACTIONS, -ACTIONS):
         env.reset(seed=3)

@@ -103,7 +103,7 @@ def test_an_unknown_name_is_refused_with_the_nearest_one(name, value, near):
 
 def test_the_first_kind_and_its_severity_are_the_defaults():
     regime = DataShift()
-    assert (regime.kind, regime.severity, regime.shock_epoch) == ("label_noise", 0.4, 15)
+    assert (regime.kind, regime.severity) == ("label_noise", 0.4)
     assert DataShift(severity=0.0).shock_epoch is None
 
 
@@ -350,3 +350,29 @@ def test_mixture_of_one_kind_draws_the_rest():
 def test_mixture_names_the_nearest_split():
     with pytest.raises(InvalidArgument, match="did you mean 'train'"):
         Mixture(split="trian")
+
+
+def test_a_pair_of_shares_is_drawn_from_by_the_seed():
+    regime = DataShift(trigger=(0.2, 0.5), num_epochs=30)
+    onsets = [regime.sample(seed).onset for seed in range(300)]
+    assert set(onsets) == set(range(6, 15))
+    counts = np.bincount(onsets)[6:]
+    assert counts.min() > 15
+    for seed in range(5):
+        one = regime.sample(seed)
+        assert one.shock_epoch == one.describe()["trigger"] == one.onset == onsets[seed]
+        assert one.switched_off().onset == one.onset
+        assert one.trigger == (0.2, 0.5)
+        assert one == regime.sample(7).sample(seed)
+
+
+def test_a_drawn_trigger_leaves_all_other_draws_alone(many_labels):
+    drawn = DataShift(trigger=(0.2, 0.5), severity=0.4, seed=3)
+    labels = Applied(many_labels).apply(drawn, drawn.onset).labels("train")
+    assert torch.equal(labels, noisy_labels(0.4, many_labels, seed=3))
+
+
+@pytest.mark.parametrize("pair", [(0.5,), (0.5, 0.5), (0.6, 0.2), (-0.1, 0.5), (0.2, 2), ("a", 1)])
+def test_a_pair_that_is_no_range_of_shares_is_refused(pair):
+    with pytest.raises(InvalidArgument, match=r"trigger as a pair must be .*, got \("):
+        DataShift(trigger=pair)

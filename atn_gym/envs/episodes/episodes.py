@@ -98,12 +98,14 @@ class Episodes:
             self.hyperparameters.check(hyperparameters)
             initial.update({name: float(v) for name, v in hyperparameters.items()})
         regime = self._regime.sample(integer_seed(seed, Stream.REGIME))
-        self._trainer.reset(run, seed, regime, initial)
+        gain = self._regime.draw_gain(self.task.gain, seed)
+        self._trainer.reset(run, seed, regime, initial, gain)
         loss, accuracy = self._chance
         budget, window = self.num_epochs, self.params.window
         state = EpisodeState(
             seed=seed,
             regime=regime,
+            gain=gain,
             initial=initial,
             values=np.tile([initial[n] for n in self.hyperparameters.names], (budget + 1, 1)),
             signals=np.tile([[loss], [accuracy], [loss], [accuracy]], window + budget),

@@ -22,6 +22,7 @@ class EpisodeState:
     Args:
         seed: Seed of the run.
         regime: The instance of the regime.
+        gain: Decades by which the effective learning rate exceeds the nominal one.
         initial: Initial values of all hyperparameters by name.
         values: Controlled hyperparameters before and after each epoch, (T + 1, K).
         signals: Observed metrics in the order of `SIGNALS`, (4, window + T), preceded by
@@ -38,6 +39,7 @@ class EpisodeState:
 
     seed: int
     regime: Regime
+    gain: float
     initial: dict[str, float]
     values: FloatArray
     signals: FloatArray

@@ -28,6 +28,7 @@ class _Run:
     seed: int
     regime: Regime
     data: RunData
+    gain: float = 0.0
     epoch: int = 0
 
 
@@ -83,10 +84,17 @@ class Trainer:
         )
 
     @usual_torch_settings()
-    def reset(self, run: int, seed: int, regime: Regime, hyperparameters: dict[str, float]) -> None:
+    def reset(
+        self,
+        run: int,
+        seed: int,
+        regime: Regime,
+        hyperparameters: dict[str, float],
+        gain: float = 0.0,
+    ) -> None:
         """Begins a run: initial weights from the seed, a fresh optimizer, clean data."""
         self._engine.reset(run, integer_seed(seed, Stream.WEIGHTS), hyperparameters)
-        self._runs[run] = _Run(seed, regime, RunData(self.dataset))
+        self._runs[run] = _Run(seed, regime, RunData(self.dataset), gain)
 
     def _run(self, run: int) -> _Run:
         state = self._runs[run]
@@ -144,7 +152,7 @@ class Trainer:
         state = self._run(run)
         optimizer = self._engine.optimizer(run)
         state.data.clear()
-        set_nominal_hyperparameters(optimizer, hyperparameters)
+        set_nominal_hyperparameters(optimizer, hyperparameters, state.gain)
         state.regime.apply(state.epoch, self._engine.model(run), state.data, optimizer)
         if not isinstance(state.data.transform, Hashable):
             raise InvalidArgument(
@@ -225,6 +233,7 @@ class Trainer:
             "seed": state.seed,
             "epoch": state.epoch,
             "regime": state.regime,
+            "gain": state.gain,
             "data": state.data.get_state(),
             "engine": self._engine.get_state(run),
         }
@@ -234,7 +243,7 @@ class Trainer:
         """Puts a run into a state that `get_state` returned, of this or another slot."""
         data = RunData(self.dataset)
         data.set_state(state["data"])
-        self._runs[run] = _Run(state["seed"], state["regime"], data, state["epoch"])
+        self._runs[run] = _Run(state["seed"], state["regime"], data, state["gain"], state["epoch"])
         initial = {"learning_rate": 0.0, "momentum": 0.0, "weight_decay": 0.0}
         self._engine.reset(run, 0, initial)
         self._engine.set_state(run, state["engine"])

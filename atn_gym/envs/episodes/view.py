@@ -82,7 +82,7 @@ class EpisodeView:
             "hyperparameters": self._hyperparameters.named(state.values[state.epoch]),
             "diverged": state.diverged,
             "rollback_count": state.rollback_count,
-            "privileged": {"seed": state.seed, **state.regime.describe()},
+            "privileged": {"seed": state.seed, "gain": state.gain, **state.regime.describe()},
         }
         if state.epoch:
             train_loss, val_loss = state.clean[:, state.epoch].tolist()

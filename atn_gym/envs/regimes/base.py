@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from atn_gym.envs.gain import draw_gain
+from atn_gym.envs.randomness import Stream, generator
 from atn_gym.errors import InvalidArgument, check_positive_integer, unknown_name
 
 if TYPE_CHECKING:
@@ -24,8 +26,9 @@ class Regime:
     A subclass names its kinds, each with its default severity, and implements `apply`.
 
     Args:
-        trigger: Epochs trained before the regime sets in: an int in [0, num_epochs), or a
-            float in (0, 1) that is a share of the budget, rounded down.
+        trigger: Epochs trained before the regime sets in: an int in [0, num_epochs), a float
+            in (0, 1) that is a share of the budget, rounded down, or a pair of such shares
+            between which `seed` draws one.
         severity: Full strength, in [0, 1]; None takes the default of the kind.
         seed: Seed of the regime's own draws, >= 0.
         kind: One of `kinds`; None takes the first.
@@ -35,6 +38,7 @@ class Regime:
         period: Length of a recurring phase in epochs, >= 1.
         num_epochs: Epoch budget of the run.
         active: Whether it ever sets in. The twin of a run has it switched off.
+        onset: Epochs trained before it sets in, as `trigger` says or `seed` draws.
 
     Raises:
         InvalidArgument: If an argument breaks its requirement.
@@ -42,7 +46,7 @@ class Regime:
 
     kinds: ClassVar[Mapping[str, float]]
 
-    trigger: int | float = 0.5
+    trigger: int | float | Sequence[float] = (0.15, 0.6)
     severity: float | None = None
     seed: int = 0
     kind: str | None = None
@@ -51,6 +55,7 @@ class Regime:
     period: int = 5
     num_epochs: int = 30
     active: bool = True
+    onset: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         kind = next(iter(self.kinds)) if self.kind is None else self.kind
@@ -67,7 +72,15 @@ class Regime:
             check_positive_integer(name, getattr(self, name))
         object.__setattr__(self, "kind", kind)
         object.__setattr__(self, "severity", float(severity))
-        object.__setattr__(self, "trigger", _trigger_epoch(self.trigger, self.num_epochs))
+        if isinstance(self.trigger, (list, tuple)):
+            low, high = _shares(self.trigger)
+            object.__setattr__(self, "trigger", (low, high))
+            share = generator(self.seed, Stream.TRIGGER).uniform(low, high)
+            onset = min(int(share * self.num_epochs), self.num_epochs - 1)
+        else:
+            onset = _trigger_epoch(self.trigger, self.num_epochs)
+            object.__setattr__(self, "trigger", onset)
+        object.__setattr__(self, "onset", onset)
 
     @property
     def shock_epoch(self) -> int | None:
@@ -78,7 +91,7 @@ class Regime:
     def strength(self, epoch: int) -> float:
         """Strength in [0, severity] in the epoch that follows `epoch` trained ones."""
         assert self.severity is not None
-        since = epoch - self.trigger
+        since = epoch - self.onset
         if since < 0 or not self.active:
             return 0.0
         if self.profile == "gradual":
@@ -109,6 +122,10 @@ class Regime:
         """The instance of one episode: this regime with draws of its own."""
         return replace(self, seed=seed)
 
+    def draw_gain(self, gain: float | Sequence[float], seed: int) -> float:
+        """The gain of the run of a seed: the number, or a uniform draw between the pair."""
+        return draw_gain(gain, seed)
+
     def switched_off(self) -> Self:
         """The twin: the same regime, which never sets in."""
         return replace(self, active=False)
@@ -120,7 +137,7 @@ class Regime:
             "regime": type(self).__name__,
             "kind": self.kind,
             "profile": self.profile,
-            "trigger": self.trigger,
+            "trigger": self.onset,
             "severity": self.severity,
             "shock_epoch": -1 if shock is None else shock,
         }
@@ -150,7 +167,16 @@ def _is_integer(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _trigger_epoch(trigger: int | float, num_epochs: int) -> int:
+def _shares(pair: Sequence[Any]) -> tuple[float, float]:
+    if len(pair) == 2 and all(map(_is_number, pair)) and 0 <= pair[0] < pair[1] <= 1:
+        return float(pair[0]), float(pair[1])
+    raise InvalidArgument(
+        "trigger as a pair must be two shares of the budget, 0 <= lowest < highest <= 1, such as "
+        f"(0.15, 0.6), got {pair!r}"
+    )
+
+
+def _trigger_epoch(trigger: Any, num_epochs: int) -> int:
     if _is_integer(trigger) and 0 <= trigger < num_epochs:
         return int(trigger)
     if isinstance(trigger, float) and 0 < trigger < 1:
@@ -158,5 +184,6 @@ def _trigger_epoch(trigger: int | float, num_epochs: int) -> int:
         return int(round(trigger * num_epochs, 9))
     raise InvalidArgument(
         f"trigger must be an integer in [0, {num_epochs - 1}], the epochs before the shock in a "
-        f"budget of {num_epochs}, or a share of the budget as a float in (0, 1), got {trigger!r}"
+        f"budget of {num_epochs}, a share of the budget as a float in (0, 1), or a pair of shares, "
+        f"got {trigger!r}"
     )

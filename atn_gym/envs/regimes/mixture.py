@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from atn_gym.envs.randomness import Stream, generator, integer_seed
@@ -27,8 +27,18 @@ HELD_OUT_KINDS = frozenset({"gaussian_noise", "momentum"})
 
 _TRAIN_TRIGGERS = ((0.2, 0.4), (0.6, 0.8))
 _TEST_TRIGGERS = ((0.4, 0.6),)
+_TRAIN_GAINS = ((0.0, 0.2), (0.4, 0.6), (0.8, 1.0))
+_TEST_GAINS = ((0.2, 0.4), (0.6, 0.8))
+_GAIN_AROUND = (-0.75, 0.5)
 _TRAIN_SCALE = (0.6, 0.9)
 _TEST_SCALE = (0.9, 1.1)
+
+
+def widened(gain: float | Sequence[float]) -> tuple[float, float]:
+    """The range from which a mixture draws gains: the task's, or one around its only gain."""
+    if isinstance(gain, Sequence):
+        return gain[0], gain[1]
+    return gain + _GAIN_AROUND[0], gain + _GAIN_AROUND[1]
 
 
 @dataclass(frozen=True)
@@ -38,8 +48,10 @@ class Mixture:
     Regime, kind among those of the regime, and profile are drawn uniformly. The trigger
     is uniform in [0.2, 0.4) or [0.6, 0.8) of the budget in the training split, in
     [0.4, 0.6) in the test split; the severity is the default of the kind times a factor
-    uniform in [0.6, 0.9) or [0.9, 1.1). The test split alone draws `HELD_OUT_KINDS`. With
-    `kind`, that kind is drawn in every episode, and the rest as always.
+    uniform in [0.6, 0.9) or [0.9, 1.1). Only the test split draws `HELD_OUT_KINDS`. With
+    `kind`, that kind is drawn in every episode, and the rest as always. Of the range of the
+    gain, cut into fifths, the training split draws from the first, third and fifth, the test
+    split from the second and fourth.
 
     Args:
         split: "train" or "test".
@@ -77,6 +89,15 @@ class Mixture:
     def _kinds(self, regime: type[Regime]) -> list[str]:
         """Kinds of a regime that may be drawn."""
         return [k for k in regime.kinds if self._drawn(k) and self.kind in (None, k)]
+
+    def draw_gain(self, gain: float | Sequence[float], seed: int) -> float:
+        """The gain of the run of a seed: the number, or a draw from a part of the pair."""
+        if not isinstance(gain, Sequence):
+            return gain
+        draws = generator(seed, Stream.GAIN)
+        intervals = _TRAIN_GAINS if self.split == "train" else _TEST_GAINS
+        share = draws.uniform(*intervals[draws.integers(len(intervals))])
+        return float(gain[0] + share * (gain[1] - gain[0]))
 
     def sample(self, seed: int) -> Regime:
         """Draws the regime of one episode."""
