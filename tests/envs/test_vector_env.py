@@ -142,7 +142,7 @@ def test_reset_mask_resets_the_masked_slots_alone() -> None:
 
 
 def test_initial_hyperparameters_of_each_slot() -> None:
-    env = make()
+    env = make(gain=0)
     rates = np.array([0.3, 0.02, 0.001])
     initial = {"learning_rate": rates, "momentum": 0.5}
     observation, infos = env.reset(seed=0, options={"hyperparameters": initial})
