@@ -21,6 +21,7 @@ LAYERS = (
         "atn_gym.registration",
         "atn_gym.envs.data",
         "atn_gym.envs.flops",
+        "atn_gym.envs.gain",
         "atn_gym.envs.hyperparameters",
         "atn_gym.envs.networks",
         "atn_gym.envs.optimizers",
