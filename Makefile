@@ -3,16 +3,27 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: run test clean
+.PHONY: run lint test test-fast coverage pages clean
 
 run: $(VENV)/.installed
-	$(BIN)/python run_benchmark.py --config configs/digits_data_shift.yaml
+	$(BIN)/python run_benchmark.py --config digits_data_shift
 
-test: $(VENV)/.installed-dev
+lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+test: lint
 	$(BIN)/pytest
+
+test-fast: lint
+	$(BIN)/pytest -m "not slow and not clients"
+
+coverage: $(VENV)/.installed-dev
+	$(BIN)/pytest --cov
+
+pages: $(VENV)/.installed-dev
+	$(BIN)/python docs/make_controller_pages.py
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -26,4 +37,4 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	touch $@
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache

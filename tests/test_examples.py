@@ -28,6 +28,7 @@ def test_every_example_is_run():
     assert {path.stem for path in EXAMPLES.glob("*.py")} == set(SHORT)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SHORT)
 def test_an_example_runs(name, tmp_path):
     path = os.pathsep.join(

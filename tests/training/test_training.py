@@ -76,6 +76,7 @@ def weights(algorithm, path):
     return load_model(algorithm, str(path)).policy.state_dict()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", VARIANTS)
 def test_an_interrupted_training_ends_with_the_agent_of_an_undisturbed_one(name, tmp_path):
     algorithm = name.partition(",")[0]

@@ -124,6 +124,7 @@ def test_envs_without_a_shock_have_no_twin():
     assert not has_twin(EnvConfig(id=ENV, severity=0.0))
 
 
+@pytest.mark.slow
 def test_any_executor_gives_the_same_results():
     here = evaluate("autotunenet", seeds=[0, 1, 2])
     with ThreadPoolExecutor(3) as executor:

@@ -89,6 +89,7 @@ def start(config, results, *arguments):
     )
 
 
+@pytest.mark.slow
 def test_results_do_not_depend_on_workers(sweep, undisturbed, tmp_path, capsys):
     assert run(sweep, tmp_path, "--workers", "2") == 0
     found = contents(tmp_path)
@@ -97,6 +98,7 @@ def test_results_do_not_depend_on_workers(sweep, undisturbed, tmp_path, capsys):
     assert "36 runs complete, 0 failed" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_killed_at_twenty_random_moments_it_ends_as_if_undisturbed(sweep, undisturbed, tmp_path):
     draws = random.Random(0)
     arguments = ["run", "--config", str(sweep), "--results", str(tmp_path)]
@@ -119,6 +121,7 @@ def without_manifest(files):
     return {path: text for path, text in files.items() if Path(path).name != "manifest.json"}
 
 
+@pytest.mark.slow
 def test_two_processes_on_one_folder_share_the_work(sweep, undisturbed, tmp_path):
     both = [start(sweep, tmp_path) for _ in range(2)]
     outputs = [process.communicate(timeout=240)[0] for process in both]
@@ -162,6 +165,7 @@ def test_a_dead_worker_is_named_with_the_remedy(sweep, tmp_path, monkeypatch):
         run_experiment(load_config(sweep), store, executor=executor, workers=2)
 
 
+@pytest.mark.slow
 def test_workers_end_with_the_process_that_began_them(sweep, tmp_path):
     process = start(sweep, tmp_path, "--workers", "2")
     try:
@@ -203,6 +207,7 @@ def alive(pid):
     return False
 
 
+@pytest.mark.slow
 def test_an_interrupt_ends_workers_at_once_and_says_how_to_resume(sweep, tmp_path):
     process = start(sweep, tmp_path, "--workers", "2")
     workers = children_once_begun(process)
@@ -284,6 +289,7 @@ def dask_scheduler(request):
                 process.wait()
 
 
+@pytest.mark.slow
 def test_results_do_not_depend_on_dask_nor_on_a_worker_killed(
     sweep, undisturbed, tmp_path, dask_scheduler
 ):
@@ -316,6 +322,7 @@ def test_a_job_that_kills_its_dask_worker_is_named_and_processes_are_counted(das
         executor.submit(os._exit, 1).result(60)
 
 
+@pytest.mark.slow
 def test_a_lost_dask_scheduler_is_named(tmp_path, dask_scheduler):
     address, (scheduler, *_) = dask_scheduler
     # Work for ten seconds at least, of which some is left whenever the first result is seen.
