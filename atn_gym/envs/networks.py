@@ -1,11 +1,17 @@
-"""The built-in network."""
+"""The built-in network, and how a network gets its initial weights."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from atn_gym.envs.torch_settings import global_generator_seeded
 
 
 class SmallCnn(nn.Module):
@@ -19,6 +25,7 @@ class SmallCnn(nn.Module):
         num_classes: Number of outputs.
         channels: Output channels of the two convolutions.
         hidden: Width of the hidden linear layer.
+        generator: Source of the initial weights; torch's global generator if None.
     """
 
     channels_last = True
@@ -29,14 +36,20 @@ class SmallCnn(nn.Module):
         num_classes: int,
         channels: Sequence[int] = (8, 16),
         hidden: int = 64,
+        generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
         depth, height, width = input_shape
         first, second = channels
-        self.conv1 = nn.Conv2d(depth, first, kernel_size=3, padding=1)
-        self.conv2 = nn.Conv2d(first, second, kernel_size=3, padding=1)
-        self.linear1 = nn.Linear(second * (height // 4) * (width // 4), hidden)
-        self.linear2 = nn.Linear(hidden, num_classes)
+        size = second * (height // 4) * (width // 4)
+        # Layers on the meta device draw nothing.
+        self.conv1 = nn.Conv2d(depth, first, kernel_size=3, padding=1, device="meta")
+        self.conv2 = nn.Conv2d(first, second, kernel_size=3, padding=1, device="meta")
+        self.linear1 = nn.Linear(size, hidden, device="meta")
+        self.linear2 = nn.Linear(hidden, num_classes, device="meta")
+        self.to_empty(device="cpu")
+        for layer in (self.conv1, self.conv2, self.linear1, self.linear2):
+            _initialise(layer, generator)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Maps inputs (N, C, H, W) to logits (N, num_classes)."""
@@ -44,3 +57,34 @@ class SmallCnn(nn.Module):
         features = F.max_pool2d(F.relu(self.conv2(features)), 2)
         logits: Tensor = self.linear2(F.relu(self.linear1(features.flatten(1))))
         return logits
+
+
+def _initialise(layer: nn.Conv2d | nn.Linear, generator: torch.Generator | None) -> None:
+    """Draws the parameters of a layer as its `reset_parameters` does, but from a generator."""
+    assert layer.bias is not None
+    nn.init.kaiming_uniform_(layer.weight, a=math.sqrt(5), generator=generator)
+    bound = 1 / math.sqrt(layer.weight[0].numel())
+    nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
+
+
+def make_network(
+    network: Callable[..., nn.Module],
+    input_shape: tuple[int, int, int],
+    num_classes: int,
+    kwargs: Mapping[str, Any],
+    seed: int,
+) -> nn.Module:
+    """Makes a network whose initial weights are drawn from a seed, on the CPU.
+
+    Args:
+        network: See `Task`.
+        input_shape: Channels, height and width of a sample.
+        num_classes: Number of outputs.
+        kwargs: Further arguments of the network.
+        seed: Seed of the weights.
+    """
+    if "generator" in inspect.signature(network).parameters:
+        generator = torch.Generator().manual_seed(seed)
+        return network(input_shape, num_classes, **kwargs, generator=generator)
+    with global_generator_seeded(seed):
+        return network(input_shape, num_classes, **kwargs)

@@ -38,7 +38,9 @@ class Task:
         batch_size: Samples in a mini-batch.
         network: Called with `input_shape`, `num_classes` and `network_kwargs`; returns the
             module to train, whose forward maps (N, C, H, W) to logits (N, num_classes). An
-            attribute `channels_last = True` of it asks for that memory layout.
+            attribute `channels_last = True` of it asks for that memory layout. If `network` takes
+            a keyword `generator`, it must draw its initial weights from that
+            `torch.Generator`; if not, it draws from torch's global one, seeded for it.
         network_kwargs: Further arguments of the network, such as widths.
         optimizer: "sgd" or "adamw" (momentum is then beta1), or a function from parameters
             to a `torch.optim.Optimizer` whose groups know lr, weight_decay, and momentum or

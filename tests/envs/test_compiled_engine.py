@@ -62,8 +62,9 @@ class Twins:
         num_samples: int = 96,
         num_runs: int = 1,
     ) -> None:
-        def make() -> SmallCnn:
-            return SmallCnn(shape, classes, channels, hidden)
+        def make(seed: int) -> SmallCnn:
+            generator = torch.Generator().manual_seed(seed)
+            return SmallCnn(shape, classes, channels, hidden, generator)
 
         self.compiled = CompiledEngine(num_runs, make, optimizer, shape)
         self.torch = TorchEngine(num_runs, make, optimizer, torch.device("cpu"))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from atn_gym.envs.process_lock import ProcessLock
 from atn_gym.errors import InvalidArgument, check_positive_integer
 
 SPLITS = ("train", "validation", "test")
@@ -127,12 +128,15 @@ class Dataset:
             Float32 tensor of shape (N, C, H, W). Never written to.
         """
         key = (self, transform, name)
-        inputs = _kept.pop(key, None)
+        with _kept_lock:
+            inputs = _kept.get(key)
         if inputs is None:
             inputs = transform(self.split(name).inputs, name)
-        _kept[key] = inputs
-        while sum(kept.nbytes for kept in list(_kept.values())) > KEPT_BYTES:
-            _kept.popitem(last=False)
+        with _kept_lock:
+            _kept[key] = inputs
+            _kept.move_to_end(key)
+            while sum(kept.nbytes for kept in _kept.values()) > KEPT_BYTES:
+                _kept.popitem(last=False)
         return inputs
 
     @functools.cached_property
@@ -174,3 +178,4 @@ class Dataset:
 
 _kept: OrderedDict[tuple[Dataset, Transform, str], Tensor] = OrderedDict()
 """Shifted inputs, the last used at the end."""
+_kept_lock = ProcessLock()

@@ -18,11 +18,13 @@ from torch import Tensor
 
 from atn_gym.envs.data.dataset import Dataset, Split
 from atn_gym.envs.data.image_files import read_image_files
+from atn_gym.envs.process_lock import ProcessLock
 from atn_gym.envs.torch_settings import usual_torch_settings
 from atn_gym.errors import DataUnavailable, InvalidArgument
 
 DATA_VARIABLE = "ATN_GYM_DATA"
 _VALIDATION_IMAGES = 6_000
+_loading = ProcessLock()
 
 
 def data_directory(data_dir: str | os.PathLike[str] | None = None) -> Path:
@@ -132,7 +134,8 @@ def load_dataset(
         DataUnavailable: If the data is neither on disk nor downloadable.
         InvalidArgument: If `train_size` exceeds the training samples.
     """
-    return _derive(loader, str(data_directory(data_dir)), train_size, device)
+    with _loading:
+        return _derive(loader, str(data_directory(data_dir)), train_size, device)
 
 
 @functools.cache

@@ -39,7 +39,7 @@ class CompiledEngine(TorchEngine):
 
     Args:
         num_runs: Number of runs R.
-        make_model: Makes a `SmallCnn`.
+        make_model: Makes a `SmallCnn` whose initial weights are drawn from the seed given.
         optimizer: "sgd" or "adamw".
         input_shape: Channels, height and width of a sample.
 
@@ -50,13 +50,13 @@ class CompiledEngine(TorchEngine):
     def __init__(
         self,
         num_runs: int,
-        make_model: Callable[[], nn.Module],
+        make_model: Callable[[int], nn.Module],
         optimizer: str,
         input_shape: tuple[int, int, int],
     ) -> None:
         super().__init__(num_runs, make_model, optimizer, torch.device("cpu"))
         with torch.device("meta"):
-            shapes = {name: p.shape for name, p in make_model().named_parameters()}
+            shapes = {name: p.shape for name, p in make_model(0).named_parameters()}
         channels = shapes["conv1.bias"][0], shapes["conv2.bias"][0]
         hidden, classes = shapes["linear1.bias"][0], shapes["linear2.bias"][0]
         self._input_shape = input_shape
@@ -238,7 +238,10 @@ class CompiledEngine(TorchEngine):
     @contextlib.contextmanager
     def _workspace(self) -> Iterator[Workspace]:
         """A workspace for one thread, kept for the next that needs one."""
-        space = self._spaces.pop() if self._spaces else make_workspace(self._network)
+        try:
+            space = self._spaces.pop()
+        except IndexError:
+            space = make_workspace(self._network)
         yield space
         self._spaces.append(space)
 

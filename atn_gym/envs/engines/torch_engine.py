@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from torch import Tensor, nn, optim
 from atn_gym.envs.engines.base import EpochPlan, EvaluationPlan, TrainResult
 from atn_gym.envs.flops import count_flops
 from atn_gym.envs.optimizers import make_optimizer
+from atn_gym.envs.torch_settings import global_generator_seeded
 
 _EVALUATION_BATCH = 500
 
@@ -28,7 +28,7 @@ class TorchEngine:
 
     Args:
         num_runs: Number of runs R.
-        make_model: Makes a network with freshly initialised weights.
+        make_model: Makes a network whose initial weights are drawn from the seed given.
         optimizer: See `Task`.
         device: Where networks and data live.
     """
@@ -36,7 +36,7 @@ class TorchEngine:
     def __init__(
         self,
         num_runs: int,
-        make_model: Callable[[], nn.Module],
+        make_model: Callable[[int], nn.Module],
         optimizer: str | Callable[..., optim.Optimizer],
         device: torch.device,
     ) -> None:
@@ -48,9 +48,7 @@ class TorchEngine:
 
     def reset(self, run: int, seed: int, hyperparameters: dict[str, float]) -> None:
         """Gives a run fresh weights, drawn on the CPU whatever the device."""
-        with _global_generator_seeded(seed, torch.device("cpu")):
-            model = self._make_model()
-        model = model.to(self._device)
+        model = self._make_model(seed).to(self._device)
         if getattr(model, "channels_last", False):
             model = model.to(memory_format=torch.channels_last)
         self._models[run] = model
@@ -83,7 +81,7 @@ class TorchEngine:
         labels = plan.labels[plan.order]
         outputs: list[Tensor] = []
         model.train()
-        with _global_generator_seeded(plan.module_seed, self._device):
+        with global_generator_seeded(plan.module_seed, self._device):
             for step, samples in enumerate(plan.order):
                 logits = model(plan.inputs.index_select(0, samples))
                 loss = F.cross_entropy(logits, labels[step])
@@ -163,17 +161,3 @@ class _GradientNoise:
         noise *= norm * (self._scale / sum(sizes) ** 0.5)
         for gradient, part in zip(gradients, noise.split(sizes), strict=True):
             gradient += part.view(gradient.shape)
-
-
-@contextlib.contextmanager
-def _global_generator_seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Seeds torch's global generator for initialisers and dropout, and puts it back after.
-
-    Modules draw from the global generator and take no other.
-    """
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.default_generator.manual_seed(seed)
-        if device.type == "cuda":
-            with torch.cuda.device(device):
-                torch.cuda.manual_seed(seed)
-        yield

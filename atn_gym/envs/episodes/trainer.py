@@ -15,6 +15,7 @@ from atn_gym.envs.data import RunData
 from atn_gym.envs.data.dataset import KEPT_BYTES, Dataset
 from atn_gym.envs.engines import Engine, EpochPlan, EvaluationPlan, TorchEngine, choose_engine
 from atn_gym.envs.episodes.epoch_metrics import EpochMetrics, FloatArray
+from atn_gym.envs.networks import make_network
 from atn_gym.envs.optimizers import set_nominal_hyperparameters
 from atn_gym.envs.randomness import Stream, generator, integer_seed
 from atn_gym.envs.regimes import Regime
@@ -78,10 +79,9 @@ class Trainer:
         assert isinstance(optimizer, str)
         return CompiledEngine(num_runs, self._make_model, optimizer, self.dataset.input_shape)
 
-    def _make_model(self) -> nn.Module:
-        return self.task.network(
-            self.dataset.input_shape, self.dataset.num_classes, **self.task.network_kwargs
-        )
+    def _make_model(self, seed: int) -> nn.Module:
+        shape = self.dataset.input_shape, self.dataset.num_classes
+        return make_network(self.task.network, *shape, self.task.network_kwargs, seed)
 
     @usual_torch_settings()
     def reset(
