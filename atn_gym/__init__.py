@@ -24,10 +24,18 @@ Every run key depends on it: whoever changes results sets it to the version that
 change, and stored runs of before are not taken for new ones.
 """
 
-__all__ = ["env_ids", "evaluate", "register_env", "register_regime", "register_task"]
+__all__ = [
+    "compare",
+    "env_ids",
+    "evaluate",
+    "register_env",
+    "register_regime",
+    "register_task",
+]
 
 if TYPE_CHECKING:
     from atn_gym.eval.running.evaluate import evaluate
+    from atn_gym.eval.running.evaluation import compare
 
 register_all()
 
@@ -38,4 +46,12 @@ def __getattr__(name: str) -> Any:
         from atn_gym.eval.running.evaluate import evaluate
 
         return evaluate
+    if name == "compare":
+        from atn_gym.eval.running.evaluation import compare
+
+        return compare
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

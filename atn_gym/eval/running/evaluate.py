@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any
-
-import numpy as np
 
 from atn_gym.agents.controller import Controller, ControllerFactory
 from atn_gym.agents.method import ControllerMethod, Method
@@ -16,52 +14,10 @@ from atn_gym.agents.policy import Policy
 from atn_gym.agents.registry import as_method, controller_class, takes_argument
 from atn_gym.config import EnvConfig, parse_seeds, run_setting
 from atn_gym.envs.params import TuningParams
-from atn_gym.errors import InvalidArgument, unknown_name
-from atn_gym.eval.running.batch import MOST_TOGETHER, EvaluatedRun, evaluate_seeds
+from atn_gym.errors import InvalidArgument
+from atn_gym.eval.running.batch import MOST_TOGETHER, evaluate_seeds
+from atn_gym.eval.running.evaluation import Evaluation
 from atn_gym.eval.running.failures import PolicyError
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What `evaluate` found.
-
-    Args:
-        env_id: The env.
-        runs: Every run, in the order of the seeds.
-    """
-
-    env_id: str
-    runs: list[EvaluatedRun]
-
-    @property
-    def summaries(self) -> list[dict[str, Any]]:
-        """Metrics of every run that did not fail."""
-        return [run.summary for run in self.runs if run.summary is not None]
-
-    @property
-    def failures(self) -> dict[int, str]:
-        """Why a run failed, by seed."""
-        return {run.seed: run.error for run in self.runs if run.error is not None}
-
-    def mean(self, metric: str) -> float:
-        """Mean of a metric over the runs that did not fail.
-
-        Raises:
-            InvalidArgument: If there is no such metric, it has no value in some run, or every
-            run failed.
-        """
-        if not self.summaries:
-            reason = next(iter(self.failures.values()), "there are none")
-            raise InvalidArgument(f"a mean needs a run that did not fail, but all did: {reason}")
-        for summary in self.summaries:
-            if metric not in summary:
-                raise unknown_name("metric", metric, summary)
-        values = [summary[metric] for summary in self.summaries]
-        if not all(isinstance(v, (int, float)) for v in values):
-            raise InvalidArgument(
-                f"metric {metric!r} must have a number in every run, got {values}"
-            )
-        return float(np.mean(values))
 
 
 def evaluate(
@@ -76,13 +32,13 @@ def evaluate(
 
     Args:
         policy: Anything with Stable-Baselines3's `predict` on batches of observations, a
-            `Controller` class or what else makes one of the setting of a run, such as a
-            `functools.partial` of it, a `Method`, or the name of either ("autotunenet",
+            `Controller` class or another callable that makes one from the setting of a run, such
+            as a `functools.partial` of it, a `Method`, or the name of either ("autotunenet",
             "my_module:Mine").
         env_id: Id of the env, or "module:id".
         seeds: Seeds, or a number n of them, which stands for 0 to n - 1.
-        executor: Any `concurrent.futures` executor, to which the seeds are handed one by
-            one; policy and results are pickled on the way. None runs them here, together.
+        executor: Any `concurrent.futures` executor, which gets the seeds one by one; policy and
+            results are pickled on the way. None runs them here, together.
         twins: Whether to run the twin of each run too, which `shock_cost` needs.
         **kwargs: Further arguments of the env.
 
@@ -92,7 +48,7 @@ def evaluate(
     Raises:
         InvalidArgument: If an argument breaks its requirement.
         PolicyError: If the policy raises or breaks a rule of the benchmark, and no run is left.
-            What a controller raises is told in the failures of the result alone.
+            Errors of a controller only stand in the failures of the result.
 
     Example:
         >>> import atn_gym
@@ -116,10 +72,20 @@ def evaluate(
             executor.submit(evaluate_seeds, method, env, [seed], twins, workers) for seed in chosen
         ]
         runs = [future.result() for future in futures]
-    evaluation = Evaluation(env_id, [run for batch in runs for run in batch])
+    evaluation = Evaluation(
+        env_id, kwargs, name_of(policy), [run for batch in runs for run in batch]
+    )
     if not evaluation.summaries and not isinstance(method, ControllerMethod):
         raise PolicyError(next(iter(evaluation.failures.values())))
     return evaluation
+
+
+def name_of(policy: Any) -> str:
+    """What a policy is called: its name, or that of its class or function."""
+    if isinstance(policy, str):
+        return policy
+    made_by = getattr(policy, "func", policy)
+    return str(getattr(made_by, "__name__", type(made_by).__name__))
 
 
 def _refuse_arguments_of_the_controller(policy: Any, kwargs: Mapping[str, Any]) -> None:
