@@ -24,6 +24,7 @@ coverage: $(VENV)/.installed-dev
 
 pages: $(VENV)/.installed-dev
 	$(BIN)/python docs/make_controller_pages.py
+	$(BIN)/python docs/make_config_page.py
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import Progress
 
+from atn_gym import __version__
 from atn_gym.errors import AtnGymError, DependencyUnavailable, check_positive_integer
 from atn_gym.registration import env_ids
 
@@ -34,6 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="atn-gym", description="Online hyperparameter control under non-stationary conditions."
     )
+    parser.add_argument("--version", action="version", version=f"atn_gym {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="run an experiment; what is complete is not run again")
     run.add_argument("--config", required=True, metavar="FILE", help="experiment, see configs/")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, TypeGuard, TypeVar
 
 import gymnasium
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from atn_gym.agents.controller import RunSetting
 from atn_gym.agents.method import Method
@@ -28,7 +31,11 @@ from atn_gym.registration import env_ids
 
 
 class EnvConfig(BaseModel):
-    """An env: its id, or "module:id" to import what registers it, and other arguments."""
+    """An env of an experiment; further keys are its arguments.
+
+    Args:
+        id: Its id, or "module:id" to import the module that registers it.
+    """
 
     model_config = ConfigDict(extra="allow", frozen=True)
     id: str
@@ -57,7 +64,13 @@ class EnvConfig(BaseModel):
 
 
 class ControllerConfig(BaseModel):
-    """A controller: its name or "module:Class", its arguments, and a label for tables."""
+    """A controller of an experiment; further keys are its arguments.
+
+    Args:
+        name: Its name; or "module:Class" with a `Controller`, a `Method` or a class with
+            `predict`, "module:function" that makes a policy, or "module:policy".
+        label: What tables call it; its name if null.
+    """
 
     model_config = ConfigDict(extra="allow", frozen=True)
     name: str
@@ -119,11 +132,23 @@ def _is_integer(value: object) -> TypeGuard[int | np.integer[Any]]:
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
+DEFAULT_SEEDS = list(range(10))
+"""Seeds of an experiment that names none, as in `atn_gym.evaluate`."""
+
+
 class ExperimentConfig(BaseModel):
     """An experiment: every controller on every env, with the same seeds.
 
-    With `twins`, each run that meets a shock is run a second time without it, for the metric
-    `shock_cost`.
+    Args:
+        experiment: Name of the folder of its results: letters, digits, dots, underscores and
+            dashes.
+        envs: The envs, at least one.
+        controllers: The controllers, at least one.
+        seeds: Seeds of the runs: a list of different integers, or a number n, which stands for
+            0 to n - 1.
+        twins: Whether each run that meets a shock is run a second time without it, for the
+            metric `shock_cost`.
+        results: Folder of all results.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -132,7 +157,7 @@ class ExperimentConfig(BaseModel):
     controllers: Annotated[
         list[Annotated[ControllerConfig, string_as("name")]], Field(min_length=1)
     ]
-    seeds: Annotated[list[int], BeforeValidator(parse_seeds)]
+    seeds: Annotated[list[int], BeforeValidator(parse_seeds)] = DEFAULT_SEEDS
     twins: bool = True
     results: Path = Path("results")
 
@@ -157,7 +182,7 @@ def validate_config(model: type[Model], file: str | Path, check: Callable[[Model
         config = model.model_validate(values)
         check(config)
     except ValidationError as error:
-        raise InvalidArgument(f"config file {path}: {_sentence(error, model)}") from error
+        raise InvalidArgument(f"config file {path}: {_sentences(error, model)}") from error
     except InvalidArgument as error:
         raise InvalidArgument(f"config file {path}: {error}") from error
     return config
@@ -187,10 +212,34 @@ def run_setting(env: EnvConfig) -> RunSetting:
 
 
 def _check_experiment(config: ExperimentConfig) -> None:
+    """Checks what the fields alone do not show, and names all that is wrong."""
+    wrong: dict[str, None] = {}
+
+    @contextlib.contextmanager
+    def noting() -> Iterator[None]:
+        try:
+            yield
+        except InvalidArgument as error:
+            wrong[str(error)] = None
+
+    settings = []
     for env in config.envs:
-        setting = run_setting(env)
-        for controller in config.controllers:
-            controller.method().check(setting)
+        with noting():
+            settings.append(run_setting(env))
+    for controller in config.controllers:
+        with noting():
+            method = controller.method()
+            for setting in settings:
+                with noting():
+                    method.check(setting)
+    if not wrong:
+        with noting():
+            _check_experiment_as_a_whole(config)
+    if wrong:
+        raise InvalidArgument(_listed(wrong))
+
+
+def _check_experiment_as_a_whole(config: ExperimentConfig) -> None:
     _check_different(
         "envs",
         "id",
@@ -219,15 +268,31 @@ def _check_different(what: str, name: str, made: list[tuple[str, object]]) -> No
                 )
 
 
-def _sentence(error: ValidationError, model: type[BaseModel]) -> str:
+def _sentences(error: ValidationError, model: type[BaseModel]) -> str:
+    """All that is wrong with the fields of a config, each thing once."""
     # An unknown key is often the misspelling of one that is then missing too.
     errors = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
-    first = errors[0]
-    location = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
+    unknown = [str(e["loc"][-1]) for e in errors if e["type"] == "extra_forbidden"]
+    said: dict[str, None] = {}
+    for each in errors:
+        meant = get_close_matches(str(each["loc"][-1]), unknown, n=1)
+        if each["type"] != "missing" or not meant:
+            said[_sentence(each, model)] = None
+    return _listed(said)
+
+
+def _listed(sentences: Iterable[str]) -> str:
+    """One sentence as it is, several on a line each."""
+    several = list(sentences)
+    return several[0] if len(several) == 1 else "".join(f"\n- {each}" for each in several)
+
+
+def _sentence(error: ErrorDetails, model: type[BaseModel]) -> str:
+    location = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
         return f"unknown key {location!r}; {did_you_mean(location, model.model_fields)}"
-    if first["type"] == "missing":
+    if error["type"] == "missing":
         return f"the key {location!r} is missing"
-    if first["type"] == "value_error":
-        return str(first["msg"]).removeprefix("Value error, ")
-    return f"{location}: {first['msg']}, got {first['input']!r}"
+    if error["type"] == "value_error":
+        return str(error["msg"]).removeprefix("Value error, ")
+    return f"{location}: {error['msg']}, got {error['input']!r}"

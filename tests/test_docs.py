@@ -11,6 +11,7 @@ import atn_gym
 from atn_gym import registration
 from atn_gym.agents import CONTROLLERS
 from atn_gym.agents.registry import controller_arguments
+from atn_gym.config import load_config
 from atn_gym.envs.regimes.mixture import HELD_OUT_KINDS, REGIMES
 from atn_gym.envs.tasks import DIGITS_CNN, MNIST_CNN
 from atn_gym.eval.metrics import adaptation, aggregate, bootstrap, run_metrics
@@ -95,14 +96,35 @@ def test_every_file_of_a_results_folder_is_named():
         assert re.search(rf"`(<run key>/)?{re.escape(name)}`", page)
 
 
-def controller_pages():
-    path = DOCS / "make_controller_pages.py"
+def page_maker(name):
+    path = DOCS / f"{name}.py"
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.pages()
+    return module
+
+
+def controller_pages():
+    return page_maker("make_controller_pages").pages()
+
+
+def test_the_page_of_config_files_is_that_of_the_models():
+    assert (DOCS / "config.md").read_text(encoding="utf-8") == page_maker(
+        "make_config_page"
+    ).page(), "config.md is out of date: run python docs/make_config_page.py"
+
+
+def test_the_experiment_of_the_config_page_is_read(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "my_module.py").write_text(
+        "from atn_gym.agents import Fixed\n\n\nclass Halving(Fixed):\n    pass\n"
+    )
+    text = (DOCS / "config.md").read_text(encoding="utf-8")
+    (tmp_path / "own.yaml").write_text(re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)[0])
+    config = load_config(tmp_path / "own.yaml")
+    assert [len(config.envs), len(config.controllers), len(config.seeds)] == [2, 3, 20]
 
 
 def test_controller_pages_are_those_of_the_docstrings():
