@@ -25,8 +25,8 @@ PAGE = Path(__file__).parent / "config.md"
 _FRAME = """# Config files
 
 A config file is YAML. `--config` takes the path of one, or the name of one that comes with the
-package, such as `digits_data_shift`. Unknown keys are errors, and all errors of a file are listed at
-once. This page is written by `docs/make_config_page.py`.
+package, such as `digits_data_shift`. Unknown keys are errors, and all errors of a file are listed
+at once. This page is written by `docs/make_config_page.py`.
 
 ## An experiment: `atn-gym run`
 
