@@ -12,6 +12,7 @@ from atn_gym.agents.offline_bayesian import OfflineBayesian
 from atn_gym.agents.pid import PID
 from atn_gym.agents.policy import ControllerError, ControllerPolicy, Policy, RunAccount
 from atn_gym.agents.random_online import RandomOnline
+from atn_gym.agents.reactive_oracle import ReactiveOracle
 from atn_gym.agents.registry import CONTROLLERS, controller_factory, controller_method
 from atn_gym.agents.sb3_policy import SB3Policy
 from atn_gym.agents.schedulers import Cosine, OneCycle, ReduceLROnPlateau, Scheduler, Step
@@ -37,6 +38,7 @@ __all__ = [
     "OneCycle",
     "Policy",
     "RandomOnline",
+    "ReactiveOracle",
     "ReduceLROnPlateau",
     "RunAccount",
     "RunSetting",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,8 +24,8 @@ class LookaheadOracle(Method):
     candidates are: nothing, and each hyperparameter alone up and down by each of `levels`. All
     epochs that it tries are charged, so that its compute-adjusted performance is low by design.
 
-    It is privileged: it sees the clean loss, and the shock before it comes. It is no
-    contender, but gives scores a scale: 0 is `fixed`, 1 is the oracle.
+    It is privileged: it sees the clean loss, and the shock before it comes. It is an upper
+    reference, not a contender.
 
     When it fails: it is greedy. What pays at once, such as a low learning rate that quiets the
     noise of SGD, can cost more later; a longer horizon sees further and costs more, and many
@@ -56,7 +56,14 @@ class LookaheadOracle(Method):
 
     def policy(self, env: Any, seeds: Sequence[int]) -> LookaheadPolicy:
         """Makes the policy of the runs of an env."""
-        return LookaheadPolicy(env, self.levels, self.horizon)
+        return LookaheadPolicy(env, self.levels, self.horizon, self.trial_start)
+
+    def trial_start(self, snapshot: dict[str, Any]) -> dict[str, Any]:
+        """The state from which candidates are tried, of a snapshot of the run.
+
+        Here it is the run itself, with all that the regime will do to it.
+        """
+        return snapshot
 
 
 class LookaheadPolicy:
@@ -65,10 +72,19 @@ class LookaheadPolicy:
     Args:
         env: The single or vector env, reset before `predict`.
         levels: See `LookaheadOracle`.
+        horizon: See `LookaheadOracle`.
+        trial_start: Maps a snapshot of a run to the state from which candidates are tried.
     """
 
-    def __init__(self, env: Any, levels: Sequence[float], horizon: int) -> None:
+    def __init__(
+        self,
+        env: Any,
+        levels: Sequence[float],
+        horizon: int,
+        trial_start: Callable[[dict[str, Any]], dict[str, Any]],
+    ) -> None:
         self._horizon = horizon
+        self._trial_start = trial_start
         self._episodes = env.unwrapped.episodes
         size, width = len(self._episodes.hyperparameters), self._episodes.action_space.shape[0]
         moves = [sign * level for level in levels for sign in (1, -1)]
@@ -114,12 +130,17 @@ class LookaheadPolicy:
     def _try_all(self, runs: list[int], accounts: list[RunAccount]) -> NDArray[np.float64]:
         """Sum of the scores of the epochs that follow every candidate, (candidates, runs)."""
         snapshots = [self._episodes.get_state(run) for run in runs]
+        starts = [self._trial_start(snapshot) for snapshot in snapshots]
         scores = np.empty((len(self.candidates), len(runs)))
         for c, candidate in enumerate(self.candidates):
+            self._put(runs, starts)
             scores[c] = self._try(candidate, runs, accounts)
-            for run, snapshot in zip(runs, snapshots, strict=True):
-                self._episodes.set_state(run, snapshot)
+        self._put(runs, snapshots)
         return scores
+
+    def _put(self, runs: list[int], states: list[dict[str, Any]]) -> None:
+        for run, state in zip(runs, states, strict=True):
+            self._episodes.set_state(run, state)
 
     def _try(
         self, candidate: NDArray[np.float32], runs: list[int], accounts: list[RunAccount]

@@ -23,6 +23,7 @@ from atn_gym.agents.offline_bayesian import OfflineBayesian
 from atn_gym.agents.pid import PID
 from atn_gym.agents.policy_method import PolicyMethod
 from atn_gym.agents.random_online import RandomOnline
+from atn_gym.agents.reactive_oracle import ReactiveOracle
 from atn_gym.agents.sb3_policy import SB3Policy
 from atn_gym.agents.schedulers import Cosine, OneCycle, ReduceLROnPlateau, Scheduler, Step
 from atn_gym.agents.spsa import SPSA
@@ -44,6 +45,7 @@ CONTROLLERS: dict[str, type[Controller] | type[Method]] = {
     "bandit": Bandit,
     "spsa": SPSA,
     "rl": SB3Policy,
+    "reactive_oracle": ReactiveOracle,
     "lookahead_oracle": LookaheadOracle,
 }
 """Every controller, and every method that needs more than one, by name."""

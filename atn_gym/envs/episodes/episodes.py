@@ -272,6 +272,16 @@ class Episodes:
         self._states[run] = state["episode"].copy()
         self._trainer.set_state(run, state["trainer"])
 
+    @staticmethod
+    def under_regime(state: Mapping[str, Any], regime: Any) -> dict[str, Any]:
+        """A captured episode that goes on under another regime, which its infos do not name.
+
+        Args:
+            state: What `get_state` returned.
+            regime: Anything with the `apply` and `strength` of a `Regime`.
+        """
+        return {**state, "trainer": {**state["trainer"], "regime": regime}}
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Copies and pickles by its parameters and states: the data set is shared, or loaded."""
         runs = range(len(self._states))

@@ -1,7 +1,7 @@
 """The adaptation score: 0 is the best that can be done without looking, 1 what looking wins.
 
 J is anytime performance. `blind` is a schedule tuned on the data set that never observes its
-run, `reactive_oracle` tries every action for one epoch ahead but does not foresee the shock.
+run, `reactive_oracle` tries actions ahead on snapshots but does not foresee the shock.
 """
 
 from __future__ import annotations
