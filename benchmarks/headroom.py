@@ -16,10 +16,10 @@ from typing import Any
 import gymnasium
 import numpy as np
 from gymnasium.vector import AutoresetMode
-from numpy.typing import NDArray
 
 import atn_gym
 from atn_gym import registration
+from atn_gym.arrays import FloatArray
 from atn_gym.envs.episodes.rewards import log_score
 from atn_gym.envs.hyperparameters import HYPERPARAMETERS
 
@@ -37,7 +37,6 @@ CHANGES = {
 }
 """Total changes in decades of learning rate, 1 - momentum and weight decay."""
 
-FloatArray = NDArray[np.float64]
 
 _STEP = np.array([h.delta for h in HYPERPARAMETERS.values()])
 

@@ -6,13 +6,11 @@ import math
 from collections import deque
 
 import numpy as np
-from numpy.typing import NDArray
 
 from atn_gym.agents.controller import Controller, Params, RunSetting
 from atn_gym.agents.study import Study, Trial
+from atn_gym.arrays import FloatArray
 from atn_gym.errors import check_count, check_number, check_positive_integer
-
-FloatArray = NDArray[np.float64]
 
 
 class AutoTuneNet(Controller):

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from atn_gym.agents.method import Method
 from atn_gym.agents.policy import Actions, Observation, RunAccount
+from atn_gym.arrays import FloatArray
 from atn_gym.errors import InvalidArgument, check_number, check_positive_integer
 
 
@@ -127,7 +128,7 @@ class LookaheadPolicy:
             actions[runs] = self.candidates[scores.argmax(0)]
         return (actions[0] if single else actions), accounts
 
-    def _try_all(self, runs: list[int], accounts: list[RunAccount]) -> NDArray[np.float64]:
+    def _try_all(self, runs: list[int], accounts: list[RunAccount]) -> FloatArray:
         """Sum of the scores of the epochs that follow every candidate, (candidates, runs)."""
         snapshots = [self._episodes.get_state(run) for run in runs]
         starts = [self._trial_start(snapshot) for snapshot in snapshots]
@@ -144,7 +145,7 @@ class LookaheadPolicy:
 
     def _try(
         self, candidate: NDArray[np.float32], runs: list[int], accounts: list[RunAccount]
-    ) -> NDArray[np.float64]:
+    ) -> FloatArray:
         sums = dict.fromkeys(runs, 0.0)
         action = candidate.astype(np.float64)
         for _ in range(self._horizon):

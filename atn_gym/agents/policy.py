@@ -17,6 +17,7 @@ from atn_gym.agents.controller import (
     factory_name,
     make_controller,
 )
+from atn_gym.arrays import FloatArray
 from atn_gym.envs.hyperparameters import HyperparameterSpace
 from atn_gym.errors import FOREIGN_ERRORS, AtnGymError, InvalidArgument, check_count
 
@@ -221,8 +222,8 @@ class ControllerPolicy:
             ) from error
 
     def _propose(
-        self, controller: Controller, epoch: int, metric: float | None, values: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
+        self, controller: Controller, epoch: int, metric: float | None, values: FloatArray
+    ) -> FloatArray:
         when = f"at epoch {epoch} of the run with seed {controller.setting.seed}"
         try:
             if metric is not None:
@@ -268,6 +269,6 @@ def _account(run: ControllerRun) -> RunAccount:
     return RunAccount(**counts, error=run.error)
 
 
-def _round(values: NDArray[np.float64]) -> NDArray[np.float64]:
+def _round(values: FloatArray) -> FloatArray:
     """Rounds to the 6 significant digits that a float32 logarithm carries."""
     return np.array([[float(f"{v:.6g}") for v in row] for row in values])

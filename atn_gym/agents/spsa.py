@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
 from atn_gym.agents.controller import Controller, Params, RunSetting
+from atn_gym.arrays import FloatArray
 from atn_gym.errors import check_number
 
 
@@ -51,7 +51,7 @@ class SPSA(Controller):
         self._a, self._c, self._max_step = a, c, max_step
         self._draws = np.random.default_rng(setting.seed)
         self._centre: Params = {}
-        self._direction: NDArray[np.float64] = np.zeros(len(setting.hyperparameters))
+        self._direction: FloatArray = np.zeros(len(setting.hyperparameters))
         self._slopes: list[float] = []
         self._last: float | None = None
         self._sign = 0
@@ -83,6 +83,6 @@ class SPSA(Controller):
         self._centre = self._moved(-np.clip(step, -self._max_step, self._max_step))
         self._slopes = []
 
-    def _moved(self, decades: NDArray[np.float64]) -> Params:
+    def _moved(self, decades: FloatArray) -> Params:
         space = self.setting.hyperparameters
         return space.moved(self._centre, space.named(decades))

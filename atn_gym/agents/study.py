@@ -9,15 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import optuna
-from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
 from optuna.trial import TrialState
 
+from atn_gym.arrays import FloatArray
 from atn_gym.envs.hyperparameters import HyperparameterSpace
 from atn_gym.errors import unknown_name
-
-FloatArray = NDArray[np.float64]
 
 SAMPLERS: dict[str, Callable[[int, int], BaseSampler]] = {
     # Each hyperparameter by itself: joint sampling needs intervals that stay the same.

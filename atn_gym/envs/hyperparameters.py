@@ -11,11 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from gymnasium import spaces
-from numpy.typing import NDArray
 
+from atn_gym.arrays import FloatArray
 from atn_gym.errors import InvalidArgument, unknown_name
-
-FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from atn_gym.arrays import FloatArray
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -39,8 +41,8 @@ class RunTrace:
     title: str
     num_epochs: int
     num_classes: int
-    signals: dict[str, NDArray[np.float64]]
-    hyperparameters: dict[str, NDArray[np.float64]]
+    signals: dict[str, FloatArray]
+    hyperparameters: dict[str, FloatArray]
     shock_epoch: int | None
     diverged: bool
 

@@ -12,6 +12,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
+from atn_gym.arrays import FloatArray
 from atn_gym.envs.episodes.episodes import Episodes
 from atn_gym.envs.episodes.view import Observation
 from atn_gym.envs.params import TuningParams
@@ -169,7 +170,7 @@ class TuningVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[Any]])
 
     def step(
         self, actions: NDArray[np.float32]
-    ) -> tuple[Observation, NDArray[np.float64], Mask, Mask, dict[str, Any]]:
+    ) -> tuple[Observation, FloatArray, Mask, Mask, dict[str, Any]]:
         """Advances all running runs by one epoch, and resets ended ones as the mode asks.
 
         Args:

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn, optim
 
+from atn_gym.arrays import FloatArray
+
 
 @dataclass(frozen=True, eq=False)
 class EpochPlan:
@@ -52,9 +54,9 @@ class TrainResult:
         finite: Whether every loss and every parameter is finite, (n,).
     """
 
-    loss: NDArray[np.float64]
-    scaled_loss: NDArray[np.float64]
-    accuracy: NDArray[np.float64]
+    loss: FloatArray
+    scaled_loss: FloatArray
+    accuracy: FloatArray
     finite: NDArray[np.bool_]
 
 
@@ -88,7 +90,7 @@ class Engine(Protocol):
 
     def evaluate(
         self, runs: Sequence[int], plans: Sequence[EvaluationPlan]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    ) -> tuple[FloatArray, FloatArray]:
         """Mean loss (n,) and accuracy (n,) of n runs, each on its own samples."""
 
     def count_flops(self, inputs: Tensor) -> tuple[int, int]:

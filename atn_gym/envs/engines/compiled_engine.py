@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from atn_gym.arrays import FloatArray
 from atn_gym.envs.engines.base import EpochPlan, EvaluationPlan, TrainResult
 from atn_gym.envs.engines.flat_run import FlatRun, in_memory_order
 from atn_gym.envs.engines.kernels.building import build
@@ -179,7 +180,7 @@ class CompiledEngine(TorchEngine):
 
     def evaluate(
         self, runs: Sequence[int], plans: Sequence[EvaluationPlan]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    ) -> tuple[FloatArray, FloatArray]:
         """Mean loss (n,) and accuracy (n,) of n runs, each on its own samples."""
         results = _in_threads(self._evaluate_flat, list(zip(runs, plans, strict=True)))
         rows = [

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor, nn, optim
 
+from atn_gym.arrays import FloatArray
 from atn_gym.envs.engines.base import EpochPlan, EvaluationPlan, TrainResult
 from atn_gym.envs.flops import count_flops
 from atn_gym.envs.optimizers import make_optimizer
@@ -106,7 +106,7 @@ class TorchEngine:
 
     def evaluate(
         self, runs: Sequence[int], plans: Sequence[EvaluationPlan]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    ) -> tuple[FloatArray, FloatArray]:
         """Mean loss (n,) and accuracy (n,) of n runs, each on its own samples."""
         results = [self._evaluate_one(r, plan) for r, plan in zip(runs, plans, strict=True)]
         loss, accuracy = (np.array(column) for column in zip(*results, strict=True))

@@ -13,6 +13,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from atn_gym.arrays import FloatArray
 from atn_gym.envs.data import load_dataset
 from atn_gym.envs.episodes.epoch_metrics import EpochMetrics
 from atn_gym.envs.episodes.rewards import DIVERGED, EpochOutcome, get_reward, log_score
@@ -24,8 +25,6 @@ from atn_gym.envs.params import TuningParams
 from atn_gym.envs.randomness import Stream, integer_seed
 from atn_gym.envs.rendering import RunTrace
 from atn_gym.errors import EpisodeStateError, InvalidArgument
-
-FloatArray = NDArray[np.float64]
 
 
 class Episodes:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
+from atn_gym.arrays import FloatArray
 
 
 @dataclass(frozen=True, eq=False)

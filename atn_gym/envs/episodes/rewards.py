@@ -10,11 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from atn_gym.arrays import FloatArray
 from atn_gym.errors import unknown_name
-
-FloatArray = NDArray[np.float64]
 
 DIVERGED = -1.0
 """Reward of an epoch that was lost to divergence."""

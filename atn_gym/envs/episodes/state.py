@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from atn_gym.arrays import FloatArray
 from atn_gym.envs.regimes import Regime
-
-FloatArray = NDArray[np.float64]
 
 SIGNALS = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
 

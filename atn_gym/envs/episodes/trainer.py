@@ -11,10 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from atn_gym.arrays import FloatArray
 from atn_gym.envs.data import RunData
 from atn_gym.envs.data.dataset import KEPT_BYTES, Dataset
 from atn_gym.envs.engines import Engine, EpochPlan, EvaluationPlan, TorchEngine, choose_engine
-from atn_gym.envs.episodes.epoch_metrics import EpochMetrics, FloatArray
+from atn_gym.envs.episodes.epoch_metrics import EpochMetrics
 from atn_gym.envs.networks import make_network
 from atn_gym.envs.optimizers import set_nominal_hyperparameters
 from atn_gym.envs.randomness import Stream, generator, integer_seed

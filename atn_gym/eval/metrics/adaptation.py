@@ -9,13 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from atn_gym.arrays import BoolArray, FloatArray
 from atn_gym.errors import InvalidArgument
 from atn_gym.eval.metrics.run_metrics import check_trace
-
-FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
 
 _SMALLEST_CHANGE = 1e-6
 """Decades; less than this is rounding, not a decision."""

@@ -7,11 +7,9 @@ run, `reactive_oracle` tries actions ahead on snapshots but does not foresee the
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from atn_gym.arrays import FloatArray
 from atn_gym.eval.metrics.aggregate import mean
-
-FloatArray = NDArray[np.float64]
 
 BLIND = "blind"
 REACTIVE_ORACLE = "reactive_oracle"

@@ -9,14 +9,11 @@ from __future__ import annotations
 import warnings
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
+from atn_gym.arrays import BoolArray, FloatArray
 from atn_gym.errors import InvalidArgument, check_positive_integer
 from atn_gym.eval.metrics.strata import check_scores
-
-FloatArray = NDArray[np.float64]
-BoolArray = NDArray[np.bool_]
 
 
 def mean(scores: FloatArray) -> FloatArray:

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from atn_gym.arrays import FloatArray
 from atn_gym.errors import InvalidArgument, check_positive_integer
 from atn_gym.eval.metrics.aggregate import mean, num_seeds, shares_above
 from atn_gym.eval.metrics.strata import check_scores, has_spread, seed_groups
 
-FloatArray = NDArray[np.float64]
 Statistic = Callable[[FloatArray], FloatArray]
 """Maps (..., num_strata, num_seeds) to (...), or with axes of its own at the end."""
 

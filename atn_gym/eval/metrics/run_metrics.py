@@ -8,11 +8,9 @@ as arrays of shape (T,), epoch t at index t - 1. A run that diverged is continue
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from atn_gym.arrays import FloatArray
 from atn_gym.errors import InvalidArgument
-
-FloatArray = NDArray[np.float64]
 
 _AT_CHANCE = 0.98
 """Share of ln C from which a loss is at chance: a network that has learned nothing but how

@@ -13,13 +13,9 @@ these two are kept: a stack of methods, of resamples, or of both.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from atn_gym.arrays import BoolArray, FloatArray, IntArray
 from atn_gym.errors import InvalidArgument
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
-BoolArray = NDArray[np.bool_]
 
 
 def strata_of(beginnings: IntArray) -> list[tuple[int, int]]:

@@ -7,9 +7,10 @@ from enum import StrEnum
 
 import numpy as np
 
+from atn_gym.arrays import FloatArray
 from atn_gym.errors import InvalidArgument, check_number, check_positive_integer
 from atn_gym.eval.metrics.bootstrap import Estimate
-from atn_gym.eval.metrics.strata import FloatArray, has_spread, seed_groups
+from atn_gym.eval.metrics.strata import has_spread, seed_groups
 
 FEWEST_SEEDS = 20
 """Seeds below which there is no verdict: the sequence is asymptotic."""

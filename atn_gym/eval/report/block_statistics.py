@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from atn_gym.arrays import FloatArray
 from atn_gym.eval.metrics.adaptation_score import (
     BLIND,
     REACTIVE_ORACLE,
@@ -32,8 +33,6 @@ from atn_gym.eval.metrics.bootstrap import (
 from atn_gym.eval.metrics.strata import has_spread, strata_of, stratify
 from atn_gym.eval.report.index import Block, Comparison
 from atn_gym.eval.report.run_budget import one_run_flops
-
-FloatArray = NDArray[np.float64]
 
 HEADLINE = "compute_adjusted_performance"
 ANYTIME = "anytime_performance"

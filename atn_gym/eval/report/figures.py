@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from atn_gym.eval.metrics.aggregate import shares_above
 from atn_gym.eval.metrics.bootstrap import performance_profile
@@ -18,8 +17,6 @@ from atn_gym.eval.report.recovery import recovery_times
 from atn_gym.eval.report.run_budget import num_epochs
 from atn_gym.eval.report.svg import Axis
 from atn_gym.eval.storage.runs import StoredRun
-
-FloatArray = NDArray[np.float64]
 
 _THRESHOLDS = 61
 

@@ -6,9 +6,9 @@ import itertools
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-BoolArray = NDArray[np.bool_]
+from atn_gym.arrays import BoolArray
+
 Indices = tuple[int, ...]
 
 _MOST_ENUMERATED = 14

@@ -12,11 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from atn_gym.arrays import FloatArray
 from atn_gym.eval.report.svg import WIDTH, Axis, Canvas, Panel, shorten
-
-FloatArray = NDArray[np.float64]
 
 _LABEL = 120.0
 """Width of the names of controllers at the left."""

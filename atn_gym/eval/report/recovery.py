@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from atn_gym.arrays import FloatArray
 from atn_gym.eval.metrics.aggregate import restricted_mean
 from atn_gym.eval.report.index import Block
 from atn_gym.eval.report.run_budget import num_epochs
-
-FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)

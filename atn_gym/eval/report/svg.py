@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
+from atn_gym.arrays import FloatArray
 
 WIDTH = 720.0
 """Width of every drawing; a hundred units are an inch of an A4 page without margins."""

@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from atn_gym.arrays import FloatArray
 from atn_gym.errors import InvalidArgument, unknown_name
 from atn_gym.eval.metrics.aggregate import mean
 from atn_gym.eval.metrics.bootstrap import Estimate, bootstrap
 from atn_gym.eval.metrics.formatting import number
 from atn_gym.eval.metrics.headings import HEADINGS
-from atn_gym.eval.metrics.strata import FloatArray, has_spread, stratify
+from atn_gym.eval.metrics.strata import has_spread, stratify
 from atn_gym.eval.metrics.verdict import FEWEST_SEEDS, Verdict, confidence_sequence, verdict
 from atn_gym.eval.running.batch import EvaluatedRun
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 import atn_gym
+from atn_gym.arrays import FloatArray
 from atn_gym.envs.episodes.rewards import DIVERGED
 from atn_gym.envs.hyperparameters import HyperparameterSpace
 from atn_gym.eval.metrics import adaptation, run_metrics
 from atn_gym.eval.running.rollout import RunRecord
 from atn_gym.eval.storage.provenance import git_commit
-
-FloatArray = NDArray[np.float64]
 
 
 def summarise(record: RunRecord, num_epochs: int, num_classes: int) -> dict[str, Any]:

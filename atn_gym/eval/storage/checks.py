@@ -8,11 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from atn_gym.arrays import FloatArray
 from atn_gym.files import Unreadable
-
-FloatArray = NDArray[np.float64]
 
 TOO_LARGE = 1e300
 """From here on, where nothing real is, numbers would overflow."""

@@ -14,13 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from atn_gym.arrays import FloatArray
 from atn_gym.eval.storage.checks import TOO_LARGE, check_epochs, check_metrics, parse_trace
 from atn_gym.eval.storage.sealing import read_sealed
 from atn_gym.files import Unreadable, parse_mapping, read_text
-
-FloatArray = NDArray[np.float64]
 
 SUMMARY_FILE = "summary.json"
 CONFIG_FILE = "config.yaml"
