@@ -1,4 +1,4 @@
-"""The command line: `atn-gym run`, `report`, `train` and `list`."""
+"""The command line: `atn-gym run`, `report`, `compare`, `train` and `list`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,12 @@ from rich.console import Console
 from rich.progress import Progress
 
 from atn_gym import __version__
-from atn_gym.errors import AtnGymError, DependencyUnavailable, check_positive_integer
+from atn_gym.errors import (
+    AtnGymError,
+    DependencyUnavailable,
+    InvalidArgument,
+    check_positive_integer,
+)
 from atn_gym.registration import env_ids
 
 if TYPE_CHECKING:
@@ -40,30 +45,48 @@ def main(argv: Sequence[str] | None = None) -> int:
     run = commands.add_parser("run", help="run an experiment; what is complete is not run again")
     run.add_argument("--config", required=True, metavar="FILE", help="experiment, see configs/")
     run.add_argument("--results", metavar="FOLDER", help="in place of the one in the config")
-    where = run.add_mutually_exclusive_group()
-    where.add_argument("--workers", metavar="N", type=int, default=1, help="processes; 1 if absent")
-    where.add_argument(
-        "--dask",
-        metavar="ADDRESS",
-        help="scheduler of a Dask cluster; what goes by module:Class needs its folder on the "
-        "PYTHONPATH of the workers",
-    )
+    _add_workers(run)
     report = commands.add_parser("report", help="write tables and figures of stored results")
     report.add_argument("results", metavar="RESULTS", help="folder of an experiment")
     report.add_argument("--out", metavar="FOLDER", help="of the report, in place of RESULTS")
-    for name, metavar, what in (
-        ("--controllers", "NAME", "only these controllers, by name or label"),
-        ("--envs", "ID", "only these envs, by id or the name that a report shows"),
-    ):
-        report.add_argument(name, metavar=metavar, nargs="+", default=[], help=what)
     report.add_argument(
-        "--seeds", metavar="N", nargs="+", type=int, default=[], help="only these seeds"
+        "--controllers",
+        metavar="NAME",
+        nargs="+",
+        default=[],
+        help="only these controllers, by name or label",
     )
+    _add_selection(report)
     report.add_argument(
         "--earlier-sources",
         action="store_true",
         help="also runs of controllers whose files have changed since",
     )
+    compare = commands.add_parser(
+        "compare", help="say which of two controllers is better, or whether they are equivalent"
+    )
+    compare.add_argument("results", metavar="RESULTS", help="folder of an experiment")
+    compare.add_argument("first", metavar="A", help="a controller, by name or label")
+    compare.add_argument("second", metavar="B", help="another")
+    compare.add_argument("--metric", default="anytime_performance", help="more of it is better")
+    compare.add_argument(
+        "--margin", type=float, default=0.01, help="largest difference that does not matter; 0.01"
+    )
+    compare.add_argument(
+        "--confidence", type=float, default=0.95, help="of the verdict; 0.95 if absent"
+    )
+    _add_selection(compare)
+    compare.add_argument(
+        "--until-decided",
+        metavar="CONFIG",
+        help="the experiment of RESULTS: make runs of A and B for more and more seeds until the "
+        "verdict is decided",
+    )
+    compare.add_argument(
+        "--at-most", metavar="N", type=int, default=400, help="seeds at which it gives up; 400"
+    )
+    compare.add_argument("--batch", metavar="N", type=int, default=20, help="seeds to add; 20")
+    _add_workers(compare)
     train = commands.add_parser("train", help="train a controller; goes on where it stopped")
     train.add_argument("--config", required=True, metavar="FILE", help="training, see configs/")
     train.add_argument("--results", metavar="FOLDER", help="in place of the one in the config")
@@ -74,6 +97,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             _list()
         elif arguments.command == "report":
             _report(arguments)
+        elif arguments.command == "compare":
+            _compare(arguments)
         elif arguments.command == "train":
             _train(arguments.config, arguments.results)
         else:
@@ -88,6 +113,30 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         return 130
     return 0
+
+
+def _add_workers(command: argparse.ArgumentParser) -> None:
+    where = command.add_mutually_exclusive_group()
+    where.add_argument("--workers", metavar="N", type=int, default=1, help="processes; 1 if absent")
+    where.add_argument(
+        "--dask",
+        metavar="ADDRESS",
+        help="scheduler of a Dask cluster; what goes by module:Class needs its folder on the "
+        "PYTHONPATH of the workers",
+    )
+
+
+def _add_selection(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--envs",
+        metavar="ID",
+        nargs="+",
+        default=[],
+        help="only these envs, by id or the name that a report shows",
+    )
+    command.add_argument(
+        "--seeds", metavar="N", nargs="+", type=int, default=[], help="only these seeds"
+    )
 
 
 def _list() -> None:
@@ -159,6 +208,43 @@ def _report(arguments: argparse.Namespace) -> None:
             file=sys.stderr,
         )
     print(f"{written.num_runs} runs: {', '.join(str(file) for file in written.files)}")
+
+
+def _compare(arguments: argparse.Namespace) -> None:
+    from atn_gym.eval.report.verdicts import compare_stored
+
+    results = Path(arguments.results)
+    pair = arguments.first, arguments.second
+    how = {name: getattr(arguments, name) for name in ("metric", "margin", "confidence")}
+    if arguments.until_decided is None:
+        print(compare_stored(results, *pair, envs=arguments.envs, seeds=arguments.seeds, **how))
+        return
+    if arguments.envs or arguments.seeds:
+        raise InvalidArgument(
+            "--until-decided takes envs and seeds from its config: leave out --envs and --seeds"
+        )
+    from atn_gym.config import load_config
+    from atn_gym.eval.running.experiment import run_experiment
+    from atn_gym.eval.storage.store import ResultStore
+    from atn_gym.eval.until_decided import until_decided
+
+    check_positive_integer("--workers", arguments.workers)
+    config = load_config(arguments.until_decided)
+    store = ResultStore(results.absolute())
+    with _executor(arguments) as (executor, workers):
+        batches = until_decided(
+            config,
+            store,
+            *pair,
+            batch=arguments.batch,
+            at_most=arguments.at_most,
+            make_runs=lambda so_far, at: run_experiment(
+                so_far, at, executor=executor, workers=workers
+            ),
+            **how,
+        )
+        for found in batches:
+            print(found, flush=True)
 
 
 def _train(file: str, results: str | None) -> None:

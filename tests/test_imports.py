@@ -37,6 +37,7 @@ LAYERS = (
     ("atn_gym.config", "atn_gym.eval.metrics"),
     ("atn_gym.eval.storage",),
     ("atn_gym.eval", "atn_gym.eval.running", "atn_gym.eval.report"),
+    ("atn_gym.eval.until_decided",),
     ("atn_gym.training",),
     ("atn_gym.cli", "atn_gym.__main__"),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from atn_gym.arrays import FloatArray
 from atn_gym.errors import InvalidArgument, check_number, check_positive_integer
 from atn_gym.eval.metrics.bootstrap import Estimate
+from atn_gym.eval.metrics.formatting import number
 from atn_gym.eval.metrics.strata import has_spread, seed_groups
 
 FEWEST_SEEDS = 20
@@ -23,6 +25,70 @@ class Verdict(StrEnum):
     WORSE = "worse"
     EQUIVALENT = "equivalent"
     UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A policy against another, on the same envs and seeds.
+
+    Args:
+        first: Name of the policy.
+        second: Name of the other.
+        verdict: "better", "worse", "equivalent" or "undecided".
+        difference: Mean of first minus second, with an interval that holds for all numbers of
+            seeds at once.
+        num_seeds: Number of seeds.
+    """
+
+    first: str
+    second: str
+    verdict: Verdict
+    difference: Estimate
+    num_seeds: int
+
+    def __str__(self) -> str:
+        """One sentence."""
+        value, low, high = (number(float(v)) for v in self.difference)
+        said = {
+            Verdict.BETTER: f"{self.first} is better than {self.second}",
+            Verdict.WORSE: f"{self.first} is worse than {self.second}",
+            Verdict.EQUIVALENT: f"{self.first} and {self.second} are equivalent",
+            Verdict.UNDECIDED: f"{self.first} against {self.second} is undecided",
+        }
+        return f"{said[self.verdict]}: {value} [{low}, {high}], {self.num_seeds} seeds"
+
+
+def compare_scores(
+    first: str,
+    second: str,
+    scores: FloatArray,
+    other: FloatArray,
+    *,
+    margin: float = 0.01,
+    confidence: float = 0.95,
+) -> Comparison:
+    """Compares two policies by their scores.
+
+    Args:
+        first: Name of the policy.
+        second: Name of the other.
+        scores: Of the first, shape (num_strata, num_seeds); more is better.
+        other: Of the second, in the same strata with the same seeds.
+        margin: Largest difference that does not matter, > 0.
+        confidence: Of the verdict, in (0, 1).
+
+    Returns:
+        The comparison. Below 20 seeds its verdict is "undecided".
+
+    Raises:
+        InvalidArgument: As `confidence_sequence`.
+    """
+    difference = confidence_sequence(scores, other, confidence=confidence)
+    decided = verdict(difference, margin)
+    enough = scores.shape[1] >= FEWEST_SEEDS
+    return Comparison(
+        first, second, decided if enough else Verdict.UNDECIDED, difference, scores.shape[1]
+    )
 
 
 def confidence_sequence(

@@ -13,11 +13,10 @@ import numpy as np
 from atn_gym.arrays import FloatArray
 from atn_gym.errors import InvalidArgument, unknown_name
 from atn_gym.eval.metrics.aggregate import mean
-from atn_gym.eval.metrics.bootstrap import Estimate, bootstrap
-from atn_gym.eval.metrics.formatting import number
+from atn_gym.eval.metrics.bootstrap import bootstrap
 from atn_gym.eval.metrics.headings import HEADINGS
 from atn_gym.eval.metrics.strata import has_spread, stratify
-from atn_gym.eval.metrics.verdict import FEWEST_SEEDS, Verdict, confidence_sequence, verdict
+from atn_gym.eval.metrics.verdict import Comparison, compare_scores
 from atn_gym.eval.running.batch import EvaluatedRun
 
 _SHOWN = ("compute_adjusted_performance", "anytime_performance", "final_val_accuracy")
@@ -130,37 +129,6 @@ class Evaluation:
         return facts
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """A policy against another, on the same envs and seeds.
-
-    Args:
-        first: Name of the policy.
-        second: Name of the other.
-        verdict: "better", "worse", "equivalent" or "undecided".
-        difference: Mean of first minus second, with an interval that holds for all numbers of
-            seeds at once.
-        num_seeds: Number of seeds.
-    """
-
-    first: str
-    second: str
-    verdict: Verdict
-    difference: Estimate
-    num_seeds: int
-
-    def __str__(self) -> str:
-        """One sentence."""
-        value, low, high = (number(float(v)) for v in self.difference)
-        said = {
-            Verdict.BETTER: f"{self.first} is better than {self.second}",
-            Verdict.WORSE: f"{self.first} is worse than {self.second}",
-            Verdict.EQUIVALENT: f"{self.first} and {self.second} are equivalent",
-            Verdict.UNDECIDED: f"{self.first} against {self.second} is undecided",
-        }
-        return f"{said[self.verdict]}: {value} [{low}, {high}], {self.num_seeds} seeds"
-
-
 def compare(
     evaluations: Sequence[Evaluation],
     metric: str = "anytime_performance",
@@ -221,9 +189,11 @@ def _compare(
             f"evaluations must have the same seeds, none of them failed, but {names} have "
             f"{seeds} and {other}"
         )
-    difference = confidence_sequence(
-        first.strata(metric), second.strata(metric), confidence=confidence
+    return compare_scores(
+        first.policy,
+        second.policy,
+        first.strata(metric),
+        second.strata(metric),
+        margin=margin,
+        confidence=confidence,
     )
-    enough = len(seeds) >= FEWEST_SEEDS
-    decided = verdict(difference, margin) if enough else Verdict.UNDECIDED
-    return Comparison(first.policy, second.policy, decided, difference, len(seeds))

@@ -1,0 +1,89 @@
+"""A verdict between two controllers of a results folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from atn_gym.errors import InvalidArgument, unknown_name
+from atn_gym.eval.metrics.strata import has_spread, stratify
+from atn_gym.eval.metrics.verdict import Comparison, compare_scores
+from atn_gym.eval.report import index
+from atn_gym.eval.storage.experiment import read_experiment
+from atn_gym.eval.storage.selection import Selection, select
+
+METRICS = (
+    "anytime_performance",
+    "compute_adjusted_performance",
+    "final_val_accuracy",
+    "test_accuracy",
+)
+"""Metrics of which more is better, and which every run has."""
+
+
+def compare_stored(
+    results: Path,
+    first: str,
+    second: str,
+    *,
+    metric: str = "anytime_performance",
+    margin: float = 0.01,
+    confidence: float = 0.95,
+    envs: Sequence[str] = (),
+    seeds: Sequence[int] = (),
+) -> Comparison:
+    """Compares two controllers by stored runs, paired by env and seed.
+
+    Args:
+        results: Folder of the experiment.
+        first: Label or name of a controller.
+        second: Of the other.
+        metric: One of `METRICS`.
+        margin: Largest difference that does not matter, > 0.
+        confidence: Of the verdict, in (0, 1).
+        envs: Only these envs; all if empty.
+        seeds: Only these seeds; all if empty.
+
+    Returns:
+        The comparison over all envs, each stratum counting the same. It is of the largest set
+        of runs that has both controllers on every env with every seed.
+
+    Raises:
+        StoreError: If there is no experiment.
+        InvalidArgument: If an argument breaks its requirement, or the two have fewer than two
+            seeds of a set of initial values in common.
+    """
+    if metric not in METRICS:
+        raise unknown_name("metric of which more is better", metric, METRICS)
+    chosen = Selection((first, second), envs, seeds)
+    stored = select(read_experiment(results), chosen)
+    runs = index.Comparison(stored.runs, stored.labels)
+    labels = [label for name in (first, second) for label in _labels(runs, name)]
+    if len(set(labels)) != 2:
+        raise InvalidArgument(
+            f"{first!r} and {second!r} must name two controllers, but they name "
+            f"{', '.join(sorted(set(labels)))}: use the labels that the report shows"
+        )
+    block = runs.block()
+    if len(block.controllers) < 2:
+        raise InvalidArgument(f"{labels[0]} and {labels[1]} have no env and seed in common")
+    values = block.values(metric)
+    if not np.isfinite(values).all():
+        raise InvalidArgument(f"metric {metric!r} is undefined in some runs: choose another one")
+    scores = stratify(values, block.beginnings())
+    if not has_spread(scores):
+        raise InvalidArgument(
+            f"{labels[0]} and {labels[1]} have too few seeds in common: a comparison needs two "
+            "for each set of initial values"
+        )
+    of = {label: scores[at] for at, label in enumerate(block.controllers)}
+    one, other = labels
+    return compare_scores(one, other, of[one], of[other], margin=margin, confidence=confidence)
+
+
+def _labels(runs: index.Comparison, name: str) -> list[str]:
+    """Labels of the controllers that go by a name; an exact label wins."""
+    exact = [c.label for c in runs.controllers if c.label == name]
+    return exact or [c.label for c in runs.controllers if name in (c.name, c.label.split(" (")[0])]
