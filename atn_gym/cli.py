@@ -45,6 +45,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     run = commands.add_parser("run", help="run an experiment; what is complete is not run again")
     run.add_argument("--config", required=True, metavar="FILE", help="experiment, see configs/")
     run.add_argument("--results", metavar="FOLDER", help="in place of the one in the config")
+    run.add_argument(
+        "--seeds", metavar="N", type=int, help="seeds 0 to N - 1 in place of those in the config"
+    )
     _add_workers(run)
     report = commands.add_parser("report", help="write tables and figures of stored results")
     report.add_argument("results", metavar="RESULTS", help="folder of an experiment")
@@ -149,7 +152,7 @@ def _list() -> None:
 
 def _run(arguments: argparse.Namespace) -> int:
     # Imported here because they load torch, which `list` and `--help` do without.
-    from atn_gym.config import load_config
+    from atn_gym.config import load_config, parse_seeds
     from atn_gym.eval.running.experiment import run_experiment
     from atn_gym.eval.running.progress import show_progress
     from atn_gym.eval.running.table import outcome_tables, shown_names
@@ -159,6 +162,8 @@ def _run(arguments: argparse.Namespace) -> int:
     sys.path.insert(0, str(Path.cwd()))
     check_positive_integer("--workers", arguments.workers)
     config = load_config(arguments.config)
+    if arguments.seeds is not None:
+        config = config.model_copy(update={"seeds": parse_seeds(arguments.seeds)})
     root = Path(arguments.results) if arguments.results else config.results
     store = ResultStore(root.absolute() / config.experiment)
     console = Console()

@@ -331,6 +331,13 @@ def test_numbers_with_an_exponent_are_numbers(tmp_path):
     assert load_config(path).controllers[0].arguments["threshold"] == 1e-4
 
 
+def test_the_number_of_seeds_can_be_given_on_the_command_line(config_file, capsys):
+    assert cli.main(["run", "--config", str(config_file), "--seeds", "1"]) == 0
+    assert len(stored(config_file)) == 2
+    assert cli.main(["run", "--config", str(config_file), "--seeds", "0"]) == 2
+    assert "seeds must be a number >= 1" in capsys.readouterr().err
+
+
 def test_complete_runs_are_not_made_again(config_file, monkeypatch):
     cli.main(["run", "--config", str(config_file)])
     before = {path: path.stat().st_mtime_ns for path in stored(config_file)}
