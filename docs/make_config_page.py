@@ -48,7 +48,8 @@ seeds: 20
 
 {experiment}
 
-`atn-gym run --seeds N` makes seeds 0 to N - 1 in place of those of the file: begin with few and add more.
+`atn-gym run --seeds N` makes seeds 0 to N - 1 in place of those of the file: begin with few and add
+more.
 
 ### An entry of `envs`
 
