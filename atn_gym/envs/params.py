@@ -188,12 +188,9 @@ class TuningParams:
                     "env of one regime"
                 )
             split = "train" if self.split is None else self.split
-            return regime(split=split, kind=kind, severities=task.severities, **common)
+            return regime(split=split, kind=kind, **common)
         if self.split is not None:
             raise InvalidArgument(f"split is an argument of Mixture alone, got {self.split!r}")
-        kind = chosen.get("kind", next(iter(regime.kinds)))
-        if isinstance(kind, str) and kind in task.severities:
-            chosen.setdefault("severity", task.severities[kind])
         return regime(**chosen, **common)
 
 

@@ -6,14 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from atn_gym import registration
 from atn_gym.envs.data import load_digits, load_fashion_mnist, load_mnist
 from atn_gym.envs.gain import checked_gain
 from atn_gym.envs.hyperparameters import HYPERPARAMETERS, HyperparameterSpace
 from atn_gym.envs.networks import SmallCnn
 from atn_gym.errors import (
     InvalidArgument,
-    check_number,
     check_positive_integer,
     unknown_name,
 )
@@ -45,8 +43,6 @@ class Task:
         optimizer: "sgd" or "adamw" (momentum is then beta1), or a function from parameters
             to a `torch.optim.Optimizer` whose groups know lr, weight_decay, and momentum or
             betas.
-        severities: Severity in [0, 1] by regime kind where the regime's own default does not
-            suit. A regime of one's own must be registered first.
         gain: Decades by which the effective learning rate exceeds the one that is set; a pair
             (lowest, highest) is drawn from uniformly for each run.
 
@@ -61,7 +57,6 @@ class Task:
     network: Callable[..., torch.nn.Module] = SmallCnn
     network_kwargs: Mapping[str, Any] = field(default_factory=dict)
     optimizer: str | Callable[..., torch.optim.Optimizer] = "sgd"
-    severities: Mapping[str, float] = field(default_factory=dict)
     gain: float | Sequence[float] = 0.0
 
     def __post_init__(self) -> None:
@@ -78,12 +73,11 @@ class Task:
         for name in ("num_epochs", "batch_size"):
             check_positive_integer(name, getattr(self, name))
         self._check_initial()
-        for name in ("network_kwargs", "severities"):
-            value = getattr(self, name)
-            if not isinstance(value, Mapping):
-                raise InvalidArgument(f"{name} must be a dict of values by name, got {value!r}")
-            object.__setattr__(self, name, dict(value))
-        self._check_severities()
+        if not isinstance(self.network_kwargs, Mapping):
+            raise InvalidArgument(
+                f"network_kwargs must be a dict of values by name, got {self.network_kwargs!r}"
+            )
+        object.__setattr__(self, "network_kwargs", dict(self.network_kwargs))
         object.__setattr__(self, "gain", checked_gain(self.gain))
 
     def beginning(self, seed: int) -> int:
@@ -107,14 +101,6 @@ class Task:
                     f"got {', '.join(values)}"
                 )
         object.__setattr__(self, "initial", tuple(dict(values) for values in self.initial))
-
-    def _check_severities(self) -> None:
-        regimes = map(registration.get_regime, registration.regime_names())
-        kinds = {kind for regime in regimes for kind in getattr(regime, "kinds", ())}
-        for kind, severity in self.severities.items():
-            if kind not in kinds:
-                raise unknown_name("regime kind in severities", kind, sorted(kinds))
-            check_number(f"the severity of {kind}", severity, 0, 1)
 
 
 MNIST_CNN = Task(

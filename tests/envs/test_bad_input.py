@@ -187,9 +187,6 @@ def test_what_is_no_task_or_regime_is_refused_at_registration() -> None:
         ({"initial": (0.1,)}, "initial hyperparameters must be a dict of values by name, got 0.1"),
         ({"initial": ({"momentum": 0.9},)}, "must be exactly learning_rate, .* got momentum"),
         ({"initial": ({"lr": 0.1},)}, "unknown hyperparameter 'lr'"),
-        ({"severities": {"lable_noise": 0.3}}, "'lable_noise'; did you mean 'label_noise'"),
-        ({"severities": {"rotation": 1.2}}, r"severity of rotation must be .* \[0, 1\], got 1.2"),
-        ({"severities": 0.3}, "severities must be a dict of values by name, got 0.3"),
     ],
     ids=str,
 )

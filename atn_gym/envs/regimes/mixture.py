@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from atn_gym.envs.randomness import Stream, generator, integer_seed
 from atn_gym.envs.regimes.base import PROFILES, Regime, Stationary
@@ -56,7 +56,6 @@ class Mixture:
     Args:
         split: "train" or "test".
         kind: The only kind that is drawn; any if None.
-        severities: Default severity by kind where the regime's own is overridden.
         duration: Length of a gradual ramp in epochs.
         period: Length of a recurring phase in epochs.
         num_epochs: Epoch budget of the run.
@@ -68,7 +67,6 @@ class Mixture:
 
     split: str = "train"
     kind: str | None = None
-    severities: Mapping[str, float] = field(default_factory=dict)
     duration: int = 5
     period: int = 5
     num_epochs: int = 30
@@ -115,7 +113,7 @@ class Mixture:
             int(draws.integers(first, end)) if first < end else min(first, self.num_epochs - 1)
         )
         scale = draws.uniform(*(_TRAIN_SCALE if train else _TEST_SCALE))
-        severity = self.severities.get(kind, regime.kinds[kind]) * scale
+        severity = regime.kinds[kind] * scale
         return regime(
             trigger=trigger,
             severity=float(min(severity, 1.0)),
