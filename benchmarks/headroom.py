@@ -20,7 +20,7 @@ from gymnasium.vector import AutoresetMode
 import atn_gym
 from atn_gym import registration
 from atn_gym.arrays import FloatArray
-from atn_gym.envs.episodes.rewards import log_score
+from atn_gym.envs.chance import chance_loss, log_score
 from atn_gym.envs.hyperparameters import HYPERPARAMETERS
 
 CHANGES = {
@@ -41,18 +41,18 @@ CHANGES = {
 _STEP = np.array([h.delta for h in HYPERPARAMETERS.values()])
 
 
-def branch(env_id: str, seed: int, kwargs: dict[str, Any]) -> tuple[float, FloatArray, int]:
+def branch(env_id: str, seed: int, kwargs: dict[str, Any]) -> tuple[float, FloatArray, float]:
     """Trains one seed to the shock, and every change of the table from there.
 
     Returns:
         The clean validation loss before the shock, and the clean validation losses after
-        each epoch since the shock, shape (changes, epochs), with the number of classes.
+        each epoch since the shock, shape (changes, epochs), with the loss at chance.
     """
     single = gymnasium.make(env_id, **kwargs)
     env: Any = single.unwrapped
     _, info = env.reset(seed=seed)
-    shock = info["privileged"]["shock_epoch"]
-    shock = env.episodes.num_epochs // 2 if shock < 0 else shock
+    shock = env.episodes.state(0).regime.shock_epoch
+    shock = env.episodes.num_epochs // 2 if shock is None else shock
     idle = np.zeros(3, np.float32)
     for _ in range(shock):
         _, _, ended, _, info = env.step(idle)
@@ -70,7 +70,7 @@ def branch(env_id: str, seed: int, kwargs: dict[str, Any]) -> tuple[float, Float
         left = left - move
         *_, infos = vector.step(move.astype(np.float32))
         losses.append(infos["privileged"]["val_loss"])
-    return info["privileged"]["val_loss"], np.array(losses).T, env.episodes.num_classes
+    return info["privileged"]["val_loss"], np.array(losses).T, chance_loss(env.episodes.num_classes)
 
 
 def report(env_id: str, label: str, seeds: int, kwargs: dict[str, Any]) -> str:
@@ -78,9 +78,9 @@ def report(env_id: str, label: str, seeds: int, kwargs: dict[str, Any]) -> str:
     branches = [branch(env_id, seed, kwargs) for seed in range(seeds)]
     before = [loss for loss, _, _ in branches]
     losses = np.array([after for _, after, _ in branches])
-    classes = branches[0][2]
-    scores = log_score(losses, classes).mean(axis=(0, 2))
-    linear = (1 - losses / np.log(classes)).mean(axis=(0, 2))
+    at_chance = branches[0][2]
+    scores = log_score(losses, at_chance).mean(axis=(0, 2))
+    linear = (1 - losses / at_chance).mean(axis=(0, 2))
     best = int(scores.argmax())
     first = losses[:, 0, 0].mean()
     return (

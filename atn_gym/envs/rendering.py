@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atn_gym.arrays import FloatArray
+from atn_gym.envs.chance import LARGEST, chance_accuracy, chance_loss
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -123,11 +124,12 @@ def draw_trace(figure: Figure, trace: RunTrace) -> None:
     for axes, quantity in ((losses, "loss"), (accuracies, "accuracy")):
         for split, style in _STYLES.items():
             axes.plot(epochs, trace.signals[f"{split}_{quantity}"], label=split, **style)
-    losses.axhline(np.log(trace.num_classes), **_CHANCE)
+    at_chance = chance_loss(trace.num_classes)
+    losses.axhline(at_chance, **_CHANCE)
     losses.set_yscale("log")
-    losses.set_ylim(np.log(trace.num_classes) / 1000, 5.5 * np.log(trace.num_classes))
+    losses.set_ylim(at_chance / 1000, 1.1 * LARGEST * at_chance)
     losses.set_ylabel("observed loss (nats)")
-    accuracies.axhline(1 / trace.num_classes, **_CHANCE)
+    accuracies.axhline(chance_accuracy(trace.num_classes), **_CHANCE)
     accuracies.set_ylim(0, 1.02)
     accuracies.set_ylabel("accuracy")
     _draw_hyperparameters(settings, trace)

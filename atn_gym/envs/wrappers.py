@@ -12,7 +12,7 @@ from gymnasium.vector import VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from atn_gym.envs.episodes.rewards import log_score
+from atn_gym.envs.chance import LARGEST, log_score
 from atn_gym.envs.episodes.state import SIGNALS
 from atn_gym.envs.episodes.view import Observation
 from atn_gym.errors import InvalidArgument
@@ -46,8 +46,7 @@ class Flattening:
         assert isinstance(bounds, spaces.Box)
         assert isinstance(losses, spaces.Box)
         self._low, self._high = bounds.low, bounds.high
-        # Losses are bounded by 5 ln C.
-        self._num_classes = float(np.exp(np.float64(losses.high[0]) / 5))
+        self._chance_loss = float(losses.high[0]) / LARGEST
         size = sum(int(np.prod(box.shape or ())) for box in space.values())
         self.space = spaces.Box(-1, 1, (size,), np.float32)
 
@@ -62,7 +61,7 @@ class Flattening:
     def _signal(self, name: str, values: NDArray[np.float32]) -> NDArray[np.floating[Any]]:
         if name.endswith("accuracy"):
             return 2 * values - 1
-        return log_score(values.astype(np.float64), self._num_classes)
+        return log_score(values.astype(np.float64), self._chance_loss)
 
 
 class FlatObservation(

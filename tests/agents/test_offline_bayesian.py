@@ -8,7 +8,7 @@ import pytest
 
 from atn_gym.agents import OfflineBayesian
 from atn_gym.agents.study import Study
-from atn_gym.envs.episodes.rewards import log_score
+from atn_gym.envs.chance import chance_loss, log_score
 from atn_gym.errors import InvalidArgument
 from atn_gym.eval.running.rollout import run_seeds
 from atn_gym.eval.running.summary import summarise
@@ -44,7 +44,7 @@ def test_trials_together_find_what_they_find_one_after_the_other():
             for _ in range(2):
                 observation, *_ = env.step(np.zeros(3, np.float32))
                 loss = np.float64(observation["val_loss"][-1])
-                scores.append(float(log_score(loss, 10)))
+                scores.append(float(log_score(loss, chance_loss(10))))
             study.tell(trial, float(np.mean(scores)))
     for (values, score), (expected, expected_score) in zip(
         together.study.completed, study.completed, strict=True
@@ -135,7 +135,7 @@ def test_diverged_trials_count_minus_one_for_every_epoch_lost(monkeypatch):
         while not ended:
             observation, _, ended, _, info = env.step(np.zeros(3, np.float32))
             loss = np.float64(observation["val_loss"][-1])
-            total += -1 if info["diverged"] else float(log_score(loss, 10))
+            total += -1 if info["diverged"] else float(log_score(loss, chance_loss(10)))
             steps += 1
         scores.append((total - (30 - info["epoch"])) / 30)
         assert info["diverged"]

@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from atn_gym.envs.episodes.rewards import REWARDS, EpochOutcome, get_reward, log_score
+from atn_gym.envs.chance import chance_loss, log_score
+from atn_gym.envs.episodes.rewards import REWARDS, EpochOutcome, get_reward
 from atn_gym.errors import InvalidArgument
 
 
@@ -20,7 +21,7 @@ def outcome(
         val_loss=np.array(losses),
         previous_val_loss=np.array(chance if previous is None else previous),
         val_accuracy=np.array([0.5] * len(losses) if accuracies is None else accuracies),
-        num_classes=num_classes,
+        at_chance=chance_loss(num_classes),
     )
 
 
@@ -45,7 +46,7 @@ def test_log_loss_is_clipped_to_one_on_both_sides():
 
 @pytest.mark.parametrize("num_classes", [2, 10, 1000])
 def test_a_loss_of_zero_scores_one(num_classes):
-    assert log_score(np.zeros(1), num_classes) == 1
+    assert log_score(np.zeros(1), chance_loss(num_classes)) == 1
 
 
 def test_linear_is_one_minus_the_loss_in_units_of_chance():

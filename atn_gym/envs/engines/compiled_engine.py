@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor, nn, optim
 
 from atn_gym.arrays import FloatArray
 from atn_gym.envs.engines.base import EpochPlan, EvaluationPlan, TrainResult
@@ -30,13 +30,13 @@ _Job = TypeVar("_Job")
 _Result = TypeVar("_Result")
 
 
-class CompiledEngine(TorchEngine):
+class CompiledEngine:
     """Trains runs by compiled kernels, as many at once as torch has threads.
 
     Each run keeps a real network and a real optimizer. While a regime leaves them as they
-    were made, apart from values, kernels train them; a network with hooks, frozen weights
-    or other parts is trained by torch, as in the engine that this one extends. Gradients
-    (`parameter.grad`) are not kept.
+    were made, apart from values, kernels train them. The torch engine that holds them trains
+    a network with hooks, frozen weights or other parts. Gradients (`parameter.grad`) are not
+    kept.
 
     Args:
         num_runs: Number of runs R.
@@ -55,7 +55,7 @@ class CompiledEngine(TorchEngine):
         optimizer: str,
         input_shape: tuple[int, int, int],
     ) -> None:
-        super().__init__(num_runs, make_model, optimizer, torch.device("cpu"))
+        self._torch = TorchEngine(num_runs, make_model, optimizer, torch.device("cpu"))
         with torch.device("meta"):
             shapes = {name: p.shape for name, p in make_model(0).named_parameters()}
         channels = shapes["conv1.bias"][0], shapes["conv2.bias"][0]
@@ -102,20 +102,25 @@ class CompiledEngine(TorchEngine):
 
     def reset(self, run: int, seed: int, hyperparameters: dict[str, float]) -> None:
         """Gives a run the weights that the torch engine would, and a fresh optimizer."""
-        super().reset(run, seed, hyperparameters)
+        self._torch.reset(run, seed, hyperparameters)
         self._flat[run] = FlatRun(self.model(run), self.optimizer(run))
+
+    def model(self, run: int) -> nn.Module:
+        """The network of a run, whose parameters are views of flat arrays."""
+        return self._torch.model(run)
+
+    def optimizer(self, run: int) -> optim.Optimizer:
+        """The optimizer of a run."""
+        return self._torch.optimizer(run)
 
     def train(self, runs: Sequence[int], plans: Sequence[EpochPlan]) -> TrainResult:
         """Trains n runs by an epoch, several at once."""
         results = _in_threads(self._train_flat, list(zip(runs, plans, strict=True)))
         rows = [
-            self._train_one(run, plan) if row is None else row
+            self._torch.train_run(run, plan) if row is None else row
             for run, plan, row in zip(runs, plans, results, strict=True)
         ]
-        loss, scaled_loss, accuracy, finite = (
-            np.array(column) for column in zip(*rows, strict=True)
-        )
-        return TrainResult(loss, scaled_loss, accuracy, finite)
+        return TrainResult(*map(np.array, zip(*rows, strict=True)))
 
     def _train_flat(self, job: tuple[int, EpochPlan]) -> tuple[float, float, float, bool] | None:
         """Trains one run by an epoch; None, and nothing done, if only torch can."""
@@ -184,10 +189,10 @@ class CompiledEngine(TorchEngine):
         """Mean loss (n,) and accuracy (n,) of n runs, each on its own samples."""
         results = _in_threads(self._evaluate_flat, list(zip(runs, plans, strict=True)))
         rows = [
-            self._evaluate_one(run, plan) if row is None else row
+            self._torch.evaluate_run(run, plan) if row is None else row
             for run, plan, row in zip(runs, plans, results, strict=True)
         ]
-        loss, accuracy = (np.array(column) for column in zip(*rows, strict=True))
+        loss, accuracy = map(np.array, zip(*rows, strict=True))
         return loss, accuracy
 
     def _evaluate_flat(self, job: tuple[int, EvaluationPlan]) -> tuple[float, float] | None:
@@ -216,6 +221,10 @@ class CompiledEngine(TorchEngine):
         # A deep copy or a pickle of a view would hold all that the view is of.
         copied: dict[str, Any] = _copied(state)
         return copied
+
+    def set_state(self, run: int, state: dict[str, Any]) -> None:
+        """Puts a run into a state that `get_state` returned."""
+        self._torch.set_state(run, state)
 
     def _samples(
         self, inputs: Tensor, labels: Tensor

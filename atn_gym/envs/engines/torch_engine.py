@@ -68,13 +68,11 @@ class TorchEngine:
 
     def train(self, runs: Sequence[int], plans: Sequence[EpochPlan]) -> TrainResult:
         """Trains n runs by an epoch, one after the other."""
-        results = [self._train_one(r, plan) for r, plan in zip(runs, plans, strict=True)]
-        loss, scaled_loss, accuracy, finite = (
-            np.array(column) for column in zip(*results, strict=True)
-        )
-        return TrainResult(loss, scaled_loss, accuracy, finite)
+        rows = [self.train_run(r, plan) for r, plan in zip(runs, plans, strict=True)]
+        return TrainResult(*map(np.array, zip(*rows, strict=True)))
 
-    def _train_one(self, run: int, plan: EpochPlan) -> tuple[float, float, float, bool]:
+    def train_run(self, run: int, plan: EpochPlan) -> tuple[float, float, float, bool]:
+        """Trains one run by an epoch; returns its row of a `TrainResult`."""
         model, optimizer = self.model(run), self.optimizer(run)
         noise = _GradientNoise(model, plan) if plan.gradient_noise else None
         steps, batch = plan.order.shape
@@ -108,12 +106,13 @@ class TorchEngine:
         self, runs: Sequence[int], plans: Sequence[EvaluationPlan]
     ) -> tuple[FloatArray, FloatArray]:
         """Mean loss (n,) and accuracy (n,) of n runs, each on its own samples."""
-        results = [self._evaluate_one(r, plan) for r, plan in zip(runs, plans, strict=True)]
-        loss, accuracy = (np.array(column) for column in zip(*results, strict=True))
+        rows = [self.evaluate_run(r, plan) for r, plan in zip(runs, plans, strict=True)]
+        loss, accuracy = map(np.array, zip(*rows, strict=True))
         return loss, accuracy
 
     @torch.inference_mode()
-    def _evaluate_one(self, run: int, plan: EvaluationPlan) -> tuple[float, float]:
+    def evaluate_run(self, run: int, plan: EvaluationPlan) -> tuple[float, float]:
+        """Mean loss and accuracy of one run."""
         model = self.model(run).eval()
         loss = torch.zeros((), dtype=torch.float64, device=self._device)
         correct = torch.zeros((), dtype=torch.int64, device=self._device)

@@ -14,9 +14,10 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from atn_gym.arrays import FloatArray
+from atn_gym.envs.chance import DIVERGED, chance_accuracy, chance_loss, largest_loss, log_score
 from atn_gym.envs.data import load_dataset
 from atn_gym.envs.episodes.epoch_metrics import EpochMetrics
-from atn_gym.envs.episodes.rewards import DIVERGED, EpochOutcome, get_reward, log_score
+from atn_gym.envs.episodes.rewards import EpochOutcome, get_reward
 from atn_gym.envs.episodes.state import EpisodeState
 from atn_gym.envs.episodes.trainer import Trainer
 from atn_gym.envs.episodes.view import EpisodeView, Observation
@@ -51,7 +52,8 @@ class Episodes:
         self.num_classes = dataset.num_classes
         self.num_epochs = self.task.num_epochs
         self.steps_per_epoch = self._trainer.steps_per_epoch
-        self._chance = (float(np.log(self.num_classes)), 1 / self.num_classes)
+        self._chance = chance_loss(self.num_classes), chance_accuracy(self.num_classes)
+        self._worst = largest_loss(self.num_classes), chance_accuracy(self.num_classes)
         self._view = EpisodeView(
             params, self.hyperparameters, self.num_epochs, self.num_classes, self.steps_per_epoch
         )
@@ -179,7 +181,7 @@ class Episodes:
             state.rollback_count += 1
 
     def _record(self, states: list[EpisodeState], metrics: EpochMetrics) -> None:
-        worst = np.array([self._view.max_loss, self._chance[1]] * 2)[:, None]
+        worst = np.array(self._worst * 2)[:, None]
         observed = np.array(
             [
                 metrics.observed_train_loss,
@@ -190,7 +192,7 @@ class Episodes:
         )
         observed = np.where(metrics.finite, observed, worst)
         clean = np.array([metrics.train_loss, metrics.val_loss])
-        clean = np.where(metrics.finite, clean, self._view.max_loss)
+        clean = np.where(metrics.finite, clean, self._worst[0])
         for i, state in enumerate(states):
             state.signals[:, self.params.window + state.epoch] = observed[:, i]
             state.clean[:, state.epoch + 1] = clean[:, i]
@@ -204,7 +206,7 @@ class Episodes:
             val_loss=np.array([s.clean[1, s.epoch] for s in states]),
             previous_val_loss=np.array([s.clean[1, s.epoch - 1] for s in states]),
             val_accuracy=np.array([s.latest()["val_accuracy"] for s in states]),
-            num_classes=self.num_classes,
+            at_chance=self._chance[0],
         )
         return self._charged(states, self._reward(outcome))
 
@@ -214,7 +216,7 @@ class Episodes:
         Where it diverged it is -1 for that epoch and each that is lost with it.
         """
         states = [self.state(run) for run in runs]
-        return self._charged(states, log_score(losses, self.num_classes))
+        return self._charged(states, log_score(losses, self._chance[0]))
 
     def _charged(self, states: list[EpisodeState], scores: FloatArray) -> FloatArray:
         """Scores of an epoch, but where it diverged what that costs."""
@@ -254,8 +256,9 @@ class Episodes:
                 f"after the last of {self.num_epochs} epochs, not after {state.epoch}"
             )
         if state.diverged:
-            return {"test_loss": self._view.max_loss, "test_accuracy": self._chance[1]}
-        loss, accuracy = self._trainer.evaluate_test(run)
+            loss, accuracy = self._worst
+        else:
+            loss, accuracy = self._trainer.evaluate_test(run)
         return {"test_loss": loss, "test_accuracy": accuracy}
 
     def get_state(self, run: int) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from atn_gym.envs.chance import largest_loss
 from atn_gym.envs.episodes.state import SIGNALS, EpisodeState
 from atn_gym.envs.hyperparameters import HyperparameterSpace
 from atn_gym.envs.params import TuningParams
@@ -41,15 +42,13 @@ class EpisodeView:
         self._num_epochs = num_epochs
         self._num_classes = num_classes
         self._steps_per_epoch = steps_per_epoch
-        self.max_loss = 5 * float(np.log(num_classes))
-        """Largest observed loss, 5 ln C; also the loss that stands for divergence."""
         # In the order in which spaces.Dict sorts its keys.
         self._boxes = dict(sorted(self._observation_boxes().items()))
         self.observation_space = spaces.Dict(dict[str, spaces.Space[Any]](self._boxes))
 
     def _observation_boxes(self) -> dict[str, spaces.Box]:
         shape = (self._params.window,)
-        loss = spaces.Box(0, np.float32(self.max_loss), shape, np.float32)
+        loss = spaces.Box(0, np.float32(largest_loss(self._num_classes)), shape, np.float32)
         accuracy = spaces.Box(0, 1, shape, np.float32)
         return {
             "train_loss": loss,

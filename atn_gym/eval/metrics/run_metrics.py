@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from atn_gym.arrays import FloatArray
+from atn_gym.envs.chance import chance_loss
 from atn_gym.errors import InvalidArgument
 
 _AT_CHANCE = 0.98
@@ -69,7 +70,7 @@ def divergence_events(val_loss: FloatArray, num_classes: float) -> int:
         Number of events; 0 for a run that never left chance and never went far above it.
     """
     loss = _with_infinities(val_loss)
-    chance = _chance(num_classes)
+    chance = chance_loss(num_classes)
     has_learned = np.minimum.accumulate(loss) < 0.5 * chance
     broken = (loss > 2 * chance) | (has_learned & (loss >= _AT_CHANCE * chance))
     return int(broken[0]) + int(np.sum(broken[1:] & ~broken[:-1]))
@@ -82,7 +83,7 @@ def collapsed(val_loss: FloatArray, num_classes: float) -> bool:
         val_loss: L_t in nats, shape (T,), finite or not.
         num_classes: Number of classes C > 1.
     """
-    return bool(_with_infinities(val_loss)[-1] >= _AT_CHANCE * _chance(num_classes))
+    return bool(_with_infinities(val_loss)[-1] >= _AT_CHANCE * chance_loss(num_classes))
 
 
 def loss_spikes(val_loss: FloatArray) -> int:
@@ -135,12 +136,6 @@ def check_trace(name: str, values: FloatArray) -> None:
     _check_shape(name, values)
     if not np.isfinite(values).all():
         raise InvalidArgument(f"{name} must be finite, got {values.tolist()}: pad what is not")
-
-
-def _chance(num_classes: float) -> float:
-    if not num_classes > 1:
-        raise InvalidArgument(f"num_classes must be above 1, got {num_classes!r}")
-    return float(np.log(num_classes))
 
 
 def _with_infinities(val_loss: FloatArray) -> FloatArray:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from atn_gym.agents.controller import Params
 from atn_gym.agents.policy import AccountablePolicy, Policy, RunAccount, SearchingPolicy
-from atn_gym.envs.episodes.rewards import DIVERGED, log_score
+from atn_gym.envs.chance import DIVERGED, chance_loss, log_score
 from atn_gym.errors import AtnGymError, InvalidArgument
 from atn_gym.eval.running.failures import PolicyError, blaming, runs_with
 from atn_gym.eval.running.single_run import SingleRuns
@@ -85,10 +85,7 @@ def run_seeds(
     if initial is None and isinstance(policy, SearchingPolicy):
         initial = _search(policy, env, seeds)
     observation, infos = env.reset(seed=list(seeds), options=_options(initial))
-    records = [
-        _record(infos, i, seed, env.unwrapped.episodes.task.beginning(seed))
-        for i, seed in enumerate(seeds)
-    ]
+    records = [_record(infos, i, seed, env.unwrapped.episodes) for i, seed in enumerate(seeds)]
     single = SingleRuns(env.unwrapped.episodes, type(policy).__name__)
     running = np.ones(len(records), dtype=np.bool_)
     start, state = np.ones(len(records), dtype=np.bool_), None
@@ -142,10 +139,10 @@ def _options(initial: Sequence[Params] | None) -> dict[str, Any] | None:
     return {"hyperparameters": {name: np.array([i[name] for i in initial]) for name in initial[0]}}
 
 
-def _record(infos: dict[str, Any], i: int, seed: int, beginning: int) -> RunRecord:
+def _record(infos: dict[str, Any], i: int, seed: int, episodes: Any) -> RunRecord:
     initial = {name: float(values[i]) for name, values in _by_name(infos).items()}
-    shock = int(infos["privileged"]["shock_epoch"][i])
-    return RunRecord(seed, beginning, initial, None if shock < 0 else shock)
+    shock = episodes.state(i).regime.shock_epoch
+    return RunRecord(seed, episodes.task.beginning(seed), initial, shock)
 
 
 def _search(policy: SearchingPolicy, env: Any, seeds: Sequence[int]) -> list[Params]:
@@ -203,7 +200,8 @@ def _row(infos: dict[str, Any], i: int, reward: float, episodes: Any) -> Row:
     privileged = infos["privileged"]
     diverged = bool(infos["diverged"][i])
     val_loss = float(privileged["val_loss"][i])
-    score = DIVERGED if diverged else float(log_score(np.array(val_loss), episodes.num_classes))
+    at_chance = chance_loss(episodes.num_classes)
+    score = DIVERGED if diverged else float(log_score(np.array(val_loss), at_chance))
     return {
         "epoch": int(infos["epoch"][i]),
         "observed_train_loss": float(infos["train_loss"][i]),

@@ -8,7 +8,7 @@ import numpy as np
 
 import atn_gym
 from atn_gym.arrays import FloatArray
-from atn_gym.envs.episodes.rewards import DIVERGED
+from atn_gym.envs.chance import DIVERGED, chance_accuracy, largest_loss
 from atn_gym.envs.hyperparameters import HyperparameterSpace
 from atn_gym.eval.metrics import adaptation, run_metrics
 from atn_gym.eval.running.rollout import RunRecord
@@ -29,8 +29,8 @@ def summarise(record: RunRecord, num_epochs: int, num_classes: int) -> dict[str,
     """
     trained = len(record.trace)
     fills = {
-        "val_loss": 5 * np.log(num_classes),
-        "val_accuracy": 1 / num_classes,
+        "val_loss": largest_loss(num_classes),
+        "val_accuracy": chance_accuracy(num_classes),
         "score": DIVERGED,
     }
     loss, accuracy, scores = (

@@ -21,7 +21,7 @@ from atn_gym import cli, registration
 from atn_gym.agents import ControllerPolicy, Fixed
 from atn_gym.config import ControllerConfig, EnvConfig, load_config
 from atn_gym.config_file import SHIPPED
-from atn_gym.envs.episodes.rewards import log_score
+from atn_gym.envs.chance import chance_loss, log_score
 from atn_gym.errors import InvalidArgument
 from atn_gym.eval.metrics import run_metrics
 from atn_gym.eval.metrics.formatting import NONE
@@ -77,7 +77,9 @@ def test_run_stores_every_seed_and_prints_a_table(config_file, capsys):
             rows = list(csv.DictReader(file))
         assert [row["epoch"] for row in rows] == ["1", "2", "3"]
         assert float(rows[-1]["val_loss"]) == summary["final_val_loss"]
-        scores = [float(log_score(np.array(float(row["val_loss"])), 10)) for row in rows]
+        scores = [
+            float(log_score(np.array(float(row["val_loss"])), chance_loss(10))) for row in rows
+        ]
         assert summary["anytime_performance"] == pytest.approx(np.mean(scores))
         assert summary["flops"] == sum(int(row["flops"]) for row in rows)
     manifest = json.loads((summaries[0].parent.parent / "manifest.json").read_text())
