@@ -31,7 +31,8 @@ from atn_gym.eval.metrics.bootstrap import (
     improvement,
 )
 from atn_gym.eval.metrics.strata import has_spread, strata_of, stratify
-from atn_gym.eval.report.index import Block, Comparison
+from atn_gym.eval.report.index import Block, ResultIndex
+from atn_gym.eval.report.recovery import RecoveryTimes, recovery_times
 from atn_gym.eval.report.run_budget import one_run_flops
 
 HEADLINE = "compute_adjusted_performance"
@@ -45,16 +46,16 @@ class BlockStatistics:
     """Statistics of a block of runs, with an entry for each controller.
 
     Args:
-        comparison: Where the block is from.
+        index: Where the block is from.
         block: The runs.
     """
 
-    def __init__(self, comparison: Comparison, block: Block) -> None:
+    def __init__(self, index: ResultIndex, block: Block) -> None:
         self.block = block
-        self.is_reference = np.array([c in comparison.references for c in block.controllers])
-        self.baseline = self._index(comparison.baseline)
-        self.blind = self._index(comparison.of_name(BLIND, block.controllers))
-        self.oracle = self._index(comparison.of_name(REACTIVE_ORACLE, block.controllers))
+        self.is_reference = np.array([c in index.references for c in block.controllers])
+        self.baseline = self._index(index.baseline)
+        self.blind = self._index(index.of_name(BLIND, block.controllers))
+        self.oracle = self._index(index.of_name(REACTIVE_ORACLE, block.controllers))
         self.beginnings = block.beginnings()
         self.adjusted = self._estimated(HEADLINE, mean)
         self.anytime = self._estimated(ANYTIME, mean)
@@ -66,6 +67,16 @@ class BlockStatistics:
     def stratified(self, values: FloatArray) -> FloatArray:
         """Values (..., envs, seeds), all finite, as (..., strata, seeds)."""
         return stratify(values, self.beginnings)
+
+    @cached_property
+    def anytime_scores(self) -> FloatArray:
+        """Anytime performance of every run, shape (controllers, strata, seeds)."""
+        return self.stratified(self.block.values(ANYTIME))
+
+    @cached_property
+    def recovery(self) -> RecoveryTimes | None:
+        """How the runs recovered; None if no run met a shock."""
+        return recovery_times(self.block)
 
     def _estimated(self, metric: str, statistic: Statistic) -> Estimate:
         """A statistic of a metric, NaN where a run of a controller does not have it."""
@@ -80,7 +91,7 @@ class BlockStatistics:
 
     def fewest_seeds(self) -> int:
         """Number of seeds of the stratum with the fewest."""
-        return int(num_seeds(self.stratified(self.block.values(ANYTIME))).min())
+        return int(num_seeds(self.anytime_scores).min())
 
     def of_stratum(self, stratum: int) -> tuple[Estimate, Estimate]:
         """Mean anytime performance and collapse rate in one stratum."""
@@ -157,7 +168,7 @@ class BlockStatistics:
         It has an interval only if it is about two seeds or more: the least of the draws is
         never below the least of the seeds, so that the bootstrap cannot tell its spread.
         """
-        values = self.stratified(self.block.values(ANYTIME))
+        values = self.anytime_scores
         if num_seeds(values).min() >= 2 * SEEDS_PER_DECILE:
             return _estimate(values, worst_decile)
         return _without_interval(worst_decile(values))
@@ -168,7 +179,7 @@ class BlockStatistics:
 
     def adaptation_score(self) -> Estimate:
         """Adaptation score; NaN where it is undefined."""
-        values = self.stratified(self.block.values(ANYTIME))
+        values = self.anytime_scores
         blind, oracle = self.blind, self.oracle
         if blind is None or oracle is None:
             return _unknown(len(values))
@@ -181,13 +192,13 @@ class BlockStatistics:
 
     def why_no_adaptation_score(self) -> str | None:
         """Says in a sentence why the adaptation score is undefined, if it is."""
-        values = self.stratified(self.block.values(ANYTIME))
+        values = self.anytime_scores
         blind, oracle = (None if c is None else values[c] for c in (self.blind, self.oracle))
         return why_undefined(blind, oracle)
 
     def against_baseline(self) -> Estimate:
         """Paired difference of the anytime performance to that of fixed."""
-        values = self.stratified(self.block.values(ANYTIME))
+        values = self.anytime_scores
         if self.baseline is None:
             return _unknown(len(values))
         return self._without_baseline(_estimate(values - values[self.baseline], mean))

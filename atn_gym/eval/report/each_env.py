@@ -14,15 +14,15 @@ from atn_gym.eval.report.columns import (
     spread_column,
 )
 from atn_gym.eval.report.document import Row, Section, Table
-from atn_gym.eval.report.index import Block, Comparison
+from atn_gym.eval.report.index import Block, ResultIndex
 from atn_gym.eval.report.tables import adaptation_score_column, adaptation_table, safety_table
 
 
-def env_section(comparison: Comparison) -> Section:
+def env_section(index: ResultIndex) -> Section:
     """Performance, safety and adaptation on each env."""
     section = Section("Each env")
-    for env in comparison.envs:
-        section.parts += _tables(comparison, env.label)
+    for env in index.envs:
+        section.parts += _tables(index, env.label)
     return section
 
 
@@ -83,12 +83,12 @@ def env_table(statistics: BlockStatistics, env: str) -> Table:
     )
 
 
-def _tables(comparison: Comparison, env: str) -> list[Table]:
+def _tables(index: ResultIndex, env: str) -> list[Table]:
     """Tables of the runs with the same seeds; below them, controllers without these seeds."""
-    block = comparison.block(env)
-    unpaired = comparison.unpaired(block)
-    note = _seed_note(comparison, block, unpaired)
-    paired, *others = [BlockStatistics(comparison, part) for part in (block, *unpaired)]
+    block = index.block(env)
+    unpaired = index.unpaired(block)
+    note = _seed_note(index, block, unpaired)
+    paired, *others = [BlockStatistics(index, part) for part in (block, *unpaired)]
     tables = []
     for make in (env_table, safety_table, adaptation_table):
         table = make(paired, env)
@@ -101,10 +101,10 @@ def _tables(comparison: Comparison, env: str) -> list[Table]:
     return tables
 
 
-def _seed_note(comparison: Comparison, block: Block, unpaired: list[Block]) -> str:
+def _seed_note(index: ResultIndex, block: Block, unpaired: list[Block]) -> str:
     """Says which seeds are left out, and which controllers have seeds of their own."""
     (env,) = block.envs
-    runs = [run for c in block.controllers for run in comparison.of_pair(c, env)]
+    runs = [run for c in block.controllers for run in index.of_pair(c, env)]
     lost = sorted({run.seed for run in runs} - set(block.seeds))
     notes = [f"Left out, because not all controllers have them: {_seeds(lost)}."] if lost else []
     notes += [

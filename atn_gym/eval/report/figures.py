@@ -11,9 +11,8 @@ from atn_gym.eval.metrics.headings import HEADINGS
 from atn_gym.eval.metrics.strata import has_spread
 from atn_gym.eval.report.block_statistics import ANYTIME, HEADLINE, BlockStatistics
 from atn_gym.eval.report.document import Figure, Section
-from atn_gym.eval.report.index import Comparison
+from atn_gym.eval.report.index import ResultIndex
 from atn_gym.eval.report.plots import Curve, Entry, Point, intervals, panels, strips, trade_off
-from atn_gym.eval.report.recovery import recovery_times
 from atn_gym.eval.report.run_budget import num_epochs
 from atn_gym.eval.report.svg import Axis
 from atn_gym.eval.storage.runs import StoredRun
@@ -47,7 +46,7 @@ def headline_figure(statistics: BlockStatistics) -> Figure:
 
 def profile_figure(statistics: BlockStatistics) -> Figure:
     """Share of runs above each anytime performance."""
-    scores = statistics.stratified(statistics.block.values(ANYTIME))
+    scores = statistics.anytime_scores
     axis = _axis("anytime performance τ", [scores.ravel()])
     thresholds = np.linspace(axis.low, axis.high, _THRESHOLDS)
     if has_spread(scores):
@@ -99,7 +98,7 @@ def trade_off_figure(statistics: BlockStatistics) -> Figure:
 
 def recovery_figure(statistics: BlockStatistics) -> Figure | None:
     """Share of runs that came back, over the epochs since the shock; None without a shock."""
-    recovery = recovery_times(statistics.block)
+    recovery = statistics.recovery
     if recovery is None:
         return None
     # Steps: a share holds from its epoch to the next.
@@ -116,33 +115,33 @@ def recovery_figure(statistics: BlockStatistics) -> Figure | None:
     )
 
 
-def run_section(comparison: Comparison, statistics: BlockStatistics) -> Section:
+def run_section(index: ResultIndex, statistics: BlockStatistics) -> Section:
     """A figure for each env, with the controllers in the order of the tables."""
     ranked = [statistics.block.controllers[c] for c in statistics.order]
-    others = [c.label for c in comparison.controllers if c.label not in ranked]
-    figures = [run_figure(comparison, env.label, ranked + others) for env in comparison.envs]
+    others = [c.label for c in index.controllers if c.label not in ranked]
+    figures = [run_figure(index, env.label, ranked + others) for env in index.envs]
     return Section("Runs over epochs", [*figures])
 
 
-def run_figure(comparison: Comparison, env: str, order: list[str]) -> Figure:
+def run_figure(index: ResultIndex, env: str, order: list[str]) -> Figure:
     """Validation loss and hyperparameters of all controllers on an env over the epochs.
 
     Args:
-        comparison: All runs.
+        index: All runs.
         env: Label of the env.
         order: Labels of the controllers, from the top.
     """
-    runs = comparison.of_env(env)
+    runs = index.of_env(env)
     epochs = max(num_epochs(run) for run in runs)
     columns = ["val_loss", *_hyperparameters(runs)]
-    by_controller = {c: comparison.of_pair(c, env) for c in order}
+    by_controller = {c: index.of_pair(c, env) for c in order}
     curves = {
         controller: tuple(_over_seeds(seeds, column, epochs) for column in columns)
         for controller, seeds in by_controller.items()
         if seeds
     }
-    entries = [Entry(c, drawn, c in comparison.references) for c, drawn in curves.items()]
-    baseline = next((e for e in entries if e.label == comparison.baseline), None)
+    entries = [Entry(c, drawn, c in index.references) for c, drawn in curves.items()]
+    baseline = next((e for e in entries if e.label == index.baseline), None)
     shown = [entry for entry in entries if entry is not baseline] or entries
     axes = [
         _log_axis(_SHOWN.get(column, column), [entry.curves[i] for entry in entries])

@@ -1,7 +1,7 @@
 """The index of an experiment's results: runs by env, controller and seed.
 
 Statistics over several envs or controllers need every controller on every env with the
-same seeds. `Comparison.block` finds the runs for which this holds.
+same seeds. `ResultIndex.block` finds the runs for which this holds.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Block:
         return [run for env in self.envs for run in self.runs_of(env)]
 
 
-class Comparison:
+class ResultIndex:
     """The runs of an experiment by env, controller and seed.
 
     Args:

@@ -17,7 +17,7 @@ from atn_gym.eval.report.figures import (
     trade_off_figure,
 )
 from atn_gym.eval.report.html import to_html
-from atn_gym.eval.report.index import Comparison
+from atn_gym.eval.report.index import ResultIndex
 from atn_gym.eval.report.markdown import to_markdown
 from atn_gym.eval.report.setting import gaps_section, setting_section
 from atn_gym.eval.report.summary_csv import summary_csv
@@ -66,9 +66,9 @@ def write_report(results: Path, out: Path | None = None, selection: Selection = 
         InvalidArgument: If the selection names what is not there.
     """
     stored = select(read_experiment(results), selection)
-    comparison = Comparison(stored.runs, stored.labels, stored.failures)
-    document = make_document(stored, comparison)
-    texts = (to_html(document), to_markdown(document), summary_csv(comparison))
+    index = ResultIndex(stored.runs, stored.labels, stored.failures)
+    document = make_document(stored, index)
+    texts = (to_html(document), to_markdown(document), summary_csv(index))
     folder = results if out is None else out
     files = [folder / name for name in REPORT_FILES]
     try:
@@ -83,25 +83,25 @@ def write_report(results: Path, out: Path | None = None, selection: Selection = 
     return Written(files, len(stored.runs), stored.skipped, stored.stale)
 
 
-def make_document(stored: StoredExperiment, comparison: Comparison) -> Document:
+def make_document(stored: StoredExperiment, index: ResultIndex) -> Document:
     """Makes the content of a report: results first, in the order of their weight."""
-    statistics = BlockStatistics(comparison, comparison.block())
+    statistics = BlockStatistics(index, index.block())
     title = ", ".join(
         [
-            f"{stored.name}: {count(len(comparison.envs), 'env')}",
-            count(len(comparison.controllers), "controller"),
-            seed_count(len(comparison.seeds)),
+            f"{stored.name}: {count(len(index.envs), 'env')}",
+            count(len(index.controllers), "controller"),
+            seed_count(len(index.seeds)),
         ]
     )
     recovery = recovery_figure(statistics)
     sections = [
-        gaps_section(stored, comparison, statistics.block),
+        gaps_section(stored, index, statistics.block),
         Section("Performance", [performance_table(statistics), headline_figure(statistics)]),
         Section("Safety", [safety_table(statistics), profile_figure(statistics)]),
         Section("Adaptation", [adaptation_table(statistics), *filter(None, [recovery])]),
         Section("Cost", [charged_table(statistics), trade_off_figure(statistics)]),
-        env_section(comparison),
-        run_section(comparison, statistics),
-        setting_section(stored, comparison),
+        env_section(index),
+        run_section(index, statistics),
+        setting_section(stored, index),
     ]
     return Document(title, tuple(section for section in sections if section.parts))

@@ -10,7 +10,7 @@ import numpy as np
 
 from atn_gym.eval.metrics.formatting import NONE, count, number
 from atn_gym.eval.report.document import Listing, Paragraph, Part, Row, Section, Table, row
-from atn_gym.eval.report.index import REFERENCES, Block, Comparison
+from atn_gym.eval.report.index import REFERENCES, Block, ResultIndex
 from atn_gym.eval.report.run_budget import num_epochs, one_run_flops, one_run_steps
 from atn_gym.eval.storage.experiment import StoredExperiment
 from atn_gym.eval.storage.names import Variant, show
@@ -30,19 +30,19 @@ _FACTS = {
 }
 
 
-def setting_section(stored: StoredExperiment, comparison: Comparison) -> Section:
+def setting_section(stored: StoredExperiment, index: ResultIndex) -> Section:
     """Tasks, regimes, controllers, compute budget, seeds and versions."""
     section = Section("Setting")
-    section.parts += [_env_table(comparison), _controller_table(comparison)]
-    section.parts.append(_fact_table(stored, comparison))
+    section.parts += [_env_table(index), _controller_table(index)]
+    section.parts.append(_fact_table(stored, index))
     return section
 
 
-def gaps_section(stored: StoredExperiment, comparison: Comparison, block: Block) -> Section:
+def gaps_section(stored: StoredExperiment, index: ResultIndex, block: Block) -> Section:
     """What is missing from the results, what a block leaves out and what was not read."""
-    missing, left_out = comparison.missing(), comparison.left_out(block)
-    skipped = [f"{entry.name}: {entry.reason}" for entry in stored.skipped] + comparison.superseded
-    section = Section("Warnings", _version_warnings(list(comparison.runs.values())))
+    missing, left_out = index.missing(), index.left_out(block)
+    skipped = [f"{entry.name}: {entry.reason}" for entry in stored.skipped] + index.superseded
+    section = Section("Warnings", _version_warnings(list(index.runs.values())))
     if left_out:
         section.parts.append(
             Paragraph(
@@ -51,8 +51,8 @@ def gaps_section(stored: StoredExperiment, comparison: Comparison, block: Block)
                 is_warning=True,
             )
         )
-    if comparison.failed:
-        section.parts.append(Listing("Runs that failed", tuple(comparison.failed)))
+    if index.failed:
+        section.parts.append(Listing("Runs that failed", tuple(index.failed)))
     if missing:
         section.parts.append(Listing("Missing runs", tuple(missing)))
     if stored.stale:
@@ -88,11 +88,11 @@ def _commit(run: StoredRun) -> str:
     return str(run.summary.get("commit") or _UNKNOWN)
 
 
-def _env_table(comparison: Comparison) -> Table:
-    arguments = [env.arguments for env in comparison.envs]
+def _env_table(index: ResultIndex) -> Table:
+    arguments = [env.arguments for env in index.envs]
     shared = _shared(arguments)
     same = {k: v for k, v in shared.items() if k not in _COLUMNS and v is not None}
-    rows = [_env_row(env, comparison.of_env(env.label), shared) for env in comparison.envs]
+    rows = [_env_row(env, index.of_env(env.label), shared) for env in index.envs]
     has_others = any(r.cells[-1].text for r in rows)
     headings = ("env", *_COLUMNS, "shock after epoch", "epochs", "gradient steps", "GFLOP")
     return Table(
@@ -135,9 +135,9 @@ def _argument(value: Any) -> str:
     return NONE if value is None else show(value)
 
 
-def _controller_table(comparison: Comparison) -> Table:
+def _controller_table(index: ResultIndex) -> Table:
     rows = []
-    for controller in comparison.controllers:
+    for controller in index.controllers:
         given = {k: v for k, v in sorted(controller.arguments.items()) if v is not None}
         own_name = [] if controller.label.startswith(controller.name) else [controller.name]
         text = ", ".join([*own_name, *(f"{k} {show(v)}" for k, v in given.items())])
@@ -153,12 +153,12 @@ def _controller_table(comparison: Comparison) -> Table:
     )
 
 
-def _fact_table(stored: StoredExperiment, comparison: Comparison) -> Table:
-    seeds = ", ".join(str(seed) for seed in comparison.seeds)
-    runs = list(comparison.runs.values())
+def _fact_table(stored: StoredExperiment, index: ResultIndex) -> Table:
+    seeds = ", ".join(str(seed) for seed in index.seeds)
+    runs = list(index.runs.values())
     rows = [
-        row("seeds", f"{len(comparison.seeds)}: {seeds}"),
-        row("runs", number(len(comparison.runs), 0)),
+        row("seeds", f"{len(index.seeds)}: {seeds}"),
+        row("runs", number(len(index.runs), 0)),
         row("atn_gym of the runs", _counts(Counter(map(_version, runs)))),
         row("commit of the runs", _counts(Counter(map(_commit, runs)))),
     ]

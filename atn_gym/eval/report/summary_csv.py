@@ -7,16 +7,16 @@ import io
 import json
 from typing import Any
 
-from atn_gym.eval.report.index import Comparison
+from atn_gym.eval.report.index import ResultIndex
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet takes for the beginning of a formula."""
 
 
-def summary_csv(comparison: Comparison) -> str:
+def summary_csv(index: ResultIndex) -> str:
     """A row for every run: its labels, its summary and its config."""
     rows: list[dict[str, Any]] = []
-    for (controller, env, seed), run in sorted(comparison.runs.items()):
+    for (controller, env, seed), run in sorted(index.runs.items()):
         labels = {"env": env, "controller": controller, "seed": seed, "run": run.key}
         config = {name: run.config[name] for name in ("env", "controller")}
         row = labels | _flat("", run.summary) | _flat("config.", config)

@@ -24,7 +24,6 @@ from atn_gym.eval.report.columns import (
     spread_column,
 )
 from atn_gym.eval.report.document import Table
-from atn_gym.eval.report.recovery import recovery_times
 
 
 def performance_table(statistics: BlockStatistics) -> Table:
@@ -77,7 +76,7 @@ def performance_table(statistics: BlockStatistics) -> Table:
 def safety_table(statistics: BlockStatistics, env: str | None = None) -> Table:
     """How runs failed, over all envs or on one."""
     s = statistics
-    anytime = s.stratified(s.block.values(ANYTIME))
+    anytime = s.anytime_scores
     deviations = seed_std(anytime) if has_spread(anytime) else np.full(len(anytime), np.nan)
     return controller_table(
         _title("Safety", s, env),
@@ -112,7 +111,7 @@ def safety_table(statistics: BlockStatistics, env: str | None = None) -> Table:
 def adaptation_table(statistics: BlockStatistics, env: str | None = None) -> Table:
     """How runs took the shock and what controllers did, over all envs or on one."""
     s = statistics
-    recovery = recovery_times(s.block)
+    recovery = s.recovery
     times = None if recovery is None else recovery.mean_times()
     horizon = "" if recovery is None else f", within {count(recovery.horizon, 'epoch')}"
     shock_cost = mean_column if env is None else spread_column
@@ -196,7 +195,7 @@ def interval_note(statistics: BlockStatistics) -> str:
     """Says what the intervals of a pooled table or figure are."""
     seeds = len(statistics.block.seeds)
     means = "Means are stratified: each env with each set of initial values counts the same."
-    if not has_spread(statistics.stratified(statistics.block.values(ANYTIME))):
+    if not has_spread(statistics.anytime_scores):
         return f"{means} A single seed has no interval."
     few = f", which may be too narrow with {seeds} seeds" if seeds < FEW_SEEDS else ""
     return f"{means} Brackets are 95 % bootstrap intervals over seeds{few}."

@@ -10,7 +10,7 @@ import numpy as np
 from atn_gym.errors import InvalidArgument, unknown_name
 from atn_gym.eval.metrics.strata import has_spread, stratify
 from atn_gym.eval.metrics.verdict import Comparison, compare_scores
-from atn_gym.eval.report import index
+from atn_gym.eval.report.index import ResultIndex
 from atn_gym.eval.storage.experiment import read_experiment
 from atn_gym.eval.storage.selection import Selection, select
 
@@ -59,14 +59,14 @@ def compare_stored(
         raise unknown_name("metric of which more is better", metric, METRICS)
     chosen = Selection((first, second), envs, seeds)
     stored = select(read_experiment(results), chosen)
-    runs = index.Comparison(stored.runs, stored.labels)
-    labels = [label for name in (first, second) for label in _labels(runs, name)]
+    index = ResultIndex(stored.runs, stored.labels)
+    labels = [label for name in (first, second) for label in _labels(index, name)]
     if len(set(labels)) != 2:
         raise InvalidArgument(
             f"{first!r} and {second!r} must name two controllers, but they name "
             f"{', '.join(sorted(set(labels)))}: use the labels that the report shows"
         )
-    block = runs.block()
+    block = index.block()
     if len(block.controllers) < 2:
         raise InvalidArgument(f"{labels[0]} and {labels[1]} have no env and seed in common")
     values = block.values(metric)
@@ -83,7 +83,7 @@ def compare_stored(
     return compare_scores(one, other, of[one], of[other], margin=margin, confidence=confidence)
 
 
-def _labels(runs: index.Comparison, name: str) -> list[str]:
+def _labels(index: ResultIndex, name: str) -> list[str]:
     """Labels of the controllers that go by a name; an exact label wins."""
-    exact = [c.label for c in runs.controllers if c.label == name]
-    return exact or [c.label for c in runs.controllers if name in (c.name, c.label.split(" (")[0])]
+    exact = [c.label for c in index.controllers if c.label == name]
+    return exact or [c.label for c in index.controllers if name in (c.name, c.label.split(" (")[0])]

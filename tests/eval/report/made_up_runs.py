@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 from stored_runs import ENV, EPOCHS, OTHER, SHOCK, add, trace
 
 from atn_gym.eval.report.document import Table
-from atn_gym.eval.report.index import Comparison
+from atn_gym.eval.report.index import ResultIndex
 from atn_gym.eval.report.report import make_document
 from atn_gym.eval.storage.experiment import read_experiment
 from atn_gym.eval.storage.runs import run_key
@@ -40,12 +40,12 @@ def cells(table, label):
 
 def make_comparison(root):
     stored = read_experiment(root)
-    return Comparison(stored.runs, stored.labels, stored.failures)
+    return ResultIndex(stored.runs, stored.labels, stored.failures)
 
 
 def labels(root):
     stored = read_experiment(root)
-    return [c.label for c in Comparison(stored.runs, stored.labels).controllers]
+    return [c.label for c in ResultIndex(stored.runs, stored.labels).controllers]
 
 
 def mine(**arguments):

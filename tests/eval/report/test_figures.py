@@ -8,7 +8,7 @@ from made_up_runs import EPOCHS, add, made_document, trace
 
 from atn_gym.eval.report.document import Figure
 from atn_gym.eval.report.figures import _over_seeds, run_figure
-from atn_gym.eval.report.index import Comparison
+from atn_gym.eval.report.index import ResultIndex
 from atn_gym.eval.report.plots import Point, pareto_front
 from atn_gym.eval.report.svg import Axis
 from atn_gym.eval.storage.experiment import read_experiment
@@ -28,8 +28,8 @@ def test_diverged_runs_are_drawn_with_the_loss_of_divergence(root):
     for seed in range(3):
         rows = [*trace(3), {**trace(4)[3], "val_loss": math.nan, "diverged": True}]
         add(root, "fixed", seed, rows=rows, diverged=True, final_val_loss=11.5)
-    comparison = Comparison(read_experiment(root).runs)
-    svg = run_figure(comparison, "DigitsCnn-DataShift", ["fixed"]).svg
+    index = ResultIndex(read_experiment(root).runs)
+    svg = run_figure(index, "DigitsCnn-DataShift", ["fixed"]).svg
     loss = ElementTree.fromstring(svg).find(".//path[@class='curve contender']").get("d")
     heights = [float(point.split(",")[1]) for point in loss[1:].split()]
     assert len(heights) == EPOCHS

@@ -18,7 +18,7 @@ from made_up_runs import (
     tables,
 )
 
-from atn_gym.eval.report.index import Comparison
+from atn_gym.eval.report.index import ResultIndex
 from atn_gym.eval.report.report import write_report
 from atn_gym.eval.storage.experiment import read_experiment
 from atn_gym.eval.storage.labels import set_labels
@@ -30,9 +30,9 @@ def test_of_a_run_with_and_without_twin_the_former_is_taken(root):
         config = {"env": ENV, "controller": {"name": "fixed"}, "seed": 0, "twins": twins}
         add(root, shock_cost=cost, config=config)
     runs = {run.config["twins"]: run for run in read_experiment(root).runs}
-    comparison = Comparison(list(runs.values()))
-    assert comparison.of_pair("fixed", "DigitsCnn-DataShift") == [runs[True]]
-    assert comparison.superseded == [f"{runs[False].key}: {runs[True].key} is the same run"]
+    index = ResultIndex(list(runs.values()))
+    assert index.of_pair("fixed", "DigitsCnn-DataShift") == [runs[True]]
+    assert index.superseded == [f"{runs[False].key}: {runs[True].key} is the same run"]
     write_report(root)
     assert runs[False].key in (root / "report.html").read_text()
 
@@ -41,9 +41,9 @@ def test_variants_of_a_controller_or_env_are_told_apart(root):
     for gain in (1, 2):
         add(root, "mine", arguments={"gain": gain, "same": 0})
         add(root, "mine", arguments={"gain": gain, "same": 0}, env={**ENV, "kind": "rotation"})
-    comparison = Comparison(read_experiment(root).runs)
-    assert [c.label for c in comparison.controllers] == ["mine (gain=1)", "mine (gain=2)"]
-    assert [e.label for e in comparison.envs] == [
+    index = ResultIndex(read_experiment(root).runs)
+    assert [c.label for c in index.controllers] == ["mine (gain=1)", "mine (gain=2)"]
+    assert [e.label for e in index.envs] == [
         "DigitsCnn-DataShift (kind=label_noise)",
         "DigitsCnn-DataShift (kind=rotation)",
     ]
@@ -79,9 +79,9 @@ def test_failed_runs_are_listed_until_they_are_made(known):
         fail(known, "worst", seed)
     fail(known, "mine", 3, "late", OTHER)
     fail(known, "mine", 4)
-    comparison = make_comparison(known)
-    assert [c.label for c in comparison.controllers] == ["fixed", "lookahead_oracle", "mine"]
-    assert [e.label for e in comparison.envs] == ["DigitsCnn-DataShift"]
+    index = make_comparison(known)
+    assert [c.label for c in index.controllers] == ["fixed", "lookahead_oracle", "mine"]
+    assert [e.label for e in index.envs] == ["DigitsCnn-DataShift"]
     write_report(known)
     page = (known / "report.html").read_text()
     for line in (
@@ -152,7 +152,7 @@ def test_damaged_labels_are_named_and_written_anew(root, caplog, text):
 def test_env_labels_stay_apart_across_versions(root):
     add(root)
     add(root, env={**ENV, "id": "atn_gym/DigitsCnn-DataShift-v1"})
-    labels = [e.label for e in Comparison(read_experiment(root).runs).envs]
+    labels = [e.label for e in ResultIndex(read_experiment(root).runs).envs]
     assert labels == ["atn_gym/DigitsCnn-DataShift-v0", "atn_gym/DigitsCnn-DataShift-v1"]
 
 
@@ -164,9 +164,9 @@ def block_without(root, absent):
             for seed in range(4):
                 if not absent(controller, env["id"][12], seed):
                     add(root, controller, seed, env)
-    comparison = Comparison(read_experiment(root).runs)
-    block = comparison.block()
-    return block, comparison.left_out(block)
+    index = ResultIndex(read_experiment(root).runs)
+    block = index.block()
+    return block, index.left_out(block)
 
 
 @pytest.mark.parametrize(

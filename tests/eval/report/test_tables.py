@@ -9,7 +9,7 @@ from scipy import stats
 
 from atn_gym.eval.metrics.formatting import NONE
 from atn_gym.eval.report.block_statistics import BlockStatistics
-from atn_gym.eval.report.index import Comparison
+from atn_gym.eval.report.index import ResultIndex
 from atn_gym.eval.report.recovery import recovery_times
 from atn_gym.eval.report.report import write_report
 from atn_gym.eval.storage.experiment import read_experiment
@@ -238,15 +238,15 @@ def test_a_run_that_died_early_is_not_cheap(root):
     add(root, "fixed", flops=10**9, run_flops=10**9)
     add(root, "mine", flops=10**8, run_flops=10**8)
     add(root, "searching", flops=5 * 10**9, run_flops=10**9)
-    comparison = Comparison(read_experiment(root).runs)
-    standing = BlockStatistics(comparison, comparison.block())
+    index = ResultIndex(read_experiment(root).runs)
+    standing = BlockStatistics(index, index.block())
     cost = dict(zip(standing.block.controllers, standing.relative_cost(), strict=True))
     assert cost == {"fixed": 1, "mine": 1, "searching": 5}
 
 
 def test_recovery_curve_counts_runs_that_are_back(recovering):
-    comparison = Comparison(read_experiment(recovering).runs)
-    recovery = recovery_times(comparison.block())
+    index = ResultIndex(read_experiment(recovering).runs)
+    recovery = recovery_times(index.block())
     np.testing.assert_allclose(recovery.shares(), [[0, 0.25, 0.25, 0.5, 0.5]])
 
 

@@ -27,7 +27,7 @@ from atn_gym.eval.metrics import run_metrics
 from atn_gym.eval.metrics.formatting import NONE
 from atn_gym.eval.report.block_statistics import BlockStatistics
 from atn_gym.eval.report.each_env import env_table
-from atn_gym.eval.report.index import Comparison
+from atn_gym.eval.report.index import ResultIndex
 from atn_gym.eval.running import jobs
 from atn_gym.eval.running.experiment import Outcome
 from atn_gym.eval.running.rollout import run_seeds
@@ -421,7 +421,7 @@ def test_labels_are_those_of_the_last_command_that_has_the_controller(config_fil
         config_file.write_text(yaml.safe_dump({**config, "controllers": list(controllers)}))
         assert cli.main(["run", "--config", str(config_file)]) == 0
         results = read_experiment(config_file.parent / "results" / "small")
-        return sorted(c.label for c in Comparison(results.runs, results.labels).controllers)
+        return sorted(c.label for c in ResultIndex(results.runs, results.labels).controllers)
 
     step = {"name": "step", "gamma": 0.5}
     assert run({"name": "step", "label": "a"}, {**step, "label": "b"}) == ["a", "b"]
@@ -644,8 +644,8 @@ def test_terminal_and_report_show_the_same_statistics_words_and_order(tmp_path, 
     assert cli.main(["run", "--config", str(tmp_path / "both.yaml")]) == 0
     lines = capsys.readouterr().out.splitlines()
     stored = read_experiment(tmp_path / "both")
-    comparison = Comparison(stored.runs, stored.labels, stored.failures)
-    table = env_table(BlockStatistics(comparison, comparison.block()), "one env")
+    index = ResultIndex(stored.runs, stored.labels, stored.failures)
+    table = env_table(BlockStatistics(index, index.block()), "one env")
     (title,) = [i for i, line in enumerate(lines) if line.startswith("DigitsCnnPoorInit-Stat")]
     (first,) = [i for i, line in enumerate(lines) if line.startswith("controller ")]
     words = " ".join(lines[title + 1 : first + 1]).split()
