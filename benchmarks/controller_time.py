@@ -40,7 +40,7 @@ def controller_seconds(name: str, env: Any) -> float:
         values = space.apply(values, delta)
         observation["hyperparameters"] = space.log10(values).astype(np.float32)
         observation["progress"][:] = epoch / budget
-        observation["val_loss"][-1] = 2.0 * 0.8**epoch
+        observation["observed_val_loss"][-1] = 2.0 * 0.8**epoch
         began = time.perf_counter()
         delta, state = policy.predict(observation, state)
         total += time.perf_counter() - began

@@ -19,7 +19,7 @@ class SlowDown:
 
     def predict(self, observation, state=None, episode_start=None, deterministic=True):
         """Maps observations to actions; nothing is remembered from one to the next."""
-        losses = observation["val_loss"]
+        losses = observation["observed_val_loss"]
         actions = np.zeros((len(losses), 3), np.float32)
         actions[losses[:, -1] > losses[:, -2], 0] = -0.15
         return actions, state

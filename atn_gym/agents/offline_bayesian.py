@@ -170,7 +170,7 @@ class SearchedPolicy:
         while running.any():
             observation, _, ended, _, infos = vector.step(actions)
             runs = np.flatnonzero(running)
-            losses = observation["val_loss"][runs, -1].astype(np.float64)
+            losses = observation["observed_val_loss"][runs, -1].astype(np.float64)
             sums[runs] += episodes.scores(runs.tolist(), losses)
             account.flops += int(infos["flops"][running].sum())
             account.gradient_steps += int(infos["gradient_steps"][running].sum())

@@ -192,7 +192,7 @@ class ControllerPolicy:
                 continue
             else:
                 run = ControllerRun(state[i].controller, epoch)
-                metric = float(batch["val_loss"][i, -1])
+                metric = float(batch["observed_val_loss"][i, -1])
             runs.append(run)
             try:
                 if run.controller is None:

@@ -50,7 +50,7 @@ class RunTrace:
     @property
     def epoch(self) -> int:
         """Number of epochs trained."""
-        return len(self.signals["val_loss"])
+        return len(self.signals["observed_val_loss"])
 
 
 class Renderer:
@@ -123,7 +123,7 @@ def draw_trace(figure: Figure, trace: RunTrace) -> None:
     epochs = np.arange(1, trace.epoch + 1)
     for axes, quantity in ((losses, "loss"), (accuracies, "accuracy")):
         for split, style in _STYLES.items():
-            axes.plot(epochs, trace.signals[f"{split}_{quantity}"], label=split, **style)
+            axes.plot(epochs, trace.signals[f"observed_{split}_{quantity}"], label=split, **style)
     at_chance = chance_loss(trace.num_classes)
     losses.axhline(at_chance, **_CHANCE)
     losses.set_yscale("log")
@@ -131,7 +131,7 @@ def draw_trace(figure: Figure, trace: RunTrace) -> None:
     losses.set_ylabel("observed loss (nats)")
     accuracies.axhline(chance_accuracy(trace.num_classes), **_CHANCE)
     accuracies.set_ylim(0, 1.02)
-    accuracies.set_ylabel("accuracy")
+    accuracies.set_ylabel("observed accuracy")
     _draw_hyperparameters(settings, trace)
     settings.set_xlim(0, trace.num_epochs)
     settings.set_xlabel("epochs trained")

@@ -43,19 +43,22 @@ class TuningEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
     `Dict` of float32, always finite. Windows hold the last epochs, newest last, filled with
     chance level (ln C, 1/C) before the first.
 
-    | Key             | Shape     | Min  | Max    | Unit    | Source |
-    |-----------------|-----------|------|--------|---------|--------|
-    | train_loss      | (window,) | 0    | 5 ln C | nats    | mean over the mini-batches |
-    | train_accuracy  | (window,) | 0    | 1      | share   | the same |
-    | val_loss        | (window,) | 0    | 5 ln C | nats    | validation split after the epoch |
-    | val_accuracy    | (window,) | 0    | 1      | share   | the same |
-    | hyperparameters | (K,)      | bounds | bounds | log10 | as set; momentum as log10(1 - m) |
-    | progress        | (1,)      | 0    | 1      | share   | epochs trained / budget |
+    | Key                     | Shape     | Min    | Max    | Unit  | Source              |
+    |-------------------------|-----------|--------|--------|-------|---------------------|
+    | observed_train_loss     | (window,) | 0      | 5 ln C | nats  | mean of mini-batches |
+    | observed_train_accuracy | (window,) | 0      | 1      | share | the same            |
+    | observed_val_loss       | (window,) | 0      | 5 ln C | nats  | after the epoch     |
+    | observed_val_accuracy   | (window,) | 0      | 1      | share | the same            |
+    | hyperparameters         | (K,)      | bounds | bounds | log10 | as set; log10(1 - m) |
+    | progress                | (1,)      | 0      | 1      | share | epochs / budget     |
+
+    A regime may perturb observed losses. Accuracies it leaves as they are.
 
     ## Rewards
     clip(ln(ln C / L) / ln 100, -1, 1) with L the clean validation loss: 0 at chance, 1 at a
-    hundredth of it. The mean over the budget is the anytime performance of the run. On
-    divergence every epoch that remains counts -1, at once. `reward=` chooses another one.
+    hundredth of it. The mean over the budget is the anytime performance of the run. An epoch
+    that diverges counts -1, and so does, at once, every epoch that remains. With
+    `checkpoint_rollback=True` only the diverged epoch counts -1. `reward=` chooses another one.
 
     ## Starting State
     Initial weights and the order of the data come from the seed, and nothing is trained.
@@ -63,13 +66,29 @@ class TuningEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
 
     ## Episode End
     Terminated after the last epoch of the budget, and when the loss or any parameter is not
-    finite (`info["diverged"]`). Never truncated.
+    finite (`info["diverged"]`). With `checkpoint_rollback=True` divergence does not end the
+    run: it goes on from the parameters as they are, and diverges again until the agent
+    restores a checkpoint. Never truncated.
 
     ## Info
-    The metrics of the epoch as observed, `epoch` (epochs trained), `hyperparameters` by
-    name, `diverged`, `rollback_count`, `flops` and `gradient_steps` of the epoch, and
-    `privileged`: what no controller may see (seed, regime instance, its strength, clean
-    losses).
+    The same keys at `reset` and `step`, numbers only; before the first epoch metrics are those
+    of chance and nothing is spent. `observed_*` is what a controller sees; clean metrics have
+    plain names.
+
+    | Key | Meaning |
+    |-----|---------|
+    | epoch | epochs trained |
+    | hyperparameter_values | values in force, by name |
+    | train_accuracy, val_accuracy | clean accuracies of the last epoch |
+    | diverged | whether it left a loss or a parameter that is not finite |
+    | checkpoint_rollbacks | checkpoints restored so far |
+    | flops, gradient_steps | spent in the last epoch |
+    | privileged | what no controller may see |
+
+    `privileged` holds `seed`, `gain`, the clean `train_loss` and `val_loss` of the last epoch,
+    and the regime: its `strength` in that epoch, `trigger`, `severity`, `shock_epoch` (-1: no
+    shock comes), and as codes `regime`, `kind` and `profile`, which `regimes.in_numbers`
+    defines. `env.unwrapped.episodes.state(0).regime.describe()` says those in words.
 
     ## Arguments
     See `TuningParams`; and `render_mode`: "human", "rgb_array" or "ansi".

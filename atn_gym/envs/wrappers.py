@@ -42,7 +42,7 @@ class Flattening:
                 f"TuningEnv has it, got {space}"
             )
         bounds = space["hyperparameters"]
-        losses = space["val_loss"]
+        losses = space["observed_val_loss"]
         assert isinstance(bounds, spaces.Box)
         assert isinstance(losses, spaces.Box)
         self._low, self._high = bounds.low, bounds.high
@@ -69,10 +69,10 @@ class FlatObservation(
 ):
     """Gives a `TuningEnv` one flat observation `Box(-1, 1, (4 window + K + 1,), float32)`.
 
-    The order is train_loss, train_accuracy, val_loss, val_accuracy, each a window with the
-    newest last, then hyperparameters, then progress. Losses become
-    clip(ln(ln C / L) / ln 100, -1, 1), accuracies 2 a - 1, hyperparameters their place
-    between the bounds as -1 to 1, progress 2 p - 1.
+    The order is observed_train_loss, observed_train_accuracy, observed_val_loss,
+    observed_val_accuracy, each a window with the newest last, then hyperparameters, then
+    progress. Losses become clip(ln(ln C / L) / ln 100, -1, 1), accuracies 2 a - 1,
+    hyperparameters their place between the bounds as -1 to 1, progress 2 p - 1.
 
     Args:
         env: A `TuningEnv`, wrapped or not.

@@ -81,7 +81,8 @@ def test_plateau_lowers_the_learning_rate_of_the_env():
     env = digits_env()
     factory = controller_factory("reduce_lr_on_plateau", patience=0, threshold=0.99)
     rates = [
-        info["hyperparameters"]["learning_rate"] for info in play(env, factory_policy(env, factory))
+        info["hyperparameter_values"]["learning_rate"]
+        for info in play(env, factory_policy(env, factory))
     ]
     np.testing.assert_allclose(rates, [0.05, 0.05, 0.05, 0.015, 0.0045], rtol=1e-5)
 
@@ -96,13 +97,14 @@ def test_controller_sees_observed_loss_and_values_in_force():
     infos = play(env, ControllerPolicy.for_env(Recording, env))
     observed = [value for call, value in Recording.log if call == "observe"]
     assert [step for _, step in observed] == [1, 2]
+    signals = env.unwrapped.episodes.trace(0).signals["observed_val_loss"]
     for metric, step in observed:
         clean = infos[step]["privileged"]["val_loss"]
-        assert metric == pytest.approx(infos[step]["val_loss"], rel=1e-6)
+        assert metric == pytest.approx(signals[step - 1], rel=1e-6)
         assert metric != pytest.approx(clean, rel=1e-3)
     proposed = [value for call, value in Recording.log if call == "propose"]
     for step, values in enumerate(proposed):
-        assert values == pytest.approx(infos[step]["hyperparameters"], rel=1e-5)
+        assert values == pytest.approx(infos[step]["hyperparameter_values"], rel=1e-5)
 
 
 def test_each_run_of_a_batch_has_a_controller_of_its_own():
@@ -190,7 +192,7 @@ def test_proposal_that_is_no_dict_is_refused():
 def test_controllers_ask_for_no_checkpoint_rollback():
     env = digits_env(checkpoint_rollback=True)
     infos = play(env, ControllerPolicy.for_env(Fixed, env))
-    assert [info["rollback_count"] for info in infos] == [0] * 5
+    assert [info["checkpoint_rollbacks"] for info in infos] == [0] * 5
 
 
 def test_constant_target_settles():
@@ -200,7 +202,7 @@ def test_constant_target_settles():
 
     env = digits_env()
     rates = [
-        tuple(info["hyperparameters"].values())
+        tuple(info["hyperparameter_values"].values())
         for info in play(env, ControllerPolicy.for_env(Constant, env))
     ]
     assert rates[1] != rates[0]
@@ -225,7 +227,7 @@ def test_far_target_is_approached_one_step_at_a_time():
 
     env = digits_env()
     infos = play(env, ControllerPolicy.for_env(Far, env))
-    rates = [info["hyperparameters"]["learning_rate"] for info in infos]
+    rates = [info["hyperparameter_values"]["learning_rate"] for info in infos]
     np.testing.assert_allclose(rates[:4], [0.05, 0.005, 0.0005, 0.05 * 10**-2.5], rtol=1e-4)
 
 

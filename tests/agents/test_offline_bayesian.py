@@ -43,7 +43,7 @@ def test_trials_together_find_what_they_find_one_after_the_other():
             scores = []
             for _ in range(2):
                 observation, *_ = env.step(np.zeros(3, np.float32))
-                loss = np.float64(observation["val_loss"][-1])
+                loss = np.float64(observation["observed_val_loss"][-1])
                 scores.append(float(log_score(loss, chance_loss(10))))
             study.tell(trial, float(np.mean(scores)))
     for (values, score), (expected, expected_score) in zip(
@@ -134,7 +134,7 @@ def test_diverged_trials_count_minus_one_for_every_epoch_lost(monkeypatch):
         total, ended = 0.0, False
         while not ended:
             observation, _, ended, _, info = env.step(np.zeros(3, np.float32))
-            loss = np.float64(observation["val_loss"][-1])
+            loss = np.float64(observation["observed_val_loss"][-1])
             total += -1 if info["diverged"] else float(log_score(loss, chance_loss(10)))
             steps += 1
         scores.append((total - (30 - info["epoch"])) / 30)

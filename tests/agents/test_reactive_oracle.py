@@ -97,4 +97,4 @@ def test_it_leaves_the_run_and_its_shock_as_they_were():
     # An idle step of a run that is over tells its last epoch again.
     *_, looked = env.step(np.zeros_like(actions[0]))
     assert infos["privileged"]["strength"].tolist() == [0.5, 0.5]
-    np.testing.assert_array_equal(infos["val_loss"], looked["val_loss"])
+    np.testing.assert_array_equal(infos["privileged"]["val_loss"], looked["privileged"]["val_loss"])

@@ -50,7 +50,7 @@ def test_a_model_acts_as_in_its_own_loop(models, name):
         for row in run.trace:
             action, _ = model.predict(observation, deterministic=True)
             observation, _, _, _, info = env.step(action)
-            assert info["hyperparameters"]["learning_rate"] == pytest.approx(
+            assert info["hyperparameter_values"]["learning_rate"] == pytest.approx(
                 row["learning_rate"], rel=1e-5
             )
     assert evaluation.runs[0].trace[-1]["learning_rate"] != 0.05

@@ -48,7 +48,7 @@ def test_discrete_actions_are_those_of_the_wrapper():
     for row in found.runs[0].trace:
         action, _ = model.predict(observation, deterministic=True)
         observation, _, _, _, info = env.step(int(action))
-        rates = info["hyperparameters"]
+        rates = info["hyperparameter_values"]
         assert rates["learning_rate"] == pytest.approx(row["learning_rate"], rel=1e-5)
         assert rates["momentum"] == pytest.approx(row["momentum"], rel=1e-5)
 

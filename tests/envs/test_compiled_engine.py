@@ -212,8 +212,9 @@ def traces(pair: str, engine: str, num_epochs: int = 4, seeds: int = 2, **kwargs
     rows = []
     actions = np.random.default_rng(0).uniform(-0.2, 0.1, (num_epochs, seeds, 3))
     for action in actions.astype(np.float32):
-        *_, info = env.step(action)
-        rows.append([info[name] for name in ("train_loss", "val_loss", "val_accuracy")])
+        observation = env.step(action)[0]
+        names = ("observed_train_loss", "observed_val_loss", "observed_val_accuracy")
+        rows.append([observation[name][:, -1] for name in names])
     tests = [[m["test_loss"], m["test_accuracy"]] for m in env.unwrapped.test_metrics()]
     return np.moveaxis(np.array(rows), 2, 0), np.array(tests)
 

@@ -56,8 +56,8 @@ def assert_ended_by_divergence(env: TuningEnv, step: Any, reward: float) -> None
     assert info["diverged"]
     assert (received, terminated, truncated) == (reward, True, False)
     assert_finite(env, observation, info)
-    assert observation["val_loss"][-1] == pytest.approx(5 * LN_10)
-    assert observation["val_accuracy"][-1] == pytest.approx(0.1)
+    assert observation["observed_val_loss"][-1] == pytest.approx(5 * LN_10)
+    assert observation["observed_val_accuracy"][-1] == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize("reward", ["log_loss", "linear", "improvement", "val_accuracy"])
@@ -108,7 +108,7 @@ def test_rollback_adds_an_action_component_that_is_off_by_default() -> None:
         stepped = env.step(np.array([0.1, 0, 0, component], np.float32))
         expected = plain.step(np.array([0.1, 0, 0], np.float32))
         assert stepped[1:] == expected[1:]
-    assert stepped[4]["rollback_count"] == 0
+    assert stepped[4]["checkpoint_rollbacks"] == 0
 
 
 class Recorder:
@@ -142,13 +142,13 @@ def test_rollback_restores_weights_and_momentum_of_the_best_epoch_every_time(
     env = make(checkpoint_rollback=True, train_size=1150)
     env.reset(seed=0)
     for _ in range(3):
-        *_, info = env.step(KEEP)
+        observation, *_ = env.step(KEEP)
     best = recorder.weights_and_momentum(env.episodes._trainer._engine)
-    lowest = info["val_loss"]
+    lowest = observation["observed_val_loss"][-1]
     for count in (1, 2, 3):
-        *_, info = env.step(RAISE_RATE_AND_ROLL_BACK)
-        assert info["rollback_count"] == count
-        assert info["val_loss"] > lowest
+        observation, *_, info = env.step(RAISE_RATE_AND_ROLL_BACK)
+        assert info["checkpoint_rollbacks"] == count
+        assert observation["observed_val_loss"][-1] > lowest
         assert same(recorder.starts[-1], best)
 
 
@@ -157,7 +157,7 @@ def test_rollback_before_the_first_epoch_restores_the_initial_weights() -> None:
     env.reset(seed=0)
     plain.reset(seed=0)
     *_, info = env.step(ROLL_BACK)
-    assert info["val_loss"] == plain.step(IDLE)[4]["val_loss"]
+    assert info["privileged"] == plain.step(IDLE)[4]["privileged"]
 
 
 def test_best_checkpoint_is_chosen_by_the_observed_loss(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,9 +169,9 @@ def test_best_checkpoint_is_chosen_by_the_observed_loss(monkeypatch: pytest.Monk
         env.reset(seed=seed)
         ends, observed, clean = [recorder.weights_and_momentum(engine)], [LN_10], [LN_10]
         for _ in range(4):
-            *_, info = env.step(KEEP)
+            observation, *_, info = env.step(KEEP)
             ends.append(recorder.weights_and_momentum(engine))
-            observed.append(info["val_loss"])
+            observed.append(observation["observed_val_loss"][-1])
             clean.append(info["privileged"]["val_loss"])
         env.step(ROLL_BACK)
         assert same(recorder.starts[-1], ends[int(np.argmin(observed))])
@@ -199,9 +199,9 @@ def test_divergence_does_not_end_a_run_with_rollback() -> None:
     env.step(KEEP)
     *_, terminated, _, info = env.step(KEEP)
     assert terminated
-    assert info["rollback_count"] == 1
+    assert info["checkpoint_rollbacks"] == 1
     _, info = env.reset(seed=0)
-    assert info["rollback_count"] == 0
+    assert info["checkpoint_rollbacks"] == 0
 
 
 def test_rollback_keeps_the_hyperparameters_of_the_controller() -> None:
@@ -209,6 +209,6 @@ def test_rollback_keeps_the_hyperparameters_of_the_controller() -> None:
     env.reset(seed=0)
     env.step(KEEP)
     *_, info = env.step(np.array([-1, 0, 0, 1], np.float32))
-    assert info["hyperparameters"]["learning_rate"] == pytest.approx(0.005)
+    assert info["hyperparameter_values"]["learning_rate"] == pytest.approx(0.005)
     optimizer = env.episodes._trainer._engine.optimizer(0)
     assert optimizer.param_groups[0]["lr"] == pytest.approx(0.005)

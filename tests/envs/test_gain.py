@@ -82,7 +82,7 @@ def test_nobody_reads_the_gain_before_the_first_epoch(regime: str) -> None:
     observation, infos = env.reset(seed=0)
     gains = infos.pop("privileged")["gain"]
     assert len(set(gains)) == 50
-    for name, values in [*observation.items(), *infos["hyperparameters"].items()]:
+    for name, values in [*observation.items(), *infos["hyperparameter_values"].items()]:
         np.testing.assert_array_equal(values, np.broadcast_to(values[0], values.shape), name)
 
 

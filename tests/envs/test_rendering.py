@@ -62,19 +62,21 @@ def test_chart_of_a_twin_marks_no_shock() -> None:
     assert red_pixels(env.render()) == 0
 
 
-def test_trace_of_a_run_holds_what_the_infos_said() -> None:
+def test_trace_of_a_run_holds_what_was_observed() -> None:
     env = make(None)
     _, info = env.reset(seed=0)
-    infos = [info]
+    infos, observations = [info], []
     for _ in range(3):
-        infos.append(env.step(ACTION)[4])
+        observation, *_, info = env.step(ACTION)
+        infos.append(info)
+        observations.append(observation)
     trace = env.unwrapped.episodes.trace(0)  # type: ignore[attr-defined]
     assert (trace.epoch, trace.num_epochs) == (3, 4)
     assert trace.title == "DigitsCnn-DataShift (label_noise)"
     for name, values in trace.signals.items():
-        assert values.tolist() == [i[name] for i in infos[1:]]
+        np.testing.assert_allclose(values, [o[name][-1] for o in observations], rtol=1e-6)
     for name, values in trace.hyperparameters.items():
-        assert values.tolist() == [i["hyperparameters"][name] for i in infos]
+        assert values.tolist() == [i["hyperparameter_values"][name] for i in infos]
 
 
 def test_ansi_is_a_line_of_the_newest_epoch() -> None:
@@ -85,13 +87,13 @@ def test_ansi_is_a_line_of_the_newest_epoch() -> None:
     assert "learning_rate 0.05" in first
     assert "val_loss" not in first
     for _ in range(3):
-        *_, info = env.step(ACTION)
+        observation, *_ = env.step(ACTION)
     line: Any = env.render()
     assert line.startswith("DigitsCnn-DataShift (label_noise) epoch 3/4")
     assert line.endswith("\n")
     assert line.count("\n") == 1
     for name in ("train_loss", "train_accuracy", "val_loss", "val_accuracy"):
-        assert f"{name} {info[name]:.4f}" in line
+        assert f"observed_{name} {observation[f'observed_{name}'][-1]:.4f}" in line
     assert f"learning_rate {0.05 * 10**-1.5:.3g}" in line
     assert "momentum 0.9" in line
     assert "shock after epoch 2" in line

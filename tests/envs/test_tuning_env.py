@@ -25,7 +25,12 @@ from atn_gym.errors import EpisodeStateError, InvalidArgument
 
 LN_10 = math.log(10)
 IDLE = np.zeros(3, np.float32)
-SIGNALS = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
+SIGNALS = (
+    "observed_train_loss",
+    "observed_train_accuracy",
+    "observed_val_loss",
+    "observed_val_accuracy",
+)
 
 
 def make(pair: str = "DigitsCnn-Stationary", **kwargs: Any) -> TuningEnv:
@@ -50,10 +55,10 @@ def action(*deltas: float) -> np.ndarray:
 def test_first_observation_is_at_chance_level() -> None:
     observation, info = make(window=3).reset(seed=0)
     expected = {
-        "train_loss": [LN_10] * 3,
-        "train_accuracy": [0.1] * 3,
-        "val_loss": [LN_10] * 3,
-        "val_accuracy": [0.1] * 3,
+        "observed_train_loss": [LN_10] * 3,
+        "observed_train_accuracy": [0.1] * 3,
+        "observed_val_loss": [LN_10] * 3,
+        "observed_val_accuracy": [0.1] * 3,
         "hyperparameters": [math.log10(0.05), math.log10(0.1), -4],
         "progress": [0],
     }
@@ -73,7 +78,7 @@ def test_action_moves_hyperparameters_before_the_epoch_is_trained() -> None:
         "momentum": 1 - 0.1 * 10**-0.5,
         "weight_decay": 1e-3,
     }
-    assert info["hyperparameters"] == pytest.approx(expected, rel=1e-9)
+    assert info["hyperparameter_values"] == pytest.approx(expected, rel=1e-9)
     assert effective(env)["lr"] == pytest.approx(expected["learning_rate"])
     assert effective(env)["momentum"] == pytest.approx(expected["momentum"])
     assert effective(env)["weight_decay"] == pytest.approx(expected["weight_decay"])
@@ -85,15 +90,15 @@ def test_actions_and_hyperparameters_stop_at_their_bounds() -> None:
     env = make(num_epochs=5)
     env.reset(seed=0)
     *_, info = env.step(action(-7, 0, 0))
-    assert info["hyperparameters"]["learning_rate"] == pytest.approx(0.005)
+    assert info["hyperparameter_values"]["learning_rate"] == pytest.approx(0.005)
     for _ in range(4):
         *_, info = env.step(action(-1, 1, -1))
     lowest = {"learning_rate": 1e-5, "momentum": 0.0, "weight_decay": 1e-6}
-    assert info["hyperparameters"] == lowest
+    assert info["hyperparameter_values"] == lowest
     env.reset(seed=0, options={"hyperparameters": lowest})
     for _ in range(5):
         *_, info = env.step(action(0, -1, 1))
-    assert info["hyperparameters"] == {
+    assert info["hyperparameter_values"] == {
         "learning_rate": 1e-5,
         "momentum": 0.99,
         "weight_decay": 0.1,
@@ -106,9 +111,9 @@ def test_zero_leaves_a_hyperparameter_exactly_as_it_is() -> None:
     env.reset(seed=0, options={"hyperparameters": initial})
     for _ in range(3):
         *_, info = env.step(IDLE)
-        assert info["hyperparameters"] == initial
+        assert info["hyperparameter_values"] == initial
     *_, info = env.step(action(-0.5, -0.0, 0.5))
-    assert info["hyperparameters"]["momentum"] == initial["momentum"]
+    assert info["hyperparameter_values"]["momentum"] == initial["momentum"]
 
 
 def test_only_the_chosen_hyperparameters_are_controlled_in_their_order() -> None:
@@ -118,7 +123,7 @@ def test_only_the_chosen_hyperparameters_are_controlled_in_their_order() -> None
     np.testing.assert_allclose(observation["hyperparameters"], [-4, math.log10(0.05)], rtol=1e-6)
     *_, info = env.step(action(1, -1))
     expected = {"weight_decay": 1e-3, "learning_rate": 0.005}
-    assert info["hyperparameters"] == pytest.approx(expected)
+    assert info["hyperparameter_values"] == pytest.approx(expected)
     assert effective(env)["momentum"] == 0.9
 
 
@@ -126,7 +131,7 @@ def test_only_the_chosen_hyperparameters_are_controlled_in_their_order() -> None
 def test_poor_init_draws_both_settings_over_seeds(seed: int | None) -> None:
     env = make("DigitsCnnPoorInit-Stationary")
     env.reset(seed=seed)
-    drawn = [env.reset()[1]["hyperparameters"] for _ in range(20)]
+    drawn = [env.reset()[1]["hyperparameter_values"] for _ in range(20)]
     low = {"learning_rate": 1e-4, "momentum": 0.0, "weight_decay": 1e-2}
     high = {"learning_rate": 0.1, "momentum": 0.9}
     assert low in drawn
@@ -136,7 +141,7 @@ def test_poor_init_draws_both_settings_over_seeds(seed: int | None) -> None:
 
 def test_poor_beginnings_take_turns_over_seeds() -> None:
     env = make("DigitsCnnPoorInit-Stationary")
-    rates = [env.reset(seed=s)[1]["hyperparameters"]["learning_rate"] for s in range(4)]
+    rates = [env.reset(seed=s)[1]["hyperparameter_values"]["learning_rate"] for s in range(4)]
     assert rates == [1e-4, 0.1, 1e-4, 0.1]
 
 
@@ -167,8 +172,8 @@ def test_initial_hyperparameters_come_in_place_of_those_of_the_task() -> None:
     env = make("DigitsCnnPoorInit-Stationary", initial={"momentum": 0.5})
     for seed, rate in ((0, 1e-4), (1, 0.1)):
         _, info = env.reset(seed=seed)
-        assert info["hyperparameters"]["learning_rate"] == rate
-        assert info["hyperparameters"]["momentum"] == 0.5
+        assert info["hyperparameter_values"]["learning_rate"] == rate
+        assert info["hyperparameter_values"]["momentum"] == 0.5
 
 
 @pytest.mark.parametrize(
@@ -198,11 +203,11 @@ def test_reset_option_sets_initial_hyperparameters_for_one_episode() -> None:
     env = make()
     initial = {"learning_rate": 0.3, "momentum": 0.5}
     observation, info = env.reset(seed=0, options={"hyperparameters": initial})
-    assert info["hyperparameters"] == {**initial, "weight_decay": 1e-4}
+    assert info["hyperparameter_values"] == {**initial, "weight_decay": 1e-4}
     logs = [math.log10(0.3), math.log10(0.5), -4]
     np.testing.assert_allclose(observation["hyperparameters"], logs, rtol=1e-6)
     _, info = env.reset(seed=0)
-    assert info["hyperparameters"]["learning_rate"] == 0.05
+    assert info["hyperparameter_values"]["learning_rate"] == 0.05
 
 
 def score(loss: float) -> float:
@@ -235,10 +240,10 @@ def test_regime_acts_on_the_hyperparameters_that_the_action_has_set() -> None:
     for _ in range(4):
         *_, info = env.step(action(-0.1, 0, 0))
         strengths.append(info["privileged"]["strength"])
-        rates.append(effective(env)["lr"] / info["hyperparameters"]["learning_rate"])
+        rates.append(effective(env)["lr"] / info["hyperparameter_values"]["learning_rate"])
     assert strengths == [0, 0, 0.5, 0.5]
     assert rates == pytest.approx([1, 1, 10**0.5, 10**0.5])
-    assert info["hyperparameters"]["learning_rate"] == pytest.approx(0.05 * 10**-0.4)
+    assert info["hyperparameter_values"]["learning_rate"] == pytest.approx(0.05 * 10**-0.4)
 
 
 def test_episode_is_terminated_at_the_budget_and_never_truncated() -> None:
@@ -264,18 +269,18 @@ def test_info_counts_the_cost_of_an_epoch() -> None:
     assert info["flops"] == 3 * 64 * (3 * forward - 2 * layers[0]) + 323 * forward
 
 
-def test_observation_is_the_last_window_of_the_infos_clipped() -> None:
+def test_observation_is_the_last_window_of_the_observed_metrics_clipped() -> None:
     env = make("DigitsCnn-LossPerturbation", num_epochs=6, window=3, severity=1.0, trigger=0)
     env.reset(seed=0, options={"hyperparameters": {"learning_rate": 1.0, "momentum": 0.99}})
     history = {name: [LN_10 if "loss" in name else 0.1] * 3 for name in SIGNALS}
     for _ in range(6):
-        observation, _, ended, _, info = env.step(IDLE)
-        for name in SIGNALS:
-            history[name].append(info[name])
+        observation, _, ended, _, _ = env.step(IDLE)
+        for name, value in env.episodes.state(0).observed_metrics().items():
+            history[name].append(value)
             expected = np.clip(history[name][-3:], 0, 5 * LN_10)
             np.testing.assert_allclose(observation[name], expected, rtol=1e-6)
     assert ended
-    assert max(history["train_loss"]) > 5 * LN_10
+    assert max(history["observed_train_loss"]) > 5 * LN_10
 
 
 @pytest.fixture
@@ -312,12 +317,14 @@ def test_perturbed_losses_are_observed_but_not_rewarded() -> None:
     env.reset(seed=0)
     twin.reset(seed=0)
     for epoch in range(4):
-        _, reward, _, _, info = env.step(IDLE)
-        _, clean_reward, _, _, clean = twin.step(IDLE)
+        observation, reward, _, _, info = env.step(IDLE)
+        clean_observation, clean_reward, _, _, clean = twin.step(IDLE)
         assert reward == clean_reward
-        assert info["privileged"]["val_loss"] == clean["val_loss"]
         for name in ("train_loss", "val_loss"):
-            assert (info[name] == clean[name]) == (epoch < 2)
+            assert info["privileged"][name] == clean["privileged"][name]
+            seen = [o[f"observed_{name}"][-1] for o in (observation, clean_observation)]
+            assert (seen[0] == seen[1]) == (epoch < 2)
+            assert seen[1] == pytest.approx(clean["privileged"][name], rel=1e-6)
         assert info["val_accuracy"] == clean["val_accuracy"]
 
 

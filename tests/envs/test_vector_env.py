@@ -137,7 +137,7 @@ def test_reset_mask_resets_the_masked_slots_alone() -> None:
         np.testing.assert_array_equal(values[~mask], before[name][~mask])
     assert observation["progress"][1] == 0
     stepped, expected = env.step(ACTIONS[1]), other.step(ACTIONS[1])
-    for name in ("val_loss", "hyperparameters", "progress"):
+    for name in ("observed_val_loss", "hyperparameters", "progress"):
         np.testing.assert_array_equal(stepped[0][name][~mask], expected[0][name][~mask])
 
 
@@ -146,8 +146,8 @@ def test_initial_hyperparameters_of_each_slot() -> None:
     rates = np.array([0.3, 0.02, 0.001])
     initial = {"learning_rate": rates, "momentum": 0.5}
     observation, infos = env.reset(seed=0, options={"hyperparameters": initial})
-    assert infos["hyperparameters"]["learning_rate"].tolist() == rates.tolist()
-    assert infos["hyperparameters"]["momentum"].tolist() == [0.5] * 3
+    assert infos["hyperparameter_values"]["learning_rate"].tolist() == rates.tolist()
+    assert infos["hyperparameter_values"]["momentum"].tolist() == [0.5] * 3
     np.testing.assert_allclose(observation["hyperparameters"][:, 0], np.log10(rates), rtol=1e-6)
     env.step(np.zeros((3, 3), np.float32))
     groups = [engine(env).optimizer(i).param_groups[0] for i in range(3)]
@@ -268,5 +268,5 @@ def test_states_move_between_slots_and_from_a_single_env() -> None:
     np.testing.assert_array_equal(moved[1], back[1][order])
     expected = single.step(same[0])
     assert moved[1][1] == expected[1]
-    assert moved[4]["val_loss"][1] == expected[4]["val_loss"]
+    assert moved[4]["val_accuracy"][1] == expected[4]["val_accuracy"]
     assert env.reset()[1]["privileged"]["seed"][2] == single.reset()[1]["privileged"]["seed"]

@@ -36,9 +36,9 @@ def flattened(observation: dict[str, np.ndarray]) -> list[float]:
     """The flat observation, element by element."""
     flat: list[float] = []
     for split in ("train", "val"):
-        for loss in observation[f"{split}_loss"]:
+        for loss in observation[f"observed_{split}_loss"]:
             flat.append(min(max(math.log(math.log(10) / loss) / math.log(100), -1), 1))
-        flat += [2 * accuracy - 1 for accuracy in observation[f"{split}_accuracy"]]
+        flat += [2 * accuracy - 1 for accuracy in observation[f"observed_{split}_accuracy"]]
     for log, bounds in zip(
         observation["hyperparameters"], [(-5, 0), (-2, 0), (-6, -1)], strict=True
     ):

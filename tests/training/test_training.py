@@ -163,7 +163,7 @@ def test_a_recurrent_agent_keeps_its_state_from_step_to_step(tmp_path):
         action, state = model.predict(observation, state, start, deterministic=True)
         observation, _, start, infos = env.step(action)
         if not start[0]:
-            rate = infos[0]["hyperparameters"]["learning_rate"]
+            rate = infos[0]["hyperparameter_values"]["learning_rate"]
             assert rate == pytest.approx(row["learning_rate"], rel=1e-5)
 
 

@@ -71,10 +71,10 @@ def test_initial_hyperparameters_come_as_options():
     env = adapter()
     env.set_options({"hyperparameters": {"learning_rate": np.array([0.01, 0.02])}})
     env.reset()
-    rates = [info["hyperparameters"]["learning_rate"] for info in env.reset_infos]
+    rates = [info["hyperparameter_values"]["learning_rate"] for info in env.reset_infos]
     assert rates == [0.01, 0.02]
     env.reset()
-    assert env.reset_infos[0]["hyperparameters"]["learning_rate"] == 0.05
+    assert env.reset_infos[0]["hyperparameter_values"]["learning_rate"] == 0.05
     env.set_options([{"hyperparameters": {"momentum": 0.5}}, {}])
     with pytest.raises(InvalidArgument, match="options must be the same for all envs"):
         env.reset()

@@ -18,7 +18,7 @@ from atn_gym.envs.chance import DIVERGED, chance_accuracy, chance_loss, largest_
 from atn_gym.envs.data import load_dataset
 from atn_gym.envs.episodes.epoch_metrics import EpochMetrics
 from atn_gym.envs.episodes.rewards import EpochOutcome, get_reward
-from atn_gym.envs.episodes.state import EpisodeState
+from atn_gym.envs.episodes.state import METRICS, EpisodeState
 from atn_gym.envs.episodes.trainer import Trainer
 from atn_gym.envs.episodes.view import EpisodeView, Observation
 from atn_gym.envs.hyperparameters import HyperparameterSpace
@@ -101,7 +101,7 @@ class Episodes:
         regime = self._regime.sample(integer_seed(seed, Stream.REGIME))
         gain = self._regime.draw_gain(self.task.gain, seed)
         self._trainer.reset(run, seed, regime, initial, gain)
-        loss, accuracy = self._chance
+        chance = np.tile(self._chance, 2)[:, None]
         budget, window = self.num_epochs, self.params.window
         state = EpisodeState(
             seed=seed,
@@ -109,13 +109,13 @@ class Episodes:
             gain=gain,
             initial=initial,
             values=np.tile([initial[n] for n in self.hyperparameters.names], (budget + 1, 1)),
-            signals=np.tile([[loss], [accuracy], [loss], [accuracy]], window + budget),
-            clean=np.full((2, budget + 1), loss),
+            signals=np.tile(chance, window + budget),
+            clean=np.tile(chance, budget + 1),
             strength=np.zeros(budget),
             flops=np.zeros(budget, dtype=np.int64),
         )
         if self.params.checkpoint_rollback:
-            state.best = (loss, self._trainer.get_checkpoint(run))
+            state.best = (self._chance[0], self._trainer.get_checkpoint(run))
         self._states[run] = state
         self.episodes_begun[run] += 1
 
@@ -178,7 +178,7 @@ class Episodes:
             checkpoint = state.best[1]
             assert checkpoint is not None
             self._trainer.set_checkpoint(run, checkpoint)
-            state.rollback_count += 1
+            state.checkpoint_rollbacks += 1
 
     def _record(self, states: list[EpisodeState], metrics: EpochMetrics) -> None:
         worst = np.array(self._worst * 2)[:, None]
@@ -191,8 +191,8 @@ class Episodes:
             ]
         )
         observed = np.where(metrics.finite, observed, worst)
-        clean = np.array([metrics.train_loss, metrics.val_loss])
-        clean = np.where(metrics.finite, clean, self._worst[0])
+        clean = np.array([getattr(metrics, name) for name in METRICS])
+        clean = np.where(metrics.finite, clean, worst)
         for i, state in enumerate(states):
             state.signals[:, self.params.window + state.epoch] = observed[:, i]
             state.clean[:, state.epoch + 1] = clean[:, i]
@@ -203,9 +203,9 @@ class Episodes:
 
     def _rewards(self, states: list[EpisodeState]) -> FloatArray:
         outcome = EpochOutcome(
-            val_loss=np.array([s.clean[1, s.epoch] for s in states]),
-            previous_val_loss=np.array([s.clean[1, s.epoch - 1] for s in states]),
-            val_accuracy=np.array([s.latest()["val_accuracy"] for s in states]),
+            val_loss=np.array([s.clean_metrics()["val_loss"] for s in states]),
+            previous_val_loss=np.array([s.clean_metrics(back=1)["val_loss"] for s in states]),
+            val_accuracy=np.array([s.clean_metrics()["val_accuracy"] for s in states]),
             at_chance=self._chance[0],
         )
         return self._charged(states, self._reward(outcome))
@@ -227,7 +227,7 @@ class Episodes:
     def _conclude(self, run: int, state: EpisodeState) -> None:
         fatal = state.diverged and not self.params.checkpoint_rollback
         state.ended = fatal or state.epoch == self.num_epochs
-        observed = state.latest()["val_loss"]
+        observed = state.observed_metrics()["observed_val_loss"]
         if self.params.checkpoint_rollback and not state.diverged and observed < state.best[0]:
             state.best = (observed, self._trainer.get_checkpoint(run))
 
@@ -252,7 +252,7 @@ class Episodes:
         state = self.state(run)
         if not state.ended:
             raise EpisodeStateError(
-                "the test split is evaluated at the end of a run alone: call test_metrics() "
+                "the test split is evaluated only at the end of a run: call test_metrics() "
                 f"after the last of {self.num_epochs} epochs, not after {state.epoch}"
             )
         if state.diverged:

@@ -11,7 +11,11 @@ from numpy.typing import NDArray
 from atn_gym.arrays import FloatArray
 from atn_gym.envs.regimes import Regime
 
-SIGNALS = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
+METRICS = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
+"""Clean metrics of an epoch."""
+
+SIGNALS = tuple(f"observed_{name}" for name in METRICS)
+"""The same as a controller observes them."""
 
 
 @dataclass(eq=False)
@@ -26,13 +30,14 @@ class EpisodeState:
         values: Controlled hyperparameters before and after each epoch, (T + 1, K).
         signals: Observed metrics in the order of `SIGNALS`, (4, window + T), preceded by
             `window` epochs at chance level.
-        clean: Clean train and validation loss, (2, T + 1), at chance before the first epoch.
+        clean: Clean metrics in the order of `METRICS`, (4, T + 1), at chance before the first
+            epoch.
         strength: Strength of the regime in each epoch, (T,).
         flops: Operations spent in each epoch, (T,).
         epoch: Number of epochs trained.
         diverged: Whether the last epoch left a non-finite loss or parameter.
         ended: Whether the episode is over.
-        rollback_count: Number of checkpoint rollbacks.
+        checkpoint_rollbacks: Number of checkpoint rollbacks.
         best: Lowest observed validation loss and the checkpoint that gave it.
     """
 
@@ -48,7 +53,7 @@ class EpisodeState:
     epoch: int = 0
     diverged: bool = False
     ended: bool = False
-    rollback_count: int = 0
+    checkpoint_rollbacks: int = 0
     best: tuple[float, dict[str, Any] | None] = (np.inf, None)
 
     @property
@@ -56,10 +61,14 @@ class EpisodeState:
         """Epochs at chance level that precede the first."""
         return len(self.signals[0]) - len(self.strength)
 
-    def latest(self) -> dict[str, float]:
+    def observed_metrics(self) -> dict[str, float]:
         """Observed metrics of the last epoch, not clipped, by name."""
-        values = self.signals[:, self.window + self.epoch - 1]
-        return {name: float(v) for name, v in zip(SIGNALS, values, strict=True)}
+        values = self.signals[:, self.window + self.epoch - 1].tolist()
+        return dict(zip(SIGNALS, values, strict=True))
+
+    def clean_metrics(self, back: int = 0) -> dict[str, float]:
+        """Clean metrics by name: of the last epoch, or of `back` epochs before it."""
+        return dict(zip(METRICS, self.clean[:, self.epoch - back].tolist(), strict=True))
 
     def copy(self) -> EpisodeState:
         """An independent copy; checkpoints are shared, for they are never written to."""

@@ -13,6 +13,7 @@ from atn_gym.envs.chance import largest_loss
 from atn_gym.envs.episodes.state import SIGNALS, EpisodeState
 from atn_gym.envs.hyperparameters import HyperparameterSpace
 from atn_gym.envs.params import TuningParams
+from atn_gym.envs.regimes import in_numbers
 from atn_gym.envs.rendering import RunTrace
 
 Observation = dict[str, NDArray[np.float32]]
@@ -51,10 +52,7 @@ class EpisodeView:
         loss = spaces.Box(0, np.float32(largest_loss(self._num_classes)), shape, np.float32)
         accuracy = spaces.Box(0, 1, shape, np.float32)
         return {
-            "train_loss": loss,
-            "train_accuracy": accuracy,
-            "val_loss": loss,
-            "val_accuracy": accuracy,
+            **dict(zip(SIGNALS, (loss, accuracy) * 2, strict=True)),
             "hyperparameters": self._hyperparameters.log10_box(),
             "progress": spaces.Box(0, 1, (1,), np.float32),
         }
@@ -75,25 +73,30 @@ class EpisodeView:
         }
 
     def info(self, state: EpisodeState) -> dict[str, Any]:
-        """Plain values of the last epoch, without NaN and without wall-clock."""
-        info: dict[str, Any] = {
+        """Plain values of the last epoch, without NaN and without wall-clock.
+
+        Before the first, metrics are those of chance, as in the observation, and nothing is spent.
+        """
+        clean = state.clean_metrics()
+        begun = state.epoch > 0
+        return {
             "epoch": state.epoch,
-            "hyperparameters": self._hyperparameters.named(state.values[state.epoch]),
+            "hyperparameter_values": self._hyperparameters.named(state.values[state.epoch]),
+            "train_accuracy": clean["train_accuracy"],
+            "val_accuracy": clean["val_accuracy"],
             "diverged": state.diverged,
-            "rollback_count": state.rollback_count,
-            "privileged": {"seed": state.seed, "gain": state.gain, **state.regime.describe()},
+            "checkpoint_rollbacks": state.checkpoint_rollbacks,
+            "flops": int(state.flops[state.epoch - 1]) if begun else 0,
+            "gradient_steps": self._steps_per_epoch if begun else 0,
+            "privileged": {
+                "seed": state.seed,
+                "gain": state.gain,
+                **in_numbers(state.regime),
+                "strength": float(state.strength[state.epoch - 1]) if begun else 0.0,
+                "train_loss": clean["train_loss"],
+                "val_loss": clean["val_loss"],
+            },
         }
-        if state.epoch:
-            train_loss, val_loss = state.clean[:, state.epoch].tolist()
-            info.update(state.latest())
-            info["flops"] = int(state.flops[state.epoch - 1])
-            info["gradient_steps"] = self._steps_per_epoch
-            info["privileged"].update(
-                strength=float(state.strength[state.epoch - 1]),
-                train_loss=train_loss,
-                val_loss=val_loss,
-            )
-        return info
 
     def trace(self, state: EpisodeState) -> RunTrace:
         """The run so far, for drawing."""

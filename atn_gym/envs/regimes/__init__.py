@@ -1,6 +1,7 @@
 """Regimes: the non-stationarities of the benchmark, one module each."""
 
 from atn_gym.envs.regimes.base import PROFILES, Regime, Stationary
+from atn_gym.envs.regimes.codes import in_numbers
 from atn_gym.envs.regimes.curriculum_shift import CurriculumShift
 from atn_gym.envs.regimes.data_shift import Contrast, DataShift, GaussianNoise, Rotation
 from atn_gym.envs.regimes.loss_perturbation import LossPerturbation
@@ -21,4 +22,5 @@ __all__ = [
     "Regime",
     "Rotation",
     "Stationary",
+    "in_numbers",
 ]

@@ -198,14 +198,15 @@ def _valid_actions(
 
 def _row(infos: dict[str, Any], i: int, reward: float, episodes: Any) -> Row:
     privileged = infos["privileged"]
+    observed = episodes.state(i).observed_metrics()
     diverged = bool(infos["diverged"][i])
     val_loss = float(privileged["val_loss"][i])
     at_chance = chance_loss(episodes.num_classes)
     score = DIVERGED if diverged else float(log_score(np.array(val_loss), at_chance))
     return {
         "epoch": int(infos["epoch"][i]),
-        "observed_train_loss": float(infos["train_loss"][i]),
-        "observed_val_loss": float(infos["val_loss"][i]),
+        "observed_train_loss": observed["observed_train_loss"],
+        "observed_val_loss": observed["observed_val_loss"],
         "train_loss": float(privileged["train_loss"][i]),
         "train_accuracy": float(infos["train_accuracy"][i]),
         "val_loss": val_loss,
@@ -215,7 +216,7 @@ def _row(infos: dict[str, Any], i: int, reward: float, episodes: Any) -> Row:
         **{name: float(values[i]) for name, values in _by_name(infos).items()},
         "strength": float(privileged["strength"][i]),
         "diverged": diverged,
-        "rollback_count": int(infos["rollback_count"][i]),
+        "checkpoint_rollbacks": int(infos["checkpoint_rollbacks"][i]),
         "flops": int(infos["flops"][i]),
         "gradient_steps": int(infos["gradient_steps"][i]),
     }
@@ -223,4 +224,4 @@ def _row(infos: dict[str, Any], i: int, reward: float, episodes: Any) -> Row:
 
 def _by_name(infos: dict[str, Any]) -> dict[str, Any]:
     """Hyperparameters of all runs by name, without the masks that Gymnasium adds."""
-    return {k: v for k, v in infos["hyperparameters"].items() if not k.startswith("_")}
+    return {k: v for k, v in infos["hyperparameter_values"].items() if not k.startswith("_")}

@@ -24,7 +24,7 @@ def summarise(record: RunRecord, num_epochs: int, num_classes: int) -> dict[str,
         num_classes: Number of classes C.
 
     Returns:
-        Values that JSON can hold, by name; None where a metric has no meaning, such as a
+        Values that JSON can hold, by name; None where a metric is undefined, such as a
         recovery time without a shock.
     """
     trained = len(record.trace)
@@ -62,7 +62,7 @@ def summarise(record: RunRecord, num_epochs: int, num_classes: int) -> dict[str,
         "divergence_events": run_metrics.divergence_events(loss, num_classes),
         "collapsed": run_metrics.collapsed(loss, num_classes),
         "loss_spikes": run_metrics.loss_spikes(loss),
-        "rollback_count": record.account.rollbacks + record.trace[-1]["rollback_count"],
+        "rollback_count": record.account.rollbacks + record.trace[-1]["checkpoint_rollbacks"],
         "update_magnitude": adaptation.update_magnitude(logs),
         "adaptation_frequency": adaptation.adaptation_frequency(logs),
         "false_alarm_rate": adaptation.false_alarm_rate(logs, record.shock),
