@@ -3,19 +3,23 @@
 from atn_gym.agents.autotunenet import AutoTuneNet
 from atn_gym.agents.autotunenet_original import AutoTuneNetOriginal
 from atn_gym.agents.bandit import Bandit
+from atn_gym.agents.change_detector import ChangeDetector
 from atn_gym.agents.controller import Controller, RunSetting
 from atn_gym.agents.fixed import Fixed
+from atn_gym.agents.greedy_lr import GreedyLR
 from atn_gym.agents.heuristic import Heuristic
 from atn_gym.agents.lookahead_oracle import LookaheadOracle
 from atn_gym.agents.method import Method
 from atn_gym.agents.offline_bayesian import OfflineBayesian
+from atn_gym.agents.peak_schedules import LinearDecay, WarmupCosine, WarmupStableDecay
 from atn_gym.agents.pid import PID
 from atn_gym.agents.policy import ControllerError, ControllerPolicy, Policy, RunAccount
 from atn_gym.agents.random_online import RandomOnline
 from atn_gym.agents.reactive_oracle import ReactiveOracle
 from atn_gym.agents.registry import CONTROLLERS, controller_factory, controller_method
 from atn_gym.agents.sb3_policy import SB3Policy
-from atn_gym.agents.schedulers import Cosine, OneCycle, ReduceLROnPlateau, Scheduler, Step
+from atn_gym.agents.schedulers import Scheduler
+from atn_gym.agents.schedules import Cosine, OneCycle, ReduceLROnPlateau, Step, WarmRestarts
 from atn_gym.agents.shipped_agents import pretrained
 from atn_gym.agents.spsa import SPSA
 
@@ -26,12 +30,15 @@ __all__ = [
     "AutoTuneNet",
     "AutoTuneNetOriginal",
     "Bandit",
+    "ChangeDetector",
     "Controller",
     "ControllerError",
     "ControllerPolicy",
     "Cosine",
     "Fixed",
+    "GreedyLR",
     "Heuristic",
+    "LinearDecay",
     "LookaheadOracle",
     "Method",
     "OfflineBayesian",
@@ -45,6 +52,9 @@ __all__ = [
     "SB3Policy",
     "Scheduler",
     "Step",
+    "WarmRestarts",
+    "WarmupCosine",
+    "WarmupStableDecay",
     "controller_factory",
     "controller_method",
     "pretrained",

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from atn_gym.envs.hyperparameters import HyperparameterSpace
+from atn_gym.envs.hyperparameters import HYPERPARAMETERS, HyperparameterSpace
 from atn_gym.errors import InvalidArgument
 
 Params = dict[str, float]
@@ -14,7 +14,7 @@ Params = dict[str, float]
 
 @dataclass(frozen=True)
 class RunSetting:
-    """What a controller is told of a run before it begins.
+    """What a controller knows of a run before it begins.
 
     Args:
         hyperparameters: The controlled hyperparameters, with their bounds.
@@ -41,11 +41,16 @@ class RunSetting:
                 f"{', '.join(names)}"
             )
 
+    def with_learning_rate(self, params: Params, learning_rate: float) -> Params:
+        """The same values with the learning rate nearest to the one given within the bounds."""
+        low, high = HYPERPARAMETERS["learning_rate"].bounds
+        return {**params, "learning_rate": min(max(learning_rate, low), high)}
+
 
 class Controller(ABC):
     """Decides the hyperparameters of one run, online.
 
-    Before the first epoch `propose` is called alone; after every epoch `observe`, and
+    Before the first epoch only `propose` is called; after every epoch `observe`, and
     `propose` before the next. A subclass that keeps state calls `super().__init__`.
 
     Args:

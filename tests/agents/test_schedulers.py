@@ -76,6 +76,34 @@ def test_presets_span_the_budget():
     assert one_cycle[-1] == pytest.approx(1e-5)
 
 
+def test_warm_restarts_are_those_of_torch():
+    found = sequence(controller_factory("warm_restarts", period=3, growth=2)(SETTING))
+    torchs = lr_scheduler.CosineAnnealingWarmRestarts
+    assert found == torch_sequence(torchs, T_0=3, T_mult=2, eta_min=1e-5)
+    assert sequence(controller_factory("warm_restarts")(SETTING)) == torch_sequence(
+        torchs, T_0=EPOCHS // 3, eta_min=1e-5
+    )
+
+
+def test_schedules_of_a_peak_by_hand():
+    def shares(name, peak=0.05, **arguments):
+        return np.array(sequence(controller_factory(name, **arguments)(SETTING))) / peak
+
+    np.testing.assert_allclose(shares("linear_decay"), 1 - np.arange(EPOCHS) / EPOCHS)
+    cosine = (1 + np.cos(np.pi * np.arange(9) / 9)) / 2
+    np.testing.assert_allclose(
+        shares("warmup_cosine", 0.3, warmup=0.25, max_lr=0.3), [1 / 3, 2 / 3, 1, *cosine]
+    )
+    np.testing.assert_allclose(
+        shares("warmup_cosine", warmup=0)[1:4], shares("cosine", eta_min=0.0)[1:4]
+    )
+    np.testing.assert_allclose(
+        shares("warmup_stable_decay", warmup=0.17, decay=0.25),
+        [1 / 2, 1, *[1] * 7, 3 / 4, 2 / 4, 1 / 4],
+    )
+    np.testing.assert_allclose(shares("warmup_stable_decay", warmup=0, decay=0), np.ones(EPOCHS))
+
+
 def test_proposals_stay_within_the_bounds():
     vanishing = controller_factory("scheduler", scheduler="ExponentialLR", gamma=0.01)(SETTING)
     assert min(sequence(vanishing)) == 1e-5
@@ -120,6 +148,9 @@ def test_wrong_arguments_are_named(arguments, message):
         ("reduce_lr_on_plateau", {"cooldown": 0.5}),
         ("cosine", {"eta_min": -1.0}),
         ("one_cycle", {"max_lr": -1.0}),
+        ("warm_restarts", {"period": 0}),
+        ("warm_restarts", {"growth": 0}),
+        ("linear_decay", {"max_lr": -1.0}),
     ],
 )
 def test_arguments_beyond_the_documented_range_are_refused(name, arguments):
