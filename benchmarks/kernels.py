@@ -41,7 +41,7 @@ def prepare(data: Split, hidden: int) -> tuple[Network, Workspace]:
     space.weights[: net.size] = draws.normal(0, 0.1, net.size)
     inputs, labels = data.inputs.numpy().ravel(), data.labels.numpy()
     first, second = lanes_of(net.first), lanes_of(net.second)
-    passes.bring_in(inputs, labels, np.arange(_BATCH), net, space)
+    passes.load_batch(inputs, labels, np.arange(_BATCH), net, space)
     passes.arrange(net, space, first, second)
     passes.arrange_backward(net, space)
     passes.forward(_BATCH, net, space, first, second)

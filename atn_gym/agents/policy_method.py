@@ -34,31 +34,31 @@ class PolicyMethod(Method):
     @classmethod
     def of(cls, policy: Policy) -> PolicyMethod:
         """The method of a policy that exists already; it can be pickled if the policy can."""
-        return cls(functools.partial(_itself, policy), type(policy).__name__)
+        return cls(functools.partial(_unchanged, policy), type(policy).__name__)
 
     def policy(self, env: Any, seeds: Sequence[int]) -> Policy:
         """Makes the policy of the runs of an env."""
-        made = self._made()
-        declared = (getattr(made, name, None) for name in ("observation_space", "action_space"))
+        policy = self._make()
+        declared = (getattr(policy, name, None) for name in ("observation_space", "action_space"))
         if not all(isinstance(space, spaces.Space) for space in declared):
-            return made
+            return policy
         normalisation = None
-        if hasattr(made, "get_vec_normalize_env"):
+        if hasattr(policy, "get_vec_normalize_env"):
             from atn_gym.agents.algorithms import normalisation_of
 
-            normalisation = normalisation_of(made)
-        return ModelPolicy(made, env, self.name, normalisation)
+            normalisation = normalisation_of(policy)
+        return ModelPolicy(policy, env, self.name, normalisation)
 
     def digest(self) -> str | None:
         """The `digest()` of the policy, if it has one."""
-        digest = getattr(self._made(), "digest", None)
+        digest = getattr(self._make(), "digest", None)
         return str(digest()) if callable(digest) else None
 
     def check(self, setting: Any) -> None:
         """Makes the policy, which checks its arguments."""
-        self._made()
+        self._make()
 
-    def _made(self) -> Policy:
+    def _make(self) -> Policy:
         with construction_errors(f"policy {self.name}"):
             made = self.make()
         if isinstance(made, type) or not callable(getattr(made, "predict", None)):
@@ -70,5 +70,5 @@ class PolicyMethod(Method):
         return policy
 
 
-def _itself(policy: Policy) -> Policy:
+def _unchanged(policy: Policy) -> Policy:
     return policy

@@ -39,11 +39,11 @@ class ReactiveOracle(LookaheadOracle):
         """The state of the run, which goes on as if nothing would change any more."""
         episode = snapshot["episode"]
         regime = episode.regime if episode.epoch else episode.regime.switched_off()
-        return Episodes.under_regime(snapshot, _Held(regime, max(episode.epoch - 1, 0)))
+        return Episodes.under_regime(snapshot, _HeldRegime(regime, max(episode.epoch - 1, 0)))
 
 
 @dataclass(frozen=True)
-class _Held:
+class _HeldRegime:
     """A regime that stays as it is in one epoch.
 
     Args:

@@ -47,7 +47,7 @@ class TorchSchedule(Controller):
         setting.require_learning_rate()
         self._class = scheduler
         self._arguments = arguments
-        self._rehearse()
+        self._check_arguments()
         self._scheduler = self._make_scheduler(_REHEARSED)
         self._started = False
 
@@ -55,9 +55,9 @@ class TorchSchedule(Controller):
         optimizer = SGD([torch.zeros(1)], lr=learning_rate, momentum=0.9)
         return self._class(optimizer, **self._arguments)
 
-    def _rehearse(self) -> None:
+    def _check_arguments(self) -> None:
         """Steps a scheduler over the budget: torch looks at most arguments no earlier."""
-        told = f"torch refuses the arguments of {self._class.__name__}"
+        refusal = f"torch refuses the arguments of {self._class.__name__}"
         try:
             self._scheduler = self._make_scheduler(_REHEARSED)
             rates = [self._rate]
@@ -65,7 +65,7 @@ class TorchSchedule(Controller):
                 self.observe(1.0, step)
                 rates.append(self._rate)
         except Exception as error:
-            raise InvalidArgument(f"{told} ({type(error).__name__}): {error}") from error
+            raise InvalidArgument(f"{refusal} ({type(error).__name__}): {error}") from error
         for step, rate in enumerate(rates):
             if not math.isfinite(rate) or rate < 0:
                 raise InvalidArgument(

@@ -57,7 +57,7 @@ class TuningParams:
         reward: Name of the reward.
         checkpoint_rollback: Adds an action component; above 0 it restores the best
             checkpoint before the epoch. Divergence then does not end the run.
-        twin: Switches the regime off: its strength is 0 in every epoch.
+        twin: Makes the counterfactual twin of a run: the regime is switched off, its strength 0.
         engine: Training engine: "compiled" (the built-in network on a CPU), "torch" (any), or
             "auto" for the first that applies.
         device: Torch device, such as "cpu" or "cuda".

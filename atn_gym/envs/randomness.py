@@ -27,7 +27,7 @@ class Stream(IntEnum):
     NOISE = 3
     MODULE = 4
     GRADIENT_NOISE = 5
-    SECOND_NOISE = 6
+    OBSERVATION_NOISE = 6  # Only beside noise on the training loss, which draws from NOISE.
     GAIN = 7
     TRIGGER = 8
 

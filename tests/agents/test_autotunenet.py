@@ -33,7 +33,7 @@ def logs(params):
     return SPACE.log10(np.array([params[name] for name in SPACE.names]))
 
 
-def told(controller):
+def scores_told_to_the_study(controller):
     return [score for _, score in controller.study.completed]
 
 
@@ -51,7 +51,7 @@ def test_every_step_of_a_run_with_two_rollbacks():
     assert len({tuple(v.values()) for v in (INITIAL, v1, v2, v3, v4)}) == 5
     assert restored == v2, "the last good values, not the first bad ones v3"
     assert controller.rollbacks == 1
-    assert told(controller) == [-0.5, -0.55, -0.7]
+    assert scores_told_to_the_study(controller) == [-0.5, -0.55, -0.7]
     for (values, _), params in zip(controller.study.completed, (v1, v2, v3), strict=True):
         np.testing.assert_allclose(values, logs(params), atol=1e-12)
     # Of the three epochs of cooldown the first has no trial, the others are accepted,
@@ -63,7 +63,7 @@ def test_every_step_of_a_run_with_two_rollbacks():
         params = controller.propose(dict(params))
         after.append(params)
     v5, v6, v7, _, restored = after
-    assert told(controller)[3:] == [-5.0, -6.5, -7.0]
+    assert scores_told_to_the_study(controller)[3:] == [-5.0, -6.5, -7.0]
     np.testing.assert_allclose(controller.study.completed[3][0], logs(v5), atol=1e-12)
     assert restored == v6
     assert restored != v7
@@ -82,7 +82,7 @@ def test_non_finite_scores_go_to_the_guard_and_never_into_the_average(metric):
     controller = make(smoothing_window=3, patience=2)
     in_force = drive(controller, [1.0, 1.0, 0.5, metric, 0.7])
     assert controller.rollbacks == 0
-    assert told(controller) == [-0.5, pytest.approx(-0.6)]
+    assert scores_told_to_the_study(controller) == [-0.5, pytest.approx(-0.6)]
     in_force = drive(make(patience=1), [1.0, 1.0, 0.5, metric])
     assert in_force[-1] == in_force[2], "restored"
 
@@ -97,7 +97,7 @@ def test_a_non_finite_score_is_bad_even_in_the_cooldown():
 def test_scores_are_averaged_over_the_window():
     controller = make(smoothing_window=3, max_regression=10)
     drive(controller, [9.0, 9.0, 1.0, 2.0, 3.0, 4.0])
-    assert told(controller) == pytest.approx([-1.0, -1.5, -2.0, -3.0])
+    assert scores_told_to_the_study(controller) == pytest.approx([-1.0, -1.5, -2.0, -3.0])
 
 
 def test_smoothing_decides_what_is_bad():
@@ -112,10 +112,12 @@ def test_a_rollback_forgets_the_scores_that_were_smoothed():
     drive(controller, metrics)
     assert controller.rollbacks == 1
     # 11.5 is told once, smoothed; what comes after the rollback does not pay for it.
-    assert told(controller) == pytest.approx([-0.5, -0.5, -12.5 / 3, -0.5, -0.5, -0.5])
+    assert scores_told_to_the_study(controller) == pytest.approx(
+        [-0.5, -0.5, -12.5 / 3, -0.5, -0.5, -0.5]
+    )
     flawed = make(smoothing_window=3, keep_best=True)
     drive(flawed, metrics)
-    assert min(told(flawed)[3:]) < -5
+    assert min(scores_told_to_the_study(flawed)[3:]) < -5
 
 
 def drive_rollbacks(**arguments):

@@ -140,8 +140,8 @@ def test_diverged_trials_count_minus_one_for_every_epoch_lost(monkeypatch):
         scores.append((total - (30 - info["epoch"])) / 30)
         assert info["diverged"]
         assert info["epoch"] < 30
-    told = [score for _, score in policy.searches[0].study.completed]
-    assert told == pytest.approx(scores, abs=1e-9)
+    completed = [score for _, score in policy.searches[0].study.completed]
+    assert completed == pytest.approx(scores, abs=1e-9)
     assert policy.searches[0].account.gradient_steps == 17 * steps
 
 

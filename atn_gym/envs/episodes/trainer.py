@@ -255,8 +255,8 @@ def _observation_factors(state: _Run) -> FloatArray:
     noise = state.data.observation_noise
     if noise == 0:
         return np.ones(2)
-    # Noise on the loss that is trained on takes the first stream, and must not be the same.
-    stream = Stream.SECOND_NOISE if state.data.loss_noise else Stream.NOISE
+    # Noise on the training loss draws from NOISE, and the two must be independent.
+    stream = Stream.OBSERVATION_NOISE if state.data.loss_noise else Stream.NOISE
     draws = generator(state.seed, stream, state.epoch)
     return np.exp(noise * draws.standard_normal(2))
 

@@ -127,7 +127,7 @@ class Regime:
         return draw_gain(gain, seed)
 
     def switched_off(self) -> Self:
-        """The twin: the same regime, which never sets in."""
+        """The regime of the counterfactual twin: the same, but it never sets in."""
         return replace(self, active=False)
 
     def describe(self) -> dict[str, Any]:

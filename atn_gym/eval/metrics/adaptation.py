@@ -127,7 +127,7 @@ def shock_cost(val_loss: FloatArray, twin_val_loss: FloatArray, shock: int | Non
 
     Args:
         val_loss: L_t in nats, shape (T,), padded after divergence.
-        twin_val_loss: L_t of the same env, seed and policy with the regime switched off,
+        twin_val_loss: L_t of the counterfactual twin: same env, seed and policy, regime off,
             shape (T,), padded likewise.
         shock: Epochs trained before the shock; 0 takes every epoch.
 

@@ -69,9 +69,9 @@ def interquartile_mean(scores: FloatArray) -> FloatArray:
     """
     pooled = check_scores(scores).reshape(*scores.shape[:-2], -1)
     # The same runs are absent everywhere, so that each row keeps equally many.
-    there = np.isfinite(pooled.reshape(-1, pooled.shape[-1])[0])
-    if not there.all():
-        pooled = np.sort(pooled, axis=-1)[..., : there.sum()]
+    known = np.isfinite(pooled.reshape(-1, pooled.shape[-1])[0])
+    if not known.all():
+        pooled = np.sort(pooled, axis=-1)[..., : known.sum()]
     result: FloatArray = stats.trim_mean(pooled, 0.25, axis=-1)
     return result
 

@@ -72,7 +72,11 @@ def check_scores(scores: FloatArray) -> FloatArray:
             f"got {scores.shape}"
         )
     absent = np.isnan(scores)
-    if np.isinf(scores).any() or (absent != _of_one(absent)).any() or absent.all(axis=-1).any():
+    if (
+        np.isinf(scores).any()
+        or (absent != _of_first_method(absent)).any()
+        or absent.all(axis=-1).any()
+    ):
         raise InvalidArgument(
             "scores must be finite, got infinity, or NaN that is not the same for all methods or "
             "fills a stratum: pad runs that diverged"
@@ -89,8 +93,8 @@ def seed_groups(scores: FloatArray) -> list[IntArray]:
     Returns:
         Columns of each group.
     """
-    there = ~_of_one(np.isnan(check_scores(scores)))
-    _, group = np.unique(there, axis=1, return_inverse=True)
+    present = ~_of_first_method(np.isnan(check_scores(scores)))
+    _, group = np.unique(present, axis=1, return_inverse=True)
     return [np.flatnonzero(group.ravel() == g) for g in range(group.max() + 1)]
 
 
@@ -99,7 +103,7 @@ def has_spread(scores: FloatArray) -> bool:
     return min(map(len, seed_groups(scores))) > 1
 
 
-def _of_one(absent: BoolArray) -> BoolArray:
+def _of_first_method(absent: BoolArray) -> BoolArray:
     """The two last axes, of the first of any before them."""
     first: BoolArray = absent.reshape(-1, *absent.shape[-2:])[0]
     return first

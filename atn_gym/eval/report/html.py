@@ -168,9 +168,9 @@ def _table_style(table: Table) -> str:
 
 def _row(row: Row) -> str:
     first, *others = row.cells
-    cells = "".join(f"<td{_word(cell)}>{_cell(cell)}</td>" for cell in others)
+    cells = "".join(f"<td{_class_of_word(cell)}>{_cell(cell)}</td>" for cell in others)
     style = ' class="apart"' if row.is_reference else ""
-    return f'<tr{style}><th scope="row"{_word(first)}>{_name(first)}</th>{cells}</tr>\n'
+    return f'<tr{style}><th scope="row"{_class_of_word(first)}>{_name(first)}</th>{cells}</tr>\n'
 
 
 def _name(cell: Cell) -> str:
@@ -179,7 +179,7 @@ def _name(cell: Cell) -> str:
     return name if len(cell.text) <= _LONGEST_WORD else re.sub(r"[.:](?!\d)", r"\g<0><wbr>", name)
 
 
-def _word(cell: Cell) -> str:
+def _class_of_word(cell: Cell) -> str:
     """Keeps a name in one piece, unless it is a long one."""
     return ' class="word"' if len(cell.text) <= _LONGEST_WORD else ""
 

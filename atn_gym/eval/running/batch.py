@@ -14,7 +14,7 @@ from atn_gym.agents.controller import Params
 from atn_gym.agents.method import Method
 from atn_gym.config import EnvConfig
 from atn_gym.envs.regimes import Mixture
-from atn_gym.eval.running.failures import PolicyError, blaming, runs_with
+from atn_gym.eval.running.failures import PolicyError, as_policy_error, runs_with
 from atn_gym.eval.running.rollout import OnEpoch, Row, RunRecord, run_seeds
 from atn_gym.eval.running.summary import summarise
 from atn_gym.eval.running.threads import thread_count, threads
@@ -112,7 +112,7 @@ def _make_runs(
         env.id, num_envs=len(seeds), autoreset_mode=AutoresetMode.DISABLED, **env.kwargs
     )
     try:
-        with blaming(f"method {type(method).__name__}", f"before {runs_with(seeds)}"):
+        with as_policy_error(f"method {type(method).__name__}", f"before {runs_with(seeds)}"):
             policy = method.policy(vector, seeds)
         records = run_seeds(policy, vector, seeds, on_epoch, initial)
         return records, vector.unwrapped.episodes.num_classes

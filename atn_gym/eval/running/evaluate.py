@@ -99,8 +99,8 @@ def _refuse_arguments_of_the_controller(policy: Any, kwargs: Mapping[str, Any]) 
     of_env = {field.name for field in fields(TuningParams)}
     own = [name for name in kwargs if name not in of_env and takes_argument(controller, name)]
     if own:
-        told = ", ".join(f"{name}={kwargs[name]!r}" for name in own)
+        given = ", ".join(f"{name}={kwargs[name]!r}" for name in own)
         raise InvalidArgument(
             f"further arguments must be those of the env, but {own[0]!r} is one of the "
-            f"controller: evaluate {call}, {told}) in its place"
+            f"controller: evaluate {call}, {given}) in its place"
         )

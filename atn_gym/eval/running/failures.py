@@ -13,7 +13,7 @@ class PolicyError(AtnGymError, RuntimeError):
 
 
 @contextlib.contextmanager
-def blaming(what: str, when: str) -> Iterator[None]:
+def as_policy_error(what: str, when: str) -> Iterator[None]:
     """Turns whatever is raised within into an error that names who raised it, and when.
 
     Args:
@@ -33,5 +33,5 @@ def blaming(what: str, when: str) -> Iterator[None]:
 
 def runs_with(seeds: Sequence[int]) -> str:
     """Names runs in an error: "the runs with seeds 0, 1"."""
-    told = ", ".join(str(seed) for seed in seeds)
-    return f"the run with seed {told}" if len(seeds) == 1 else f"the runs with seeds {told}"
+    listed = ", ".join(str(seed) for seed in seeds)
+    return f"the run with seed {listed}" if len(seeds) == 1 else f"the runs with seeds {listed}"

@@ -14,7 +14,7 @@ from atn_gym.agents.controller import Params
 from atn_gym.agents.policy import AccountablePolicy, Policy, RunAccount, SearchingPolicy
 from atn_gym.envs.chance import DIVERGED, chance_loss, log_score
 from atn_gym.errors import AtnGymError, InvalidArgument
-from atn_gym.eval.running.failures import PolicyError, blaming, runs_with
+from atn_gym.eval.running.failures import PolicyError, as_policy_error, runs_with
 from atn_gym.eval.running.single_run import SingleRuns
 
 Row = dict[str, Any]
@@ -109,10 +109,12 @@ def run_seeds(
             on_epoch(int(running.sum()))
         running &= ~terminations
         # What a run shows after its end must not hang on whether others go on.
-        observation = _where(running, observation, seen)
+        observation = _select(running, observation, seen)
         start = np.zeros_like(start)
     if isinstance(policy, AccountablePolicy):
-        with blaming(f"policy {type(policy).__name__}", f"in accounts() after {runs_with(seeds)}"):
+        with as_policy_error(
+            f"policy {type(policy).__name__}", f"in accounts() after {runs_with(seeds)}"
+        ):
             for record, account in zip(records, policy.accounts(state), strict=True):
                 if not isinstance(account, RunAccount):
                     raise InvalidArgument(f"an account must be a RunAccount, got {account!r}")
@@ -125,10 +127,10 @@ def run_seeds(
     return records
 
 
-def _where(mask: NDArray[np.bool_], then: Any, otherwise: Any) -> Any:
+def _select(mask: NDArray[np.bool_], then: Any, otherwise: Any) -> Any:
     """Observations of the runs in a mask from one batch, of the others from another."""
     if isinstance(then, dict):
-        return {name: _where(mask, then[name], otherwise[name]) for name in then}
+        return {name: _select(mask, then[name], otherwise[name]) for name in then}
     return np.where(mask.reshape(-1, *[1] * (then.ndim - 1)), then, otherwise)
 
 
@@ -147,7 +149,9 @@ def _record(infos: dict[str, Any], i: int, seed: int, episodes: Any) -> RunRecor
 
 def _search(policy: SearchingPolicy, env: Any, seeds: Sequence[int]) -> list[Params]:
     """Initial hyperparameters of every run, checked."""
-    with blaming(f"policy {type(policy).__name__}", f"in search() before {runs_with(seeds)}"):
+    with as_policy_error(
+        f"policy {type(policy).__name__}", f"in search() before {runs_with(seeds)}"
+    ):
         found = list(policy.search())
         for initial, _ in zip(found, seeds, strict=True):
             env.unwrapped.episodes.hyperparameters.check(initial)
@@ -159,14 +163,14 @@ def _search(policy: SearchingPolicy, env: Any, seeds: Sequence[int]) -> list[Par
 def _predict(
     policy: Policy, observation: Any, state: Any, start: Any, records: list[RunRecord]
 ) -> tuple[Any, Any]:
-    with blaming(f"policy {type(policy).__name__}", _moment(records)):
+    with as_policy_error(f"policy {type(policy).__name__}", _when(records)):
         result = policy.predict(observation, state=state, episode_start=start, deterministic=True)
         if not isinstance(result, tuple) or len(result) != 2:
             raise InvalidArgument(f"predict must return (actions, state), got {result!r}")
         return result
 
 
-def _moment(records: Sequence[RunRecord]) -> str:
+def _when(records: Sequence[RunRecord]) -> str:
     epoch = max(len(record.trace) for record in records)
     return f"at epoch {epoch} of {runs_with([record.seed for record in records])}"
 
@@ -186,13 +190,13 @@ def _valid_actions(
             for i in np.flatnonzero(np.isnan(valid).any(axis=1)).tolist():
                 if running[i]:
                     records[i].error = PolicyError(
-                        f"{who} returned an action with NaN {_moment([records[i]])}: "
+                        f"{who} returned an action with NaN {_when([records[i]])}: "
                         f"{valid[i].tolist()}"
                     )
                 valid[i] = 0
         env.unwrapped.episodes.check_actions(valid, env.action_space.shape)
     except (TypeError, ValueError) as error:
-        raise PolicyError(f"{who} returned wrong actions {_moment(records)}: {error}") from error
+        raise PolicyError(f"{who} returned wrong actions {_when(records)}: {error}") from error
     return valid
 
 

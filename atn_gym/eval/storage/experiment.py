@@ -92,7 +92,7 @@ def read_experiment(root: Path) -> StoredExperiment:
             elif path.name not in REPORT_FILES:
                 _read_entry(path, runs, failures)
         except Unreadable as error:
-            # Of a file, the reason begins with the name, which is told already.
+            # Of a file, the reason begins with the name, which is said already.
             reason = str(error).removeprefix(path.name).lstrip(": ")
             skipped.append(Skipped(path.name, reason))
     if not runs:
@@ -117,8 +117,8 @@ def _remedy(root: Path, failures: list[StoredFailure], skipped: list[Skipped]) -
     if inside:
         return f"name the folder of one experiment, such as {inside[0]}"
     if failures:
-        told = "the only run" if len(failures) == 1 else f"all {len(failures)} runs"
-        return f"{told} failed: {failures[0].reason}"
+        failed = "the only run" if len(failures) == 1 else f"all {len(failures)} runs"
+        return f"{failed} failed: {failures[0].reason}"
     if any(RUN_FOLDER.fullmatch(entry.name) for entry in skipped):
         first = next(entry for entry in skipped if RUN_FOLDER.fullmatch(entry.name))
         return f"{first.name}: {first.reason}"

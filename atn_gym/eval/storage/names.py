@@ -65,11 +65,11 @@ def _different(
         differing = [
             field
             for field in fields
-            if len({_told(config.get(field)) for config in group.values()}) > 1
+            if len({_canonical(config.get(field)) for config in group.values()}) > 1
         ]
         for c, config in group.items():
-            told = ", ".join(f"{field}={_full(config.get(field))}" for field in differing)
-            label = f"{name} ({told})" if told else name
+            differences = ", ".join(f"{field}={_full(config.get(field))}" for field in differing)
+            label = f"{name} ({differences})" if differences else name
             arguments = {field: value for field, value in config.items() if field != key}
             variants[c] = Variant(label, config[key], arguments)
     if len({variant.label for variant in variants.values()}) < len(variants):
@@ -78,16 +78,16 @@ def _different(
     return variants
 
 
-def _told(value: Any) -> str:
+def _canonical(value: Any) -> str:
     return json.dumps(_plain(value), sort_keys=True)
 
 
 def _plain(value: Any) -> Any:
     """Writes every whole number as an integer."""
     if isinstance(value, Mapping):
-        return {name: _plain(of_one) for name, of_one in value.items()}
+        return {name: _plain(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(of_one) for of_one in value]
+        return [_plain(item) for item in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 

@@ -43,8 +43,8 @@ def read_sealed(path: Path, *belonging: str) -> dict[str, Any]:
     values = parse_mapping(path, text)
     values.pop(CHECKSUM, None)
     if seal(values, *belonging) != text:
-        told = " or what belongs to it" if belonging else ""
-        raise Unreadable(f"{path.name}{told} was changed: its checksum does not match")
+        other = " or another file of its run" if belonging else ""
+        raise Unreadable(f"{path.name}{other} was changed: its checksum does not match")
     return values
 
 

@@ -102,9 +102,9 @@ def _current(stored: StoredExperiment) -> tuple[StoredExperiment, dict[str, str]
 
 
 def _stale(controller: Mapping[str, Any]) -> str:
-    versions = [controller.get(name) for name in DIGESTS]
-    told = " and ".join(str(version) for version in versions if version is not None)
-    return f"{controller['name']} of version {told}: its files have changed since"
+    digests = [controller.get(name) for name in DIGESTS]
+    version = " and ".join(str(digest) for digest in digests if digest is not None)
+    return f"{controller['name']} of version {version}: its files have changed since"
 
 
 def _chosen(what: str, wanted: Sequence[str], variants: Mapping[str, Variant]) -> set[str]:

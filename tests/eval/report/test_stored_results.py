@@ -41,7 +41,7 @@ def test_a_damaged_failure_is_named(root):
     assert skipped(root) == {path.parent.name: "failure.json holds no mapping"}
     path.write_text("{}")
     (reason,) = skipped(root).values()
-    assert reason.startswith("failure.json or what belongs to it was changed")
+    assert reason.startswith("failure.json or another file")
 
 
 def test_empty_missing_and_wrong_folders_are_explained(tmp_path, capsys):

@@ -239,8 +239,8 @@ def test_a_run_that_died_early_is_not_cheap(root):
     add(root, "mine", flops=10**8, run_flops=10**8)
     add(root, "searching", flops=5 * 10**9, run_flops=10**9)
     index = ResultIndex(read_experiment(root).runs)
-    standing = BlockStatistics(index, index.block())
-    cost = dict(zip(standing.block.controllers, standing.relative_cost(), strict=True))
+    statistics = BlockStatistics(index, index.block())
+    cost = dict(zip(statistics.block.controllers, statistics.relative_cost(), strict=True))
     assert cost == {"fixed": 1, "mine": 1, "searching": 5}
 
 

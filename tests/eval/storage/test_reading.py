@@ -134,9 +134,9 @@ def summary_of_another_run(folder):
         (edit_trace(lambda lines: [*lines, lines[-1].replace("10", "11", 1)]), "has 11 epochs of"),
         (
             edit_trace(lambda lines: [line.replace("17", "18") for line in lines], sealed=False),
-            "what belongs to it was changed",
+            "another file of its run was changed",
         ),
-        (summary_of_another_run, "what belongs to it was changed"),
+        (summary_of_another_run, "another file of its run was changed"),
         (as_a_pipe("summary.json"), "summary.json is not a regular file"),
         (as_a_pipe("trace.csv"), "trace.csv is not a regular file"),
         (edited("summary.json", version="\x1b[2J"), "unprintable character '.x1b'"),

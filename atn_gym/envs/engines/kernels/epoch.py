@@ -17,8 +17,8 @@ from atn_gym.envs.engines.kernels.passes import (
     arrange,
     arrange_backward,
     backward,
-    bring_in,
     forward,
+    load_batch,
 )
 from atn_gym.envs.engines.kernels.updates import Hyperparameters, adamw, sgd
 from atn_gym.envs.engines.kernels.vectors import Floats, Integers, Lanes
@@ -93,7 +93,7 @@ def entry_points(first_lanes: Lanes, second_lanes: Lanes) -> tuple[Any, Any]:
             for first in range(0, batch, net.micro_batch):
                 samples = order[step, first : first + net.micro_batch]
                 count = samples.size
-                bring_in(inputs, labels, samples, net, space)
+                load_batch(inputs, labels, samples, net, space)
                 forward(count, net, space, first_lanes, second_lanes)
                 loss, answers = cross_entropy(
                     space.logits, space.labels, count, net.classes, net.outputs
@@ -137,7 +137,7 @@ def entry_points(first_lanes: Lanes, second_lanes: Lanes) -> tuple[Any, Any]:
         total, right = 0.0, 0
         for first in range(0, labels.size, net.micro_batch):
             chosen = samples[first : first + net.micro_batch]
-            bring_in(inputs, labels, chosen, net, space)
+            load_batch(inputs, labels, chosen, net, space)
             forward(chosen.size, net, space, first_lanes, second_lanes)
             loss, answers = cross_entropy(
                 space.logits, space.labels, chosen.size, net.classes, net.outputs

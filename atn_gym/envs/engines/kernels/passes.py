@@ -27,7 +27,7 @@ FOUR, EIGHT, SIXTEEN = (0,) * 4, (0,) * 8, (0,) * 16
 
 
 @njit
-def bring_in(
+def load_batch(
     inputs: Floats,
     labels: Integers,
     samples: Integers,
