@@ -92,6 +92,9 @@ class EpisodeView:
                 "seed": state.seed,
                 "gain": state.gain,
                 **in_numbers(state.regime),
+                "visible_classes": state.regime.visible_classes(
+                    max(state.epoch - 1, 0), self._num_classes
+                ),
                 "strength": float(state.strength[state.epoch - 1]) if begun else 0.0,
                 "train_loss": clean["train_loss"],
                 "val_loss": clean["val_loss"],

@@ -27,18 +27,28 @@ class CurriculumShift(Regime):
 
     kinds = {"classes": 0.5, "difficulty": 0.5}
 
+    def _share(self, epoch: int) -> float:
+        """Share of the data in use."""
+        assert self.severity is not None
+        # Rounding guards against 1 - 0.7 = 0.30000000000000004.
+        return round(1 - (self.severity - self.strength(epoch)), 9)
+
+    def visible_classes(self, epoch: int, num_classes: int) -> int:
+        """How many of C classes the epoch that follows `epoch` trained ones is validated on."""
+        if self.kind != "classes":
+            return num_classes
+        # Rounding guards ceil against 10 * (1 - 0.7) = 3.0000000000000004.
+        return max(2, math.ceil(round(self._share(epoch) * num_classes, 9)))
+
     def apply(
         self, epoch: int, model: nn.Module, data: RunData, optimizer: optim.Optimizer
     ) -> None:
         """Sets the pools of samples in use."""
-        assert self.severity is not None
-        # Rounding guards against 1 - 0.7 = 0.30000000000000004.
-        share = round(1 - (self.severity - self.strength(epoch)), 9)
+        share = self._share(epoch)
         if share >= 1:
             return
         if self.kind == "classes":
-            # Rounding guards ceil against 10 * (1 - 0.7) = 3.0000000000000004.
-            visible = max(2, math.ceil(round(share * data.clean.num_classes, 9)))
+            visible = self.visible_classes(epoch, data.clean.num_classes)
             for split in SPLITS:
                 labels = data.clean.split(split).labels
                 data.pools[split] = torch.nonzero(labels < visible).flatten()

@@ -55,35 +55,36 @@ def mean_val_loss(val_loss: FloatArray) -> float:
     return float(val_loss.mean())
 
 
-def divergence_events(val_loss: FloatArray, num_classes: float) -> int:
+def divergence_events(val_loss: FloatArray, num_classes: float | FloatArray) -> int:
     """Counts the times that training broke down, however long each lasted.
 
-    An event is a maximal stretch of epochs with L_t not finite, or L_t > 2 ln C, or
-    L_t >= 0.98 ln C after some epoch with L < 0.5 ln C.
+    An event is a maximal stretch of epochs with L_t not finite, or L_t > 2 ln C_t, or
+    L_t >= 0.98 ln C_t after some epoch with L_t < 0.5 ln C_t.
 
     Args:
         val_loss: L_t in nats, shape (T,), finite or not. The 5 ln C of an epoch lost to
             divergence is above 2 ln C, so that a run that diverged for good counts it once.
-        num_classes: Number of classes C > 1.
+        num_classes: Classes C_t > 1 that epoch t was validated on, one number or shape (T,).
 
     Returns:
         Number of events; 0 for a run that never left chance and never went far above it.
     """
     loss = _with_infinities(val_loss)
-    chance = chance_loss(num_classes)
-    has_learned = np.minimum.accumulate(loss) < 0.5 * chance
+    chance = _chance_of_epochs(num_classes, len(loss))
+    has_learned = np.logical_or.accumulate(loss < 0.5 * chance)
     broken = (loss > 2 * chance) | (has_learned & (loss >= _AT_CHANCE * chance))
     return int(broken[0]) + int(np.sum(broken[1:] & ~broken[:-1]))
 
 
-def collapsed(val_loss: FloatArray, num_classes: float) -> bool:
-    """Whether the run ends without having anything learned: L_T not finite or >= 0.98 ln C.
+def collapsed(val_loss: FloatArray, num_classes: float | FloatArray) -> bool:
+    """Whether the run ends having learned nothing: L_T not finite or >= 0.98 ln C_T.
 
     Args:
         val_loss: L_t in nats, shape (T,), finite or not.
-        num_classes: Number of classes C > 1.
+        num_classes: Classes C_t > 1 that epoch t was validated on, one number or shape (T,).
     """
-    return bool(_with_infinities(val_loss)[-1] >= _AT_CHANCE * chance_loss(num_classes))
+    loss = _with_infinities(val_loss)
+    return bool(loss[-1] >= _AT_CHANCE * _chance_of_epochs(num_classes, len(loss))[-1])
 
 
 def loss_spikes(val_loss: FloatArray) -> int:
@@ -136,6 +137,12 @@ def check_trace(name: str, values: FloatArray) -> None:
     _check_shape(name, values)
     if not np.isfinite(values).all():
         raise InvalidArgument(f"{name} must be finite, got {values.tolist()}: pad what is not")
+
+
+def _chance_of_epochs(num_classes: float | FloatArray, num_epochs: int) -> FloatArray:
+    """Loss at chance in each epoch, shape (T,)."""
+    classes = np.broadcast_to(np.asarray(num_classes, dtype=np.float64), (num_epochs,))
+    return np.array([chance_loss(number) for number in classes.tolist()])
 
 
 def _with_infinities(val_loss: FloatArray) -> FloatArray:

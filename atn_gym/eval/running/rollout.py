@@ -218,6 +218,7 @@ def _row(infos: dict[str, Any], i: int, reward: float, episodes: Any) -> Row:
         "score": score,
         "reward": reward,
         **{name: float(values[i]) for name, values in _by_name(infos).items()},
+        "visible_classes": int(privileged["visible_classes"][i]),
         "strength": float(privileged["strength"][i]),
         "diverged": diverged,
         "checkpoint_rollbacks": int(infos["checkpoint_rollbacks"][i]),

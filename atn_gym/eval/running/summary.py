@@ -39,6 +39,9 @@ def summarise(record: RunRecord, num_epochs: int, num_classes: int) -> dict[str,
     )
     # A loss that exploded, but is finite still, costs no more than divergence.
     loss = np.minimum(loss, fills["val_loss"])
+    classes = run_metrics.pad_diverged(
+        np.array([row["visible_classes"] for row in record.trace]), num_epochs, num_classes
+    )
     diverged = np.array([row["diverged"] for row in record.trace])
     lost = np.append(diverged, np.ones(num_epochs - trained, dtype=np.bool_))
     logs = _log10_values(record)
@@ -59,8 +62,8 @@ def summarise(record: RunRecord, num_epochs: int, num_classes: int) -> dict[str,
         "anytime_performance": performance,
         "mean_val_loss": run_metrics.mean_val_loss(loss),
         "diverged": bool(diverged[-1]),
-        "divergence_events": run_metrics.divergence_events(loss, num_classes),
-        "collapsed": run_metrics.collapsed(loss, num_classes),
+        "divergence_events": run_metrics.divergence_events(loss, classes),
+        "collapsed": run_metrics.collapsed(loss, classes),
         "loss_spikes": run_metrics.loss_spikes(loss),
         "rollback_count": record.account.rollbacks + record.trace[-1]["checkpoint_rollbacks"],
         "update_magnitude": adaptation.update_magnitude(logs),

@@ -209,3 +209,13 @@ NO, NO_NO = np.zeros(1, bool), np.zeros(2, bool)
 def test_wrong_values_are_named(call, message):
     with pytest.raises(InvalidArgument, match=message):
         call()
+
+
+def test_chance_is_that_of_the_classes_in_use():
+    at_chance_of_five = np.array([0.2, 1.6, 1.6])
+    assert not run_metrics.collapsed(at_chance_of_five, 10)
+    assert run_metrics.collapsed(at_chance_of_five, np.array([5, 5, 5]))
+    assert not run_metrics.collapsed(at_chance_of_five, np.array([5, 5, 10]))
+    assert run_metrics.divergence_events(at_chance_of_five, 10) == 0
+    assert run_metrics.divergence_events(at_chance_of_five, np.array([5, 5, 10])) == 1
+    assert run_metrics.divergence_events(at_chance_of_five, np.array([5, 10, 10])) == 0

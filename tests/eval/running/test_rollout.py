@@ -472,3 +472,16 @@ def test_summary_of_a_scheduled_run_by_hand():
     assert summary["false_alarm_rate"] == 0.5
     assert summary["rollback_count"] == 0
     json.dumps(summary)
+
+
+def test_a_run_at_chance_of_the_few_classes_of_the_last_epoch_has_collapsed():
+    """Before the shock of CurriculumShift, and while a recurring one is off, chance is ln 5."""
+    shift = {"kind": "classes", "profile": "recurring", "trigger": 1, "period": 1}
+    env = vector("atn_gym/DigitsCnn-CurriculumShift-v0", num_envs=1, **shift)
+    policy = ControllerPolicy.for_env(Fixed, env)
+    record = run_seeds(policy, env, [0])[0]
+    assert [row["visible_classes"] for row in record.trace] == [5, 10, 5]
+    record.trace[-1]["val_loss"] = np.log(5)
+    assert summarise(record, 3, 10)["collapsed"]
+    record.trace[-1]["visible_classes"] = 10
+    assert not summarise(record, 3, 10)["collapsed"]
