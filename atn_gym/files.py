@@ -70,12 +70,18 @@ def parse_mapping(path: Path, text: str) -> dict[str, Any]:
     return values
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Writes a file that is there in full or not at all, whatever happens on the way."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+def write_atomically(path: Path, content: str | bytes, temporary: Path | None = None) -> None:
+    """Writes a file that is there in full or not at all, whatever happens on the way.
+
+    Args:
+        path: The file.
+        content: What it is to hold; text in UTF-8.
+        temporary: Where it is written first, on the same disk; beside it if None.
+    """
+    temporary = temporary or path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
+        with temporary.open("wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

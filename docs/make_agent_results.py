@@ -20,8 +20,9 @@ from matplotlib import pyplot as plt
 from atn_gym.eval.metrics.aggregate import interquartile_mean
 from atn_gym.eval.metrics.bootstrap import Estimate, bootstrap, paired_difference
 from atn_gym.eval.storage.experiment import read_experiment
+from atn_gym.eval.storage.keys import run_key
 from atn_gym.eval.storage.names import name_variants
-from atn_gym.eval.storage.runs import StoredRun, run_key
+from atn_gym.eval.storage.runs import StoredRun
 from atn_gym.training.log import LOG, STEPS, read_log
 
 Runs = dict[str, list[StoredRun]]

@@ -107,7 +107,16 @@ def test_no_modules_import_each_other_in_a_circle():
 
 @pytest.mark.parametrize(
     "library",
-    ["torchvision", "sklearn", "matplotlib", "optuna", "sb3_contrib", "distributed"],
+    [
+        "torchvision",
+        "sklearn",
+        "matplotlib",
+        "optuna",
+        "sb3_contrib",
+        "distributed",
+        "pandas",
+        "pyarrow",
+    ],
 )
 def test_a_heavy_library_is_imported_in_one_module_only(library):
     users = [m for m in MODULES if library in {name.split(".")[0] for name in IMPORTS[m]}]
@@ -153,8 +162,8 @@ def printed(code):
 def test_importing_the_package_registers_the_whole_grid_without_torch():
     code = (
         "import json, sys, atn_gym, gymnasium; heavy = {'torch', 'torchvision', 'sklearn', "
-        "'numba', 'matplotlib', 'optuna', 'stable_baselines3'} & sys.modules.keys(); "
-        "print(json.dumps([sorted(heavy), list(gymnasium.registry)]))"
+        "'numba', 'matplotlib', 'optuna', 'pandas', 'pyarrow', 'stable_baselines3'} "
+        "& sys.modules.keys(); print(json.dumps([sorted(heavy), list(gymnasium.registry)]))"
     )
     heavy, registered = json.loads(printed(code))
     assert heavy == []

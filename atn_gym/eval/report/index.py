@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from atn_gym.arrays import FloatArray
 from atn_gym.eval.metrics.adaptation_score import REACTIVE_ORACLE
 from atn_gym.eval.report.largest_block import largest_block
+from atn_gym.eval.storage.keys import run_key
 from atn_gym.eval.storage.names import Variant, name_variants
-from atn_gym.eval.storage.runs import StoredFailure, StoredRun, run_key
+from atn_gym.eval.storage.runs import StoredFailure, StoredRun
 
 BASELINE = "fixed"
 """The controller that does nothing, with which others are compared."""

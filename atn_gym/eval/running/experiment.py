@@ -16,9 +16,9 @@ from atn_gym.eval.running.executors import WorkerLost
 from atn_gym.eval.running.jobs import Job, JobResult, run_job
 from atn_gym.eval.running.run_config import controller_config, run_configs
 from atn_gym.eval.running.threads import thread_count
+from atn_gym.eval.storage.keys import run_key
 from atn_gym.eval.storage.labels import contender_key, set_labels
 from atn_gym.eval.storage.provenance import make_manifest
-from atn_gym.eval.storage.runs import run_key
 from atn_gym.eval.storage.store import ResultStore
 
 Pair = tuple[EnvConfig, ControllerConfig]

@@ -14,8 +14,8 @@ from atn_gym.eval.metrics.formatting import printable, seed_count
 from atn_gym.eval.metrics.headings import HEADINGS, mean_and_deviation, runs_of
 from atn_gym.eval.running.experiment import Outcome
 from atn_gym.eval.running.run_config import run_configs
+from atn_gym.eval.storage.keys import run_key
 from atn_gym.eval.storage.names import name_variants
-from atn_gym.eval.storage.runs import run_key
 
 _SORTED_BY = "compute_adjusted_performance"
 _SPREAD = (_SORTED_BY, "anytime_performance", "final_val_accuracy")

@@ -10,7 +10,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from atn_gym.eval.storage.runs import run_key
+from atn_gym.eval.storage.keys import run_key
 from atn_gym.eval.storage.sealing import read_sealed, seal
 from atn_gym.eval.storage.store import not_written
 from atn_gym.files import Unreadable, remove_temporary, write_atomically

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from atn_gym.eval.storage.runs import run_key
+from atn_gym.eval.storage.keys import run_key
 
 _SHOWN_VALUE = 80
 

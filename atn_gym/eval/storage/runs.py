@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ import numpy as np
 
 from atn_gym.arrays import FloatArray
 from atn_gym.eval.storage.checks import TOO_LARGE, check_epochs, check_metrics, parse_trace
+from atn_gym.eval.storage.keys import run_key
 from atn_gym.eval.storage.sealing import read_sealed
 from atn_gym.files import Unreadable, parse_mapping, read_text
 
@@ -25,12 +24,6 @@ CONFIG_FILE = "config.yaml"
 TRACE_FILE = "trace.csv"
 FAILURE_FILE = "failure.json"
 RUN_FOLDER = re.compile(r"[0-9a-f]{16}")
-
-
-def run_key(config: Mapping[str, Any]) -> str:
-    """Names a run by its resolved config: 16 hexadecimal digits."""
-    canonical = json.dumps(config, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,9 +8,10 @@ from typing import Any
 
 from atn_gym.errors import InvalidArgument, unknown_name
 from atn_gym.eval.storage.experiment import StoredExperiment
+from atn_gym.eval.storage.keys import run_key
 from atn_gym.eval.storage.labels import DIGESTS, contender_key
 from atn_gym.eval.storage.names import Variant, name_variants
-from atn_gym.eval.storage.runs import StoredFailure, StoredRun, run_key
+from atn_gym.eval.storage.runs import StoredFailure, StoredRun
 
 _Stored = StoredRun | StoredFailure
 

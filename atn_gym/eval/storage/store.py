@@ -23,14 +23,8 @@ import yaml
 from filelock import FileLock, Timeout
 
 from atn_gym.eval.metrics.formatting import printable
-from atn_gym.eval.storage.runs import (
-    CONFIG_FILE,
-    FAILURE_FILE,
-    SUMMARY_FILE,
-    TRACE_FILE,
-    read_run,
-    run_key,
-)
+from atn_gym.eval.storage.keys import run_key
+from atn_gym.eval.storage.runs import CONFIG_FILE, FAILURE_FILE, SUMMARY_FILE, TRACE_FILE, read_run
 from atn_gym.eval.storage.sealing import read_sealed, seal
 from atn_gym.files import StoreError, Unreadable, remove_temporary, write_atomically
 

@@ -8,7 +8,7 @@ from atn_gym.eval.report.document import Table
 from atn_gym.eval.report.index import ResultIndex
 from atn_gym.eval.report.report import make_document
 from atn_gym.eval.storage.experiment import read_experiment
-from atn_gym.eval.storage.runs import run_key
+from atn_gym.eval.storage.keys import run_key
 from atn_gym.eval.storage.store import ResultStore
 
 __all__ = ["ENV", "EPOCHS", "OTHER", "SHOCK", "add", "trace"]

@@ -21,8 +21,8 @@ from made_up_runs import (
 from atn_gym.eval.report.index import ResultIndex
 from atn_gym.eval.report.report import write_report
 from atn_gym.eval.storage.experiment import read_experiment
+from atn_gym.eval.storage.keys import run_key
 from atn_gym.eval.storage.labels import set_labels
-from atn_gym.eval.storage.runs import run_key
 
 
 def test_of_a_run_with_and_without_twin_the_former_is_taken(root):

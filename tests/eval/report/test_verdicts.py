@@ -4,8 +4,8 @@ from stored_runs import ENV, OTHER, add
 
 from atn_gym.errors import InvalidArgument
 from atn_gym.eval.report.verdicts import compare_stored
+from atn_gym.eval.storage.keys import run_key
 from atn_gym.eval.storage.labels import set_labels
-from atn_gym.eval.storage.runs import run_key
 
 
 def store(root, controller, level, seeds=range(40), envs=(ENV, OTHER), **arguments):

@@ -35,9 +35,10 @@ from atn_gym.eval.running.run_config import controller_config, run_configs
 from atn_gym.eval.running.summary import summarise
 from atn_gym.eval.running.table import outcome_tables, shown_names
 from atn_gym.eval.storage.experiment import read_experiment
+from atn_gym.eval.storage.keys import run_key
 from atn_gym.eval.storage.provenance import git_commit
 from atn_gym.eval.storage.sealing import read_sealed
-from atn_gym.eval.storage.store import ResultStore, StoreError, run_key
+from atn_gym.eval.storage.store import ResultStore, StoreError
 
 EXPERIMENT = {
     "experiment": "small",

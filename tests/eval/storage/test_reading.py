@@ -13,8 +13,9 @@ from stored_runs import add
 
 from atn_gym.eval.report.report import write_report
 from atn_gym.eval.storage.experiment import read_experiment
+from atn_gym.eval.storage.keys import run_key
 from atn_gym.eval.storage.labels import read_labels, set_labels
-from atn_gym.eval.storage.runs import read_failure, read_run, run_key
+from atn_gym.eval.storage.runs import read_failure, read_run
 from atn_gym.eval.storage.sealing import CHECKSUM, seal
 from atn_gym.eval.storage.store import ResultStore
 from atn_gym.files import Unreadable

@@ -6,8 +6,8 @@ from stored_runs import OTHER, add
 from atn_gym import cli
 from atn_gym.errors import InvalidArgument
 from atn_gym.eval.storage.experiment import read_experiment
+from atn_gym.eval.storage.keys import run_key
 from atn_gym.eval.storage.labels import contender_key, set_labels
-from atn_gym.eval.storage.runs import run_key
 from atn_gym.eval.storage.selection import Selection, select
 
 OLD, NEW = ({"source_digest": of, "content_digest": None} for of in ("old", "new"))
