@@ -1,11 +1,10 @@
 """The pages in docs/ name what the code has, with the values the code has."""
 
-import importlib.util
 import inspect
 import re
-from pathlib import Path
 
 import pytest
+from page_makers import DOCS, page_maker
 
 import atn_gym
 from atn_gym import registration
@@ -20,7 +19,6 @@ from atn_gym.eval.storage.labels import LABELS_FILE
 from atn_gym.eval.storage.runs import FAILURE_FILE
 
 OTHER_FILES = (FAILURE_FILE, LABELS_FILE, *REPORT_FILES)
-DOCS = Path(__file__).parent.parent / "docs"
 
 
 @pytest.mark.parametrize("regime", REGIMES, ids=lambda regime: regime.__name__)
@@ -94,16 +92,6 @@ def test_every_file_of_a_results_folder_is_named():
     page = (DOCS / "metrics.md").read_text(encoding="utf-8")
     for name in ("config.yaml", "trace.csv", "summary.json", "manifest.json", *OTHER_FILES):
         assert re.search(rf"`(<run key>/)?{re.escape(name)}`", page)
-
-
-def page_maker(name):
-    path = DOCS / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def controller_pages():

@@ -14,11 +14,12 @@ def to_markdown(document: Document) -> str:
         shown = [part for part in section.parts if not isinstance(part, Figure)]
         if shown:
             parts.append(f"## {_escape(section.title)}")
-            parts += [_part(part) for part in shown]
+            parts += [write_part(part) for part in shown]
     return "\n\n".join(parts) + "\n"
 
 
-def _part(part: Table | Paragraph | Listing) -> str:
+def write_part(part: Table | Paragraph | Listing) -> str:
+    """Writes a table, a paragraph or a list."""
     if isinstance(part, Paragraph):
         return f"**Note:** {_escape(part.text)}" if part.is_warning else _escape(part.text)
     if isinstance(part, Listing):

@@ -34,21 +34,7 @@ def performance_table(statistics: BlockStatistics) -> Table:
         f"All envs: {_extent(s)}, {runs} per controller",
         s,
         [
-            estimate_column(
-                HEADINGS[HEADLINE].text,
-                s.adjusted,
-                "Compute-adjusted performance, in [0, 1], is (J + 1) / 2 times the share of the "
-                "charged flops that the scored run took; rows are sorted by it.",
-            ),
-            estimate_column(
-                HEADINGS[ANYTIME].text,
-                s.anytime,
-                "Anytime performance J, in [-1, 1], is the mean of the default reward over the "
-                "budget.",
-            ),
-            adaptation_score_column(s),
-            _collapse_column(s, "Collapsed runs ended at chance; the interval is exact."),
-            _worst_decile_column(s),
+            *headline_columns(s),
             estimate_column(
                 "interquartile mean of anytime",
                 s.interquartile_means(),
@@ -71,6 +57,27 @@ def performance_table(statistics: BlockStatistics) -> Table:
         ],
         interval_note(s),
     )
+
+
+def headline_columns(statistics: BlockStatistics) -> list[Column]:
+    """What a method is judged by: performance, what looking won, and failures."""
+    s = statistics
+    return [
+        estimate_column(
+            HEADINGS[HEADLINE].text,
+            s.adjusted,
+            "Compute-adjusted performance, in [0, 1], is (J + 1) / 2 times the share of the "
+            "charged flops that the scored run took; rows are sorted by it.",
+        ),
+        estimate_column(
+            HEADINGS[ANYTIME].text,
+            s.anytime,
+            "Anytime performance J, in [-1, 1], is the mean of the default reward over the budget.",
+        ),
+        adaptation_score_column(s),
+        _collapse_column(s, "Collapsed runs ended at chance; the interval is exact."),
+        _worst_decile_column(s),
+    ]
 
 
 def safety_table(statistics: BlockStatistics, env: str | None = None) -> Table:

@@ -1,0 +1,298 @@
+"""Writes a page of results, tables and all, from a stored sweep.
+
+python docs/make_results_pages.py digits results/benchmark_digits
+python docs/make_results_pages.py digits results/benchmark_digits --check
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from atn_gym.eval.metrics.adaptation_score import BLIND, REACTIVE_ORACLE
+from atn_gym.eval.metrics.formatting import NONE, count, number, printable, seed_count
+from atn_gym.eval.report.block_statistics import BlockStatistics
+from atn_gym.eval.report.columns import controller_table, estimate_column
+from atn_gym.eval.report.document import Cell, Table, row
+from atn_gym.eval.report.index import BASELINE, ResultIndex
+from atn_gym.eval.report.markdown import write_part
+from atn_gym.eval.report.tables import headline_columns, interval_note
+from atn_gym.eval.storage.experiment import StoredExperiment, read_experiment
+from atn_gym.eval.storage.selection import select
+
+DOCS = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of results.
+
+    Args:
+        title: Its heading.
+        config: The config that makes the results.
+        introduction: What is measured, in a sentence or two.
+    """
+
+    title: str
+    config: str
+    introduction: str
+
+
+PAGES = {
+    "digits": Page(
+        "Results on Digits",
+        "benchmark_digits",
+        "Every controller with its defaults on every Digits env. Digits come with scikit-learn, "
+        "so nothing is downloaded.",
+    ),
+    "mnist": Page(
+        "Results on MNIST",
+        "benchmark_mnist",
+        "Every online controller with its defaults on the MNIST envs.",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Results:
+    """A sweep: what is stored, its index, and the statistics over all envs."""
+
+    stored: StoredExperiment
+    index: ResultIndex
+    all_envs: BlockStatistics
+
+    @classmethod
+    def read(cls, folder: Path) -> Results:
+        """Reads the runs of the current source of every controller."""
+        stored = select(read_experiment(folder))
+        index = ResultIndex(stored.runs, stored.labels, stored.failures)
+        return cls(stored, index, BlockStatistics(index, index.block()))
+
+    def of_envs(self, envs: Sequence[str]) -> BlockStatistics:
+        """Statistics of the same controllers and seeds on some envs."""
+        return BlockStatistics(self.index, replace(self.all_envs.block, envs=tuple(envs)))
+
+    def tasks(self) -> dict[str, dict[str, str]]:
+        """Labels of the envs by regime, for each task."""
+        tasks: dict[str, dict[str, str]] = {}
+        for env in self.index.envs:
+            if env.label in self.all_envs.block.envs:
+                regimes = tasks.setdefault(str(env.arguments["task"]), {})
+                regimes[env.label.removeprefix(f"{env.arguments['task']}-")] = env.label
+        return tasks
+
+
+def make_page(name: str, folder: Path) -> str:
+    """The text of a page.
+
+    Args:
+        name: A key of `PAGES`.
+        folder: Results of its config.
+    """
+    page, results = PAGES[name], Results.read(folder)
+    parts = [
+        f"# {page.title}",
+        f"{page.introduction} This page is written by the last of these commands:",
+        "```console\n"
+        f"atn-gym run --config {page.config}\n"
+        f"atn-gym report {folder.as_posix()}\n"
+        f"python docs/make_results_pages.py {name} {folder.as_posix()}\n"
+        "```",
+        _origin(results),
+        _seeds(results),
+        *_warnings(results),
+        "## All envs",
+        write_part(_headline(results)),
+        "## Each task",
+        write_part(_adaptation_by_task(results)),
+        "## Each env",
+        *(write_part(_by_regime(results, task)) for task in results.tasks()),
+        "## What a blind schedule gets",
+        _blind(results),
+        write_part(_what_can_be_won(results)),
+        "## What `fixed` gets",
+        _fixed(results),
+    ]
+    return printable("\n\n".join(parts)) + "\n"
+
+
+def _origin(results: Results) -> str:
+    """Commit, versions and machine."""
+    runs = results.stored.runs
+    commits = Counter(str(run.summary.get("commit") or "unknown") for run in runs)
+    versions = Counter(str(run.summary.get("version")) for run in runs)
+    said = "; ".join(f"{commit} ({count(n, 'run')})" for commit, n in commits.most_common())
+    parts = [f"Made by atn_gym {', '.join(versions)}, commit {said}."]
+    manifest = results.stored.manifest
+    if manifest is not None:
+        packages = manifest.get("packages") or {}
+        used = [f"{package} {version}" for package, version in packages.items() if version]
+        parts.append(
+            f"Python {manifest.get('python')}, {', '.join(used)}; {manifest.get('processor')}, "
+            f"worker processes: {manifest.get('workers')}."
+        )
+    return " ".join(parts)
+
+
+def _seeds(results: Results) -> str:
+    block = results.all_envs.block
+    first, last = min(block.seeds), max(block.seeds)
+    which = f"{first} to {last}" if len(block.seeds) == last - first + 1 else _listed(block.seeds)
+    return (
+        f"Seeds {which}: {count(len(results.index.runs), 'run')} of "
+        f"{count(len(block.controllers), 'controller')} on {count(len(block.envs), 'env')}."
+    )
+
+
+def _warnings(results: Results) -> list[str]:
+    """What is missing."""
+    index, lines = results.index, []
+    left_out = index.left_out(results.all_envs.block)
+    if left_out:
+        lines.append(f"Tables leave out {'; '.join(left_out)}: not every controller has them.")
+    if index.failed:
+        lines.append(f"{count(len(index.failed), 'group')} of runs failed: see the report.")
+    return [f"> {line}" for line in lines]
+
+
+def _headline(results: Results) -> Table:
+    s = results.all_envs
+    title = f"{count(len(s.block.envs), 'env')}, {seed_count(len(s.block.seeds))}"
+    return controller_table(title, s, headline_columns(s), interval_note(s))
+
+
+def _adaptation_by_task(results: Results) -> Table:
+    """The adaptation score of every controller, a column for each task."""
+    columns, undefined = [], []
+    for task, envs in results.tasks().items():
+        s = results.of_envs(list(envs.values()))
+        reason = s.why_no_adaptation_score()
+        undefined += [f"{task}: {reason}"] if reason else []
+        columns += [
+            estimate_column(f"{task}: adaptation score", s.adaptation_score(), digits=2),
+            estimate_column(f"{task}: anytime performance", s.anytime),
+        ]
+    note = (
+        f"The adaptation score is 0 for {BLIND} and 1 for {REACTIVE_ORACLE}, over the envs of "
+        f"a task. Brackets are 95 % bootstrap intervals over seeds. {' '.join(undefined)}"
+    )
+    return controller_table("Adaptation score by task", results.all_envs, columns, note.strip())
+
+
+def _by_regime(results: Results, task: str) -> Table:
+    """Anytime performance on every env of a task."""
+    columns = []
+    for regime, env in results.tasks()[task].items():
+        columns.append(estimate_column(regime, results.of_envs([env]).anytime))
+    note = "Anytime performance, with 95 % bootstrap intervals over seeds."
+    return controller_table(task, results.all_envs, columns, note)
+
+
+def _what_can_be_won(results: Results) -> Table:
+    """Fixed, blind, the best contender and the oracle on every env."""
+    s = results.all_envs
+    references = {"fixed": s.baseline, "blind": s.blind, "reactive oracle": s.oracle}
+    others = _contenders(s)
+    rows = []
+    for env in s.block.envs:
+        found = results.of_envs([env]).anytime
+        best = max(others, key=lambda c: float(found.value[c])) if others else None
+        cells = [_cell(found, c) for c in references.values()]
+        cells.insert(2, _cell(found, best, "" if best is None else s.block.controllers[best]))
+        rows.append(row(env, *cells))
+    headings = ("env", "fixed", "blind", "best contender", "reactive oracle")
+    return Table(
+        "Anytime performance on each env",
+        headings,
+        tuple(rows),
+        "The best contender is the one with the highest mean on that env, blind and fixed "
+        "left out. Chosen by these runs, its mean is a little too high. Brackets are 95 % "
+        "bootstrap intervals over seeds.",
+    )
+
+
+def _contenders(s: BlockStatistics) -> list[int]:
+    """All that are neither references nor `fixed` nor `blind`."""
+    return [c for c in s.order if not s.is_reference[c] and c not in (s.baseline, s.blind)]
+
+
+def _cell(found: Sequence[np.ndarray], c: int | None, name: str = "") -> Cell:
+    if c is None:
+        return Cell(NONE)
+    value, low, high = (float(part[c]) for part in found)
+    interval = f"[{number(low)}, {number(high)}]" if np.isfinite(low) else ""
+    return Cell(f"{name} {number(value)}".strip(), interval)
+
+
+def _blind(results: Results) -> str:
+    s = results.all_envs
+    if s.blind is None:
+        return f"The sweep has no runs of `{BLIND}`."
+    blind, others = s.anytime.value[s.blind], _contenders(s)
+    below = [s.block.controllers[c] for c in others if s.anytime.value[c] < blind]
+    return (
+        f"`{BLIND}` is one schedule, tuned for the data set, which never observes its run. Over "
+        f"all envs its anytime performance is {number(float(blind))}. "
+        f"{_how_many(below, others)} below it{_names(below)}."
+    )
+
+
+def _fixed(results: Results) -> str:
+    s = results.all_envs
+    if s.baseline is None:
+        return f"The sweep has no runs of `{BASELINE}`."
+    found, others = s.against_baseline(), _contenders(s)
+    fixed = number(float(s.anytime.value[s.baseline]))
+    worse = [s.block.controllers[c] for c in others if found.high[c] < 0]
+    better = [s.block.controllers[c] for c in others if found.low[c] > 0]
+    differences = controller_table(
+        "Anytime performance less that of fixed, paired by seed",
+        s,
+        [estimate_column("difference", found)],
+    )
+    return (
+        f"`{BASELINE}` keeps the initial values. Over all envs its anytime performance is {fixed}. "
+        f"{_how_many(worse, others)} below it by more than chance explains{_names(worse)}; "
+        f"{len(better)} above it{_names(better)}.\n\n{write_part(differences)}"
+    )
+
+
+def _how_many(some: Sequence[str], of: Sequence[int]) -> str:
+    return f"{len(some)} of {count(len(of), 'other contender')} {'is' if len(some) == 1 else 'are'}"
+
+
+def _names(names: Sequence[str]) -> str:
+    return f" ({', '.join(f'`{name}`' for name in names)})" if names else ""
+
+
+def _listed(values: Sequence[int]) -> str:
+    return ", ".join(map(str, values))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Writes a page, or checks the one that is there."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("page", choices=PAGES, help="which page")
+    parser.add_argument("results", type=Path, help="results folder of its config")
+    parser.add_argument("--out", type=Path, help="file to write (default: docs/results_PAGE.md)")
+    parser.add_argument("--check", action="store_true", help="compare, and write nothing")
+    chosen = parser.parse_args(arguments)
+    out = chosen.out or DOCS / f"results_{chosen.page}.md"
+    text = make_page(chosen.page, chosen.results)
+    if not chosen.check:
+        out.write_text(text, encoding="utf-8")
+        return 0
+    if not out.is_file() or out.read_text(encoding="utf-8") != text:
+        print(f"{out} does not match {chosen.results}: write it again without --check")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,102 @@
+"""The pages of results are written from a stored sweep, here a small one that was never run."""
+
+import pytest
+from page_makers import page_maker
+from stored_runs import ENV, OTHER, add
+
+POOR = {**OTHER, "id": "atn_gym/DigitsCnnPoorInit-Stationary-v0", "task": "DigitsCnnPoorInit"}
+ENVS = (ENV, OTHER, POOR)
+# Mean anytime performance on each env; seeds lie 0.1 below and above.
+PERFORMANCE = {
+    "fixed": (0.3, 0.5, 0.1),
+    "blind": (0.4, 0.5, 0.2),
+    "mine": (0.5, 0.6, 0.3),
+    "worse": (0.1, 0.2, 0.0),
+    "reactive_oracle": (0.6, 0.7, 0.8),
+}
+
+
+@pytest.fixture(scope="module")
+def pages():
+    return page_maker("make_results_pages")
+
+
+@pytest.fixture
+def sweep(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.fsync", lambda descriptor: None)
+    for controller, means in PERFORMANCE.items():
+        for env, mean in zip(ENVS, means, strict=True):
+            for seed, offset in enumerate((-0.1, 0.1)):
+                performance = {"anytime_performance": mean + offset, "collapsed": mean < 0.05}
+                add(tmp_path / "sweep", controller, seed, env, commit="c0ffee", **performance)
+    return tmp_path / "sweep"
+
+
+def row(page, section, label):
+    """Cells of a row, by heading, of the first table in a section that has the row."""
+    _, _, text = page.partition(f"\n## {section}\n")
+    lines = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    found = next(cells for cells in lines if cells[0].strip("*").replace("\\", "") == label)
+    headings = lines[0]
+    return dict(zip(headings, found, strict=False))
+
+
+def test_a_page_says_what_made_it_and_then_the_results_in_order(pages, sweep):
+    page = pages.make_page("digits", sweep)
+    assert "python docs/make_results_pages.py digits" in page
+    assert "commit c0ffee (30 runs)" in page
+    assert "Seeds 0 to 1: 30 runs of 5 controllers on 3 envs." in page
+    sections = [line[3:] for line in page.splitlines() if line.startswith("## ")]
+    assert sections == [
+        "All envs",
+        "Each task",
+        "Each env",
+        "What a blind schedule gets",
+        "What `fixed` gets",
+    ]
+
+
+def test_numbers_are_those_of_the_runs(pages, sweep):
+    page = pages.make_page("digits", sweep)
+    mine = row(page, "All envs", "mine")
+    assert mine["anytime performance"].startswith("0.467 ")
+    # Sums over three envs: (0.1 + 0.1 + 0.1) / (0.2 + 0.2 + 0.6).
+    assert mine["adaptation score"].startswith("0.30 ")
+    by_task = row(page, "Each task", "mine")
+    assert by_task["DigitsCnn: adaptation score"].startswith("0.50 ")
+    assert by_task["DigitsCnnPoorInit: adaptation score"].startswith("0.17 ")
+    assert row(page, "Each env", "blind")["DataShift"].startswith("0.400 ")
+    assert row(page, "All envs", "worse")["collapse rate (%)"].startswith("33.3 ")
+
+
+def test_what_blind_and_fixed_get_is_set_beside_the_others(pages, sweep):
+    page = pages.make_page("digits", sweep)
+    _, _, blind = page.partition("## What a blind schedule gets")
+    assert "anytime performance is 0.367. 1 of 2 other contenders is below it (`worse`)." in blind
+    env = row(page, "What a blind schedule gets", "DigitsCnn-DataShift")
+    assert env["best contender"].startswith("mine 0.500 ")
+    assert env["reactive oracle"].startswith("0.600 ")
+    _, _, fixed = page.partition("## What `fixed` gets")
+    assert "1 of 2 other contenders is below it by more than chance explains (`worse`)" in fixed
+    assert "1 above it (`mine`)." in fixed
+
+
+def test_a_page_that_does_not_match_the_results_is_found(pages, sweep, tmp_path, capsys):
+    page = tmp_path / "page.md"
+    command = ["digits", str(sweep), "--out", str(page)]
+    assert pages.main([*command, "--check"]) == 1
+    assert pages.main(command) == 0
+    assert pages.main([*command, "--check"]) == 0
+    page.write_text(page.read_text().replace("0.467", "0.468"))
+    assert pages.main([*command, "--check"]) == 1
+    assert "does not match" in capsys.readouterr().out
+
+
+def test_a_sweep_without_references_says_what_it_lacks(pages, sweep, tmp_path):
+    for controller in ("mine", "worse"):
+        for seed in range(2):
+            add(tmp_path / "few", controller, seed)
+    page = pages.make_page("mnist", tmp_path / "few")
+    assert "The adaptation score is undefined without runs of blind and reactive" in page
+    assert "The sweep has no runs of `blind`." in page
+    assert "The sweep has no runs of `fixed`." in page
