@@ -6,6 +6,7 @@ first env is made.
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from atn_gym.registration import (
@@ -25,6 +26,7 @@ change, and stored runs of before are not taken for new ones.
 """
 
 __all__ = [
+    "HyperparameterScheduler",
     "compare",
     "env_ids",
     "evaluate",
@@ -34,22 +36,23 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from atn_gym.agents.hyperparameter_scheduler import HyperparameterScheduler
     from atn_gym.eval.running.evaluate import evaluate
     from atn_gym.eval.running.evaluation import compare
+
+_LAZY = {
+    "HyperparameterScheduler": "atn_gym.agents.hyperparameter_scheduler",
+    "compare": "atn_gym.eval.running.evaluation",
+    "evaluate": "atn_gym.eval.running.evaluate",
+}
+"""Modules that load torch, which importing the package does without."""
 
 register_all()
 
 
 def __getattr__(name: str) -> Any:
-    # Evaluation loads torch, which importing the package does without.
-    if name == "evaluate":
-        from atn_gym.eval.running.evaluate import evaluate
-
-        return evaluate
-    if name == "compare":
-        from atn_gym.eval.running.evaluation import compare
-
-        return compare
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -14,12 +14,14 @@ SHORT = {
     "evaluate_policy": ["--seeds", "2", "--epochs", "3"],
     "plain_loop": ["--generations", "2", "--epochs", "2"],
     "discrete_actions": ["--timesteps", "40", "--epochs", "3"],
+    "own_loop": ["--seeds", "1", "--epochs", "2"],
     "train_controller": ["--timesteps", "960", "--seeds", "2"],
 }
 SAYS = {
     "evaluate_policy": "slow down",
     "plain_loop": "generation 1: centre",
     "discrete_actions": "after: anytime performance",
+    "own_loop": "left alone",
     "train_controller": "DigitsCnnPoorInit-DataShift-v0 agent:",
 }
 

@@ -45,6 +45,8 @@ class LookaheadOracle(Method):
         InvalidArgument: If an argument breaks its requirement.
     """
 
+    needs_env = True
+
     levels: Sequence[float] = (1.0, 0.2)
     horizon: int = 5
 

@@ -6,7 +6,7 @@ import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from atn_gym.agents.controller import (
     ControllerFactory,
@@ -24,6 +24,9 @@ class Method(ABC):
     It is validated when it is made, before any data is loaded; `policy` then ties it to an
     env. A controller is not one: it is made anew for each run and sees observations alone.
     """
+
+    needs_env: ClassVar[bool] = False
+    """Whether it trains on its env, so that it cannot control a run in another loop."""
 
     @abstractmethod
     def policy(self, env: Any, seeds: Sequence[int]) -> Policy:

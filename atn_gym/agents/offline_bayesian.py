@@ -63,6 +63,8 @@ class OfflineBayesian(Method):
         Framework, KDD 2019.
     """
 
+    needs_env = True
+
     num_trials: int = 20
     together: int = 5
     env: str = "stationary"

@@ -6,8 +6,9 @@ complement 1 - m, because the distance to one is what sets its effect.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from gymnasium import spaces
@@ -39,6 +40,21 @@ class Hyperparameter:
         """Smallest and largest value in plain units."""
         return (1 - self.high, 1 - self.low) if self.complement else (self.low, self.high)
 
+    def within(self, bounds: tuple[float, float]) -> Hyperparameter:
+        """The same with other bounds, in plain units.
+
+        Raises:
+            InvalidArgument: If they are no pair of finite numbers, lowest first, above 0 on the
+                tuned scale.
+        """
+        valid = isinstance(bounds, (list, tuple)) and len(bounds) == 2
+        if valid and all(isinstance(v, (int, float)) and math.isfinite(v) for v in bounds):
+            low, high = sorted(1 - v if self.complement else v for v in bounds)
+            if bounds[0] < bounds[1] and low > 0 and (not self.complement or high <= 1):
+                return replace(self, low=float(low), high=float(high))
+        scale = "0 <= lowest < highest < 1" if self.complement else "0 < lowest < highest"
+        raise InvalidArgument(f"bounds of {self.name} must be a pair, {scale}, got {bounds!r}")
+
 
 RESOLUTION = 5e-6
 """Decades below which an observed hyperparameter, a float32 logarithm, tells nothing apart."""
@@ -58,9 +74,11 @@ class HyperparameterSpace:
 
     Args:
         names: Names out of `HYPERPARAMETERS`, each once.
+        bounds: Lowest and highest value in plain units by name, in place of the default ones.
 
     Raises:
-        InvalidArgument: If the list is empty, or a name is unknown or repeated.
+        InvalidArgument: If the list is empty, a name is unknown or repeated, or bounds are no
+            pair on the scale of their hyperparameter.
 
     Example:
         >>> space = HyperparameterSpace(["learning_rate"])
@@ -68,7 +86,11 @@ class HyperparameterSpace:
         array([0.01])
     """
 
-    def __init__(self, names: Sequence[str] = tuple(HYPERPARAMETERS)) -> None:
+    def __init__(
+        self,
+        names: Sequence[str] = tuple(HYPERPARAMETERS),
+        bounds: Mapping[str, tuple[float, float]] | None = None,
+    ) -> None:
         if not isinstance(names, (list, tuple)) or not names:
             raise InvalidArgument(
                 f"hyperparameters must be a non-empty list of names, got {names!r}"
@@ -79,7 +101,15 @@ class HyperparameterSpace:
         if len(set(names)) != len(names):
             raise InvalidArgument(f"hyperparameters must differ, got {list(names)!r}")
         self.names = tuple(names)
-        self._parameters = [HYPERPARAMETERS[name] for name in names]
+        for name in bounds or {}:
+            if name not in names:
+                raise unknown_name("hyperparameter with bounds", name, names)
+        self._parameters = [
+            HYPERPARAMETERS[name].within(bounds[name])
+            if bounds and name in bounds
+            else HYPERPARAMETERS[name]
+            for name in names
+        ]
         self._low = np.array([h.low for h in self._parameters])
         self._high = np.array([h.high for h in self._parameters])
         self._delta = np.array([h.delta for h in self._parameters])
@@ -89,7 +119,7 @@ class HyperparameterSpace:
         return len(self.names)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, HyperparameterSpace) and self.names == other.names
+        return isinstance(other, HyperparameterSpace) and self._parameters == other._parameters
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -163,6 +193,10 @@ class HyperparameterSpace:
         low, high = zip(*(h.bounds for h in self._parameters), strict=True)
         return np.array(low), np.array(high)
 
+    def bounds_of(self, name: str) -> tuple[float, float]:
+        """Smallest and largest value of one hyperparameter in plain units."""
+        return self._parameters[self.names.index(name)].bounds
+
     @property
     def log10_bounds(self) -> tuple[FloatArray, FloatArray]:
         """Smallest and largest values in the observed form, two arrays of shape (K,)."""
@@ -197,7 +231,7 @@ class HyperparameterSpace:
                 )
             if name not in self.names:
                 raise unknown_name("hyperparameter", name, self.names)
-            low, high = HYPERPARAMETERS[name].bounds
+            low, high = self.bounds_of(name)
             number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
             if not number or not low <= value <= high:
                 raise InvalidArgument(

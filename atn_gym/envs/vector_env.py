@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from atn_gym.arrays import FloatArray
 from atn_gym.envs.episodes.episodes import Episodes
-from atn_gym.envs.episodes.view import Observation
+from atn_gym.envs.episodes.observations import Observation
 from atn_gym.envs.params import TuningParams
 from atn_gym.envs.randomness import check_seed
 from atn_gym.envs.rendering import Renderer

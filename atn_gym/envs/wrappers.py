@@ -13,8 +13,8 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from atn_gym.envs.chance import LARGEST, log_score
+from atn_gym.envs.episodes.observations import Observation
 from atn_gym.envs.episodes.state import SIGNALS
-from atn_gym.envs.episodes.view import Observation
 from atn_gym.errors import InvalidArgument
 
 Flat = NDArray[np.float32]

@@ -17,10 +17,11 @@ from atn_gym.arrays import FloatArray
 from atn_gym.envs.chance import DIVERGED, chance_accuracy, chance_loss, largest_loss, log_score
 from atn_gym.envs.data import load_dataset
 from atn_gym.envs.episodes.epoch_metrics import EpochMetrics
+from atn_gym.envs.episodes.observations import Observation
 from atn_gym.envs.episodes.rewards import EpochOutcome, get_reward
 from atn_gym.envs.episodes.state import METRICS, EpisodeState
 from atn_gym.envs.episodes.trainer import Trainer
-from atn_gym.envs.episodes.view import EpisodeView, Observation
+from atn_gym.envs.episodes.view import EpisodeView
 from atn_gym.envs.hyperparameters import HyperparameterSpace
 from atn_gym.envs.params import TuningParams
 from atn_gym.envs.randomness import Stream, integer_seed

@@ -6,17 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from gymnasium import spaces
-from numpy.typing import NDArray
 
-from atn_gym.envs.chance import largest_loss
+from atn_gym.envs.episodes.observations import Observation, ObservationView
 from atn_gym.envs.episodes.state import SIGNALS, EpisodeState
 from atn_gym.envs.hyperparameters import HyperparameterSpace
 from atn_gym.envs.params import TuningParams
 from atn_gym.envs.regimes import in_numbers
 from atn_gym.envs.rendering import RunTrace
-
-Observation = dict[str, NDArray[np.float32]]
 
 
 class EpisodeView:
@@ -43,34 +39,19 @@ class EpisodeView:
         self._num_epochs = num_epochs
         self._num_classes = num_classes
         self._steps_per_epoch = steps_per_epoch
-        # In the order in which spaces.Dict sorts its keys.
-        self._boxes = dict(sorted(self._observation_boxes().items()))
-        self.observation_space = spaces.Dict(dict[str, spaces.Space[Any]](self._boxes))
-
-    def _observation_boxes(self) -> dict[str, spaces.Box]:
-        shape = (self._params.window,)
-        loss = spaces.Box(0, np.float32(largest_loss(self._num_classes)), shape, np.float32)
-        accuracy = spaces.Box(0, 1, shape, np.float32)
-        return {
-            **dict(zip(SIGNALS, (loss, accuracy) * 2, strict=True)),
-            "hyperparameters": self._hyperparameters.log10_box(),
-            "progress": spaces.Box(0, 1, (1,), np.float32),
-        }
+        self._observations = ObservationView(
+            hyperparameters, num_epochs, params.window, num_classes
+        )
+        self.observation_space = self._observations.space
 
     def observation(self, states: Sequence[EpisodeState]) -> Observation:
         """Observations of n episodes: fresh float32 arrays with a leading axis of n."""
         window = self._params.window
-        signals = np.stack([s.signals[:, s.epoch : s.epoch + window] for s in states], axis=1)
-        values = np.stack([s.values[s.epoch] for s in states])
-        raw = {
-            **dict(zip(SIGNALS, signals, strict=True)),
-            "hyperparameters": self._hyperparameters.log10(values),
-            "progress": np.array([[s.epoch / self._num_epochs] for s in states]),
-        }
-        return {
-            name: np.clip(raw[name].astype(np.float32), box.low, box.high)
-            for name, box in self._boxes.items()
-        }
+        return self._observations.observation(
+            np.stack([s.signals[:, s.epoch : s.epoch + window] for s in states], axis=1),
+            np.stack([s.values[s.epoch] for s in states]),
+            np.array([s.epoch for s in states]),
+        )
 
     def info(self, state: EpisodeState) -> dict[str, Any]:
         """Plain values of the last epoch, without NaN and without wall-clock.

@@ -1,0 +1,287 @@
+"""A controller in anyone's training loop, beside a plain torch optimizer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from torch import optim
+
+from atn_gym.agents.controller import RunSetting
+from atn_gym.agents.method import Method
+from atn_gym.agents.optimizer_groups import OptimizerGroups
+from atn_gym.agents.policy import Policy
+from atn_gym.agents.registry import as_method
+from atn_gym.envs.chance import chance_accuracy, chance_loss, largest_loss
+from atn_gym.envs.episodes.observations import ObservationView
+from atn_gym.envs.hyperparameters import HyperparameterSpace
+from atn_gym.errors import InvalidArgument, check_number, check_positive_integer
+
+_LARGEST = 700.0
+"""Initial loss above which exp overflows."""
+
+
+class HyperparameterScheduler:
+    """Lets a controller of this package set the hyperparameters of a torch optimizer.
+
+    It stands where a `torch.optim.lr_scheduler` stands. Before the first epoch it sets what the
+    controller chooses; `step` hands it the losses of an epoch and sets what holds in the next.
+    Given the same losses, a controller decides here what it decides in an env, bit for bit.
+
+    A hyperparameter moves on a logarithmic scale within bounds, and in one epoch by at most a
+    step: a decade for learning rate and weight decay, half a decade for 1 - momentum. Nothing
+    is clipped silently: a value outside the bounds is an error when the scheduler is made.
+
+    Groups of parameters may differ in learning rate and weight decay; the first group is
+    controlled, and the others keep their ratio to it.
+
+    Args:
+        optimizer: Any optimizer whose groups hold lr, and perhaps weight_decay, and momentum or
+            betas, of which the first is the momentum.
+        controller: Name of a controller, a `Controller` class or another factory, a policy with
+            `predict`, or a `Method`.
+        num_epochs: Epoch budget of the run.
+        num_classes: Number of classes, if the loss is a cross-entropy: an untrained network then
+            has the loss ln(num_classes).
+        initial_loss: Validation loss of the untrained network, > 0, if the loss is another one.
+            Losses are observed up to five times this value.
+        hyperparameters: Which ones are controlled. By default all that the optimizer has, but
+            for a weight decay of 0, which has no place on a logarithmic scale and stays 0.
+        bounds: Lowest and highest value by name, in place of the default ones.
+        window: Past epochs in an observation.
+        seed: Seed of the controller's own draws.
+
+    Raises:
+        InvalidArgument: If an argument breaks its requirement, a value of the optimizer is out
+            of bounds, or the controller needs an env.
+
+    Example:
+        >>> import torch
+        >>> network = torch.nn.Linear(4, 3)
+        >>> optimizer = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9)
+        >>> scheduler = HyperparameterScheduler(
+        ...     optimizer, "heuristic", num_epochs=10, num_classes=3
+        ... )
+        >>> for val_loss in (1.1, 1.0, 1.3):  # train an epoch, then:
+        ...     values = scheduler.step(val_loss)
+        >>> round(optimizer.param_groups[0]["lr"], 4), values["momentum"]
+        (0.055, 0.9)
+    """
+
+    def __init__(
+        self,
+        optimizer: optim.Optimizer,
+        controller: Any = "heuristic",
+        *,
+        num_epochs: int,
+        num_classes: int | None = None,
+        initial_loss: float | None = None,
+        hyperparameters: tuple[str, ...] | list[str] | None = None,
+        bounds: Mapping[str, tuple[float, float]] | None = None,
+        window: int = 10,
+        seed: int = 0,
+    ) -> None:
+        check_positive_integer("num_epochs", num_epochs)
+        check_positive_integer("window", window)
+        self.num_epochs = num_epochs
+        self._num_classes = _num_classes(num_classes, initial_loss)
+        self._groups = OptimizerGroups(optimizer)
+        names = self._groups.controllable() if hyperparameters is None else hyperparameters
+        self.hyperparameters = HyperparameterSpace(names, bounds)
+        self._view = ObservationView(self.hyperparameters, num_epochs, window, self._num_classes)
+        chance = chance_loss(self._num_classes), chance_accuracy(self._num_classes)
+        self._signals = np.tile(np.array(chance * 2)[:, None], window + num_epochs)
+        self._values = np.tile(self._groups.read(self.hyperparameters), (num_epochs + 1, 1))
+        self._window = window
+        self._policy = self._make_policy(as_method(controller), seed)
+        self._state: Any = None
+        self.last_epoch = 0
+        self._decide()
+
+    # What the policies of this package ask of an env.
+
+    @property
+    def unwrapped(self) -> HyperparameterScheduler:
+        """Itself, as an env without wrappers is."""
+        return self
+
+    @property
+    def episodes(self) -> HyperparameterScheduler:
+        """Itself: it knows the budget, the hyperparameters and the spaces."""
+        return self
+
+    @property
+    def params(self) -> ObservationView:
+        """What fixes the observation: its window."""
+        return self._view
+
+    @property
+    def observation_space(self) -> spaces.Dict:
+        """Space of the observations, that of an env."""
+        return self._view.space
+
+    @property
+    def action_space(self) -> spaces.Box:
+        """Space of the actions, that of an env."""
+        return spaces.Box(-1, 1, (len(self.hyperparameters),), np.float32)
+
+    @property
+    def values(self) -> dict[str, float]:
+        """The hyperparameters in force, in plain units by name."""
+        return self.hyperparameters.named(self._values[min(self.last_epoch + 1, self.num_epochs)])
+
+    def step(
+        self,
+        val_loss: float,
+        *,
+        val_accuracy: float | None = None,
+        train_loss: float | None = None,
+        train_accuracy: float | None = None,
+    ) -> dict[str, float]:
+        """Takes in the outcome of an epoch and sets the hyperparameters of the next.
+
+        Agents observe all four metrics, controllers only the validation loss. A training loss
+        that is not given is taken to be the validation loss, and an accuracy exp(-loss). A loss
+        that is not finite is observed as in an env: five times the initial one.
+
+        Args:
+            val_loss: Validation loss of the epoch, >= 0 or not finite.
+            val_accuracy: Validation accuracy, in [0, 1].
+            train_loss: Mean training loss of the epoch, >= 0 or not finite.
+            train_accuracy: Training accuracy, in [0, 1].
+
+        Returns:
+            The hyperparameters of the next epoch, in plain units by name.
+
+        Raises:
+            InvalidArgument: If a metric breaks its requirement, or the budget is spent.
+        """
+        if self.last_epoch >= self.num_epochs:
+            raise InvalidArgument(
+                f"step must not be called more than num_epochs={self.num_epochs} times: make the "
+                "scheduler with the number of epochs that you train"
+            )
+        val = _metrics("val", val_loss, val_accuracy)
+        train = val if train_loss is None else _metrics("train", train_loss, train_accuracy)
+        if train_loss is None and train_accuracy is not None:
+            train = _metrics("train", val_loss, train_accuracy)
+        observed = np.array([*train, *val])
+        if not np.isfinite(observed).all():
+            worst = largest_loss(self._num_classes), chance_accuracy(self._num_classes)
+            observed = np.array(worst * 2)
+        self._signals[:, self._window + self.last_epoch] = observed
+        self.last_epoch += 1
+        if self.last_epoch < self.num_epochs:
+            self._decide()
+        return self.values
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain values that `load_state_dict` takes, in this process or another one."""
+        return {
+            "last_epoch": self.last_epoch,
+            "metrics": self._signals[:, self._window :][:, : self.last_epoch].tolist(),
+            "values": self._values[: self.last_epoch + 1].tolist(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Resumes a run: shows the controller its past again, and sets what it had chosen.
+
+        Make the scheduler with the same arguments, before any step, on an optimizer that has
+        the values with which the run began or the state of the interrupted one.
+
+        Args:
+            state: What `state_dict` returned.
+
+        Raises:
+            InvalidArgument: If it is no such state, is of other hyperparameters or a longer
+                run, or the controller does not decide again as it did.
+        """
+        try:
+            last_epoch = int(state["last_epoch"])
+            metrics = np.array(state["metrics"], dtype=np.float64).reshape(4, last_epoch)
+            values = np.array(state["values"], dtype=np.float64)
+        except (KeyError, TypeError, ValueError) as error:
+            raise InvalidArgument(
+                "a state must be what state_dict() of a HyperparameterScheduler returned, got "
+                f"{state!r}"
+            ) from error
+        size = len(self.hyperparameters)
+        if values.shape != (last_epoch + 1, size) or last_epoch > self.num_epochs:
+            raise InvalidArgument(
+                f"a state must be of at most {self.num_epochs} epochs and {size} hyperparameters, "
+                f"got {last_epoch} epochs and values of shape {values.shape}: make the scheduler "
+                "with the arguments that it had"
+            )
+        self._signals[:, self._window : self._window + last_epoch] = metrics
+        self._state = None
+        self._values[:] = values[0]
+        for epoch in range(min(last_epoch + 1, self.num_epochs)):
+            self.last_epoch = epoch
+            self._decide()
+        self.last_epoch = last_epoch
+        if not np.array_equal(self._values[: last_epoch + 1], values):
+            raise InvalidArgument(
+                "the controller does not decide as it did when the state was made: give the same "
+                "controller, arguments and seed"
+            )
+
+    def _make_policy(self, method: Method, seed: int) -> Policy:
+        if method.needs_env:
+            raise InvalidArgument(
+                f"{type(method).__name__} trains further runs on its env and cannot work in "
+                "another loop: choose a controller that only observes, such as 'heuristic'"
+            )
+        method.check(RunSetting(self.hyperparameters, self.num_epochs, seed, self._window))
+        return method.policy(self, [seed])
+
+    def _decide(self) -> None:
+        """Asks the policy for the next action and sets what follows from it."""
+        epoch = self.last_epoch
+        window = self._signals[:, epoch : epoch + self._window]
+        values = self._values[epoch]
+        observation = self._view.observation(window[:, None], values[None], np.array([epoch]))
+        action, self._state = self._policy.predict(
+            observation, self._state, np.array([epoch == 0]), deterministic=True
+        )
+        moves = np.clip(np.asarray(action, np.float64).reshape(-1), -1, 1)
+        self._values[epoch + 1 :] = self.hyperparameters.apply(values, moves)
+        self._groups.write(self.values)
+
+
+def _num_classes(num_classes: int | None, initial_loss: float | None) -> float:
+    """Number of equally likely classes at which chance has the initial loss."""
+    if (num_classes is None) == (initial_loss is None):
+        raise InvalidArgument(
+            "give either num_classes, if the loss is a cross-entropy, or initial_loss, the "
+            f"validation loss of the untrained network, got {num_classes=} and {initial_loss=}"
+        )
+    if num_classes is not None:
+        check_positive_integer("num_classes", num_classes)
+        if num_classes < 2:
+            raise InvalidArgument(f"num_classes must be an integer >= 2, got {num_classes}")
+        return num_classes
+    assert initial_loss is not None
+    check_number("initial_loss", initial_loss, 0)
+    if not 0 < initial_loss < _LARGEST:
+        raise InvalidArgument(
+            f"initial_loss must be a number > 0 and below {_LARGEST:g}, got {initial_loss!r}: "
+            "scale the loss that you pass to step()"
+        )
+    return math.exp(initial_loss)
+
+
+def _metrics(split: str, loss: float, accuracy: float | None) -> tuple[float, float]:
+    """Loss and accuracy of a split; an accuracy that is not given is exp(-loss)."""
+    loss = float(loss)
+    if loss < 0:
+        raise InvalidArgument(
+            f"{split}_loss must be >= 0, got {loss!r}: add a constant to a loss that may be "
+            "negative"
+        )
+    if accuracy is None:
+        return loss, math.exp(-loss)
+    check_number(f"{split}_accuracy", float(accuracy), 0, 1)
+    return loss, float(accuracy)

@@ -1,0 +1,110 @@
+"""A controller in a plain PyTorch loop: a network that this package does not know.
+
+Trains a small MLP on handwritten digits from learning rates that are 30 times too low, right,
+and 30 times too high, with and without a `HyperparameterScheduler`.
+
+python examples/own_loop.py --plot own_loop.png
+"""
+
+import argparse
+
+import torch
+from sklearn.datasets import load_digits
+from torch import nn
+
+from atn_gym import HyperparameterScheduler
+
+GOOD_RATE = 0.03
+
+
+def load():
+    """Training and validation split: images in [0, 1] and labels."""
+    images, labels = load_digits(return_X_y=True)
+    data = torch.tensor(images / 16, dtype=torch.float32), torch.tensor(labels)
+    return [part[:1200] for part in data], [part[1200:] for part in data]
+
+
+def train(learning_rate, controller=None, epochs=30, seed=0):
+    """Trains one run; returns validation losses and learning rates of its epochs.
+
+    Args:
+        learning_rate: Where the run begins.
+        controller: Name of a controller; None leaves the learning rate alone.
+        epochs: Epoch budget.
+        seed: Seed of weights and batches.
+    """
+    torch.manual_seed(seed)
+    (images, labels), validation = load()
+    network = nn.Sequential(nn.Linear(64, 48), nn.LayerNorm(48), nn.GELU(), nn.Linear(48, 10))
+    optimizer = torch.optim.SGD(network.parameters(), lr=learning_rate, momentum=0.9)
+    scheduler = None
+    if controller is not None:
+        scheduler = HyperparameterScheduler(
+            optimizer,
+            controller,
+            num_epochs=epochs,
+            num_classes=10,
+            seed=seed,
+        )
+    losses, rates = [], []
+    for _ in range(epochs):
+        rates.append(optimizer.param_groups[0]["lr"])
+        for batch in torch.randperm(len(images)).split(64):
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(network(images[batch]), labels[batch]).backward()
+            optimizer.step()
+        with torch.no_grad():
+            loss = nn.functional.cross_entropy(network(validation[0]), validation[1])
+        losses.append(float(loss))
+        if scheduler is not None:
+            scheduler.step(losses[-1])
+    return losses, rates
+
+
+def main() -> None:
+    """Prints the last validation loss of every run, and plots the runs if asked."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--controller", default="heuristic")
+    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--plot", metavar="FILE", help="a PNG to write")
+    arguments = parser.parse_args()
+    runs = {}
+    print(f"{'first rate':>10}  {'left alone':>10}  {arguments.controller:>10}")
+    for factor in (1 / 30, 1, 30):
+        row = []
+        for controller in (None, arguments.controller):
+            of_seeds = [
+                train(GOOD_RATE * factor, controller, arguments.epochs, seed)
+                for seed in range(arguments.seeds)
+            ]
+            runs[factor, controller] = of_seeds
+            row.append(sorted(losses[-1] for losses, _ in of_seeds)[arguments.seeds // 2])
+        print(f"{GOOD_RATE * factor:10.4f}  {row[0]:10.3f}  {row[1]:10.3f}", flush=True)
+    if arguments.plot:
+        plot(runs, arguments.plot)
+
+
+def plot(runs, file):
+    """Draws validation loss and learning rate of all runs."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 5), layout="constrained")
+    axes = figure.subplots(2, 3, sharex=True, sharey="row")
+    for (factor, controller), of_seeds in runs.items():
+        column = [1 / 30, 1, 30].index(factor)
+        color, label = ("0.6", "left alone") if controller is None else ("C0", controller)
+        for i, (losses, rates) in enumerate(of_seeds):
+            named = {"label": label} if i == 0 else {}
+            axes[0, column].semilogy(losses, color=color, **named)
+            axes[1, column].semilogy(rates, color=color)
+        axes[0, column].set_title(f"first learning rate {GOOD_RATE * factor:.2g}")
+        axes[1, column].set_xlabel("epoch")
+    axes[0, 0].set_ylabel("validation loss (nats)")
+    axes[1, 0].set_ylabel("learning rate")
+    axes[0, 0].legend()
+    figure.savefig(file, dpi=120)
+
+
+if __name__ == "__main__":
+    main()

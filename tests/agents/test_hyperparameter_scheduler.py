@@ -1,0 +1,237 @@
+import json
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+from torch import nn, optim
+
+from atn_gym import HyperparameterScheduler
+from atn_gym.agents.controller import Controller
+from atn_gym.agents.registry import CONTROLLERS, as_method, controller_method
+from atn_gym.errors import InvalidArgument
+
+EPOCHS = 6
+NEEDS_ARGUMENTS = {
+    "rl": {"path": "ppo_digits"},
+    "scheduler": {"scheduler": "ExponentialLR", "gamma": 0.8},
+}
+NEEDS_ENV = {name for name, c in CONTROLLERS.items() if getattr(c, "needs_env", False)}
+
+
+def network():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
+
+
+def sgd(**arguments):
+    defaults = {"lr": 0.1, "momentum": 0.9, "weight_decay": 1e-4}
+    return optim.SGD(network().parameters(), **{**defaults, **arguments})
+
+
+def made(controller="heuristic", optimizer=None, **arguments):
+    defaults = {"num_epochs": EPOCHS, "num_classes": 10}
+    return HyperparameterScheduler(
+        sgd() if optimizer is None else optimizer, controller, **{**defaults, **arguments}
+    )
+
+
+class Scripted(Controller):
+    """Plays learning rates one after the other and keeps what it observed."""
+
+    rates = (0.1, 0.05, 0.02, 0.2, 0.1, 0.1)
+    observed = []
+
+    def observe(self, metric, step):
+        self.observed.append((metric, step))
+
+    def propose(self, current_params):
+        return {**current_params, "learning_rate": self.rates[len(self.observed)]}
+
+
+@pytest.fixture(autouse=True)
+def _nothing_observed():
+    Scripted.observed = []
+
+
+@pytest.mark.parametrize("name", sorted(CONTROLLERS.keys() - NEEDS_ENV))
+def test_a_loop_and_an_env_decide_the_same_bit_for_bit(name):
+    method = controller_method(name, **NEEDS_ARGUMENTS.get(name, {}))
+    env = gymnasium.make(
+        "atn_gym/DigitsCnn-LossPerturbation-v0", num_epochs=EPOCHS, train_size=256, trigger=2
+    )
+    episodes = env.unwrapped.episodes
+    observation, info = env.reset(seed=3)
+    policy, state = method.policy(env, [5]), None
+    initial = episodes.state(0).initial
+    optimizer = sgd(
+        lr=initial["learning_rate"],
+        momentum=initial["momentum"],
+        weight_decay=initial["weight_decay"],
+    )
+    scheduler = HyperparameterScheduler(
+        optimizer, method, num_epochs=EPOCHS, num_classes=10, seed=5
+    )
+    batch = {key: value[None] for key, value in observation.items()}
+    for epoch in range(EPOCHS):
+        action, state = policy.predict(batch, state, np.array([epoch == 0]))
+        observation, _, over, _, info = env.step(action[0])
+        assert scheduler.values == info["hyperparameter_values"]
+        group = optimizer.param_groups[0]
+        assert [group["lr"], group["momentum"], group["weight_decay"]] == list(
+            info["hyperparameter_values"].values()
+        )
+        if over:
+            break
+        batch = {key: value[None] for key, value in observation.items()}
+        seen = episodes.state(0).observed_metrics()
+        scheduler.step(**{key.removeprefix("observed_"): value for key, value in seen.items()})
+
+
+@pytest.mark.parametrize("name", sorted(NEEDS_ENV))
+def test_a_method_that_trains_on_its_env_is_refused(name):
+    with pytest.raises(InvalidArgument, match="trains further runs on its env"):
+        made(controller_method(name))
+
+
+def test_it_sets_the_optimizer_and_shows_the_controller_each_loss_once():
+    optimizer = sgd()
+    scheduler = made(Scripted, optimizer)
+    rates = [optimizer.param_groups[0]["lr"]]
+    for loss in (2.0, 1.5, 1.0, 0.75, 0.5):
+        values = scheduler.step(loss)
+        rates.append(optimizer.param_groups[0]["lr"])
+        assert values == scheduler.values
+    assert rates == pytest.approx(Scripted.rates, rel=1e-6)
+    assert Scripted.observed == [(2.0, 1), (1.5, 2), (1.0, 3), (0.75, 4), (0.5, 5)]
+    scheduler.step(0.25)
+    with pytest.raises(InvalidArgument, match="more than num_epochs=6 times"):
+        scheduler.step(0.2)
+
+
+@pytest.mark.parametrize("name", ["heuristic", "autotunenet", "bandit", "spsa", "pid"])
+def test_a_run_resumes_from_plain_values(name):
+    losses = [2.0, 1.9, 2.4, 1.0, float("nan"), 0.9]
+    whole, interrupted = made(name, seed=4), made(name, seed=4)
+    expected = [whole.step(loss) for loss in losses]
+    for loss in losses[:3]:
+        interrupted.step(loss)
+    state = json.loads(json.dumps(interrupted.state_dict()))
+    optimizer = sgd(lr=interrupted.values["learning_rate"])
+    resumed = made(name, optimizer, seed=4)
+    resumed.load_state_dict(state)
+    assert optimizer.param_groups[0]["lr"] == interrupted.values["learning_rate"]
+    assert [resumed.step(loss) for loss in losses[3:]] == expected[3:]
+
+
+def test_another_controller_cannot_take_up_a_state():
+    first = made("heuristic")
+    for loss in (2.0, 1.0, 3.0, 2.0):
+        first.step(loss)
+    with pytest.raises(InvalidArgument, match="does not decide as it did"):
+        made("cosine").load_state_dict(first.state_dict())
+    with pytest.raises(InvalidArgument, match="at most 3 epochs"):
+        made("heuristic", num_epochs=3).load_state_dict(first.state_dict())
+    with pytest.raises(InvalidArgument, match="what state_dict"):
+        made("heuristic").load_state_dict({"epoch": 1})
+
+
+def test_groups_keep_their_ratio_to_the_first():
+    model = network()
+    optimizer = optim.AdamW(
+        [
+            {"params": model[0].parameters(), "lr": 0.1, "weight_decay": 0.01},
+            {"params": model[2].parameters(), "lr": 0.01, "weight_decay": 0.0},
+        ],
+        betas=(0.9, 0.99),
+    )
+    scheduler = made(Scripted, optimizer)
+    assert scheduler.hyperparameters.names == ("learning_rate", "momentum", "weight_decay")
+    scheduler.step(1.0)
+    first, second = optimizer.param_groups
+    assert first["lr"] == pytest.approx(0.05)
+    assert second["lr"] == pytest.approx(0.005)
+    assert (first["weight_decay"], second["weight_decay"]) == (0.01, 0.0)
+    assert first["betas"] == second["betas"] == (0.9, 0.99)
+
+
+def test_a_weight_decay_of_zero_stays_zero():
+    optimizer = optim.SGD(network().parameters(), lr=0.1)
+    scheduler = made("random_online", optimizer)
+    assert scheduler.hyperparameters.names == ("learning_rate", "momentum")
+    for loss in (1.0, 0.9):
+        scheduler.step(loss)
+    assert optimizer.param_groups[0]["weight_decay"] == 0
+    assert optimizer.param_groups[0]["lr"] != 0.1
+
+
+def test_a_learning_rate_that_is_a_tensor_stays_one():
+    rate = torch.tensor(0.1)
+    optimizer = optim.Adam(network().parameters(), lr=rate)
+    made(Scripted, optimizer).step(1.0)
+    assert optimizer.param_groups[0]["lr"] is rate
+    assert float(rate) == pytest.approx(0.05)
+
+
+def test_the_users_bounds_hold():
+    optimizer = sgd(lr=3.0, weight_decay=0.5)
+    bounds = {"learning_rate": (1e-3, 10.0), "weight_decay": (1e-4, 1.0)}
+    scheduler = made(Scripted, optimizer, bounds=bounds)
+    assert scheduler.hyperparameters.bounds_of("learning_rate") == (1e-3, 10.0)
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"optimizer": sgd(lr=3.0)}, r"learning_rate must be in \[1e-05, 1\], got 3"),
+        ({"optimizer": network()}, r"must be a torch.optim.Optimizer, got Sequential"),
+        ({"hyperparameters": ["lr"]}, r"unknown hyperparameter 'lr'"),
+        (
+            {
+                "optimizer": optim.Adadelta(network().parameters(), lr=0.1),
+                "hyperparameters": ["momentum"],
+            },
+            r"Adadelta has no momentum",
+        ),
+        ({"bounds": {"learning_rate": (1, 0.1)}}, r"bounds of learning_rate must be a pair"),
+        ({"bounds": {"momentum": (0.5, 1.0)}}, r"bounds of momentum must be a pair"),
+        ({"bounds": {"dropout": (0.1, 0.5)}}, r"unknown hyperparameter with bounds 'dropout'"),
+        ({"num_classes": None}, r"give either num_classes"),
+        ({"initial_loss": 2.0}, r"give either num_classes"),
+        ({"num_classes": 1}, r"num_classes must be an integer >= 2"),
+        ({"num_classes": None, "initial_loss": 0.0}, r"initial_loss must be a number > 0"),
+        ({"num_epochs": 0}, r"num_epochs must be"),
+        ({"controller": "heuristics"}, r"unknown controller 'heuristics'"),
+    ],
+)
+def test_mistakes_are_named_when_it_is_made(arguments, message):
+    with pytest.raises(InvalidArgument, match=message):
+        made(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("metrics", "message"),
+    [({"val_loss": -1.0}, "val_loss must be >= 0"), ({"val_loss": 1, "val_accuracy": 2}, "0, 1")],
+)
+def test_a_metric_that_cannot_be_costs_nothing(metrics, message):
+    scheduler = made()
+    with pytest.raises(InvalidArgument, match=message):
+        scheduler.step(**metrics)
+    assert scheduler.last_epoch == 0
+
+
+def test_another_loss_is_scaled_by_that_of_an_untrained_network():
+    scheduler = made(Scripted, num_classes=None, initial_loss=40.0)
+    scheduler.step(120.0)
+    scheduler.step(1000.0)
+    assert [metric for metric, _ in Scripted.observed] == [120.0, 200.0]
+
+
+def test_an_agent_observes_what_is_not_given_as_the_validation_loss_implies():
+    method = as_method(controller_method("rl", path="ppo_digits"))
+    given, implied = made(method), made(method)
+    for loss in (2.0, 1.0, 0.5):
+        accuracy = float(np.exp(-loss))
+        values = given.step(loss, val_accuracy=accuracy, train_loss=loss, train_accuracy=accuracy)
+        assert implied.step(loss) == values
