@@ -28,6 +28,9 @@ _TASKS: dict[str, Task | str] = {
     "DigitsCnn": "atn_gym.envs.tasks:DIGITS_CNN",
     "DigitsCnnPoorInit": "atn_gym.envs.tasks:DIGITS_CNN_POOR_INIT",
     "DigitsCnnUnknownScale": "atn_gym.envs.tasks:DIGITS_CNN_UNKNOWN_SCALE",
+    "NoisyQuadratic": "atn_gym.envs.tasks:NOISY_QUADRATIC",
+    "NoisyQuadraticPoorInit": "atn_gym.envs.tasks:NOISY_QUADRATIC_POOR_INIT",
+    "NoisyQuadraticUnknownScale": "atn_gym.envs.tasks:NOISY_QUADRATIC_UNKNOWN_SCALE",
 }
 _REGIMES: dict[str, type[Regime] | type[Mixture] | str] = {
     "Stationary": "atn_gym.envs.regimes:Stationary",

@@ -27,6 +27,7 @@ LAYERS = (
         "atn_gym.envs.networks",
         "atn_gym.envs.optimizers",
         "atn_gym.envs.process_lock",
+        "atn_gym.envs.quadratic",
         "atn_gym.envs.randomness",
         "atn_gym.envs.torch_settings",
     ),

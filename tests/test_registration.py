@@ -39,6 +39,9 @@ TASKS = (
     "DigitsCnn",
     "DigitsCnnPoorInit",
     "DigitsCnnUnknownScale",
+    "NoisyQuadratic",
+    "NoisyQuadraticPoorInit",
+    "NoisyQuadraticUnknownScale",
 )
 REGIMES = (
     "Stationary",

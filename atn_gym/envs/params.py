@@ -58,8 +58,9 @@ class TuningParams:
         checkpoint_rollback: Adds an action component; above 0 it restores the best
             checkpoint before the epoch. Divergence then does not end the run.
         twin: Makes the counterfactual twin of a run: the regime is switched off, its strength 0.
-        engine: Training engine: "compiled" (the built-in network on a CPU), "torch" (any), or
-            "auto" for the first that applies.
+        engine: Training engine: "compiled" (the built-in network on a CPU), "torch" (any),
+            "moments" or "sampled" (`NoisyQuadratic`: expected values, or runs drawn from
+            them), or "auto" for the first that applies.
         device: Torch device, such as "cpu" or "cuda".
         data_dir: Folder of downloaded data; `ATN_GYM_DATA`, else a user cache, if None.
 
@@ -126,7 +127,7 @@ class TuningParams:
         get_reward(self.reward)
         self.make_regime()
         check_device(self.device)
-        if self.engine == "compiled":
+        if self.engine != "auto":
             choose_engine(self.engine, self.get_task(), self.device)
 
     def get_task(self) -> Task:

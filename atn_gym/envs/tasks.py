@@ -10,6 +10,7 @@ from atn_gym.envs.data import load_digits, load_fashion_mnist, load_mnist
 from atn_gym.envs.gain import checked_gain
 from atn_gym.envs.hyperparameters import HYPERPARAMETERS, HyperparameterSpace
 from atn_gym.envs.networks import SmallCnn
+from atn_gym.envs.quadratic import Prototypes, load_prototypes
 from atn_gym.errors import (
     InvalidArgument,
     check_positive_integer,
@@ -115,6 +116,9 @@ DIGITS_CNN = Task(
     num_epochs=30,
     network_kwargs={"hidden": 32},
 )
+NOISY_QUADRATIC = replace(
+    DIGITS_CNN, dataset=load_prototypes, network=Prototypes, network_kwargs={}
+)
 
 _TOO_LOW = {"learning_rate": 1e-4, "momentum": 0.0, "weight_decay": 1e-2}
 _TOO_HIGH = {"learning_rate": 0.1, "momentum": 0.9, "weight_decay": 1e-4}
@@ -122,9 +126,11 @@ _TOO_HIGH = {"learning_rate": 0.1, "momentum": 0.9, "weight_decay": 1e-4}
 MNIST_CNN_POOR_INIT = replace(MNIST_CNN, initial=(_TOO_LOW, _TOO_HIGH))
 FASHION_CNN_POOR_INIT = replace(FASHION_CNN, initial=(_TOO_LOW, _TOO_HIGH))
 DIGITS_CNN_POOR_INIT = replace(DIGITS_CNN, initial=(_TOO_LOW, _TOO_HIGH))
+NOISY_QUADRATIC_POOR_INIT = replace(NOISY_QUADRATIC, initial=(_TOO_LOW, _TOO_HIGH))
 
 _UNKNOWN_SCALE = (-1.5, 1.0)
 
 MNIST_CNN_UNKNOWN_SCALE = replace(MNIST_CNN, gain=_UNKNOWN_SCALE)
 FASHION_CNN_UNKNOWN_SCALE = replace(FASHION_CNN, gain=_UNKNOWN_SCALE)
 DIGITS_CNN_UNKNOWN_SCALE = replace(DIGITS_CNN, gain=_UNKNOWN_SCALE)
+NOISY_QUADRATIC_UNKNOWN_SCALE = replace(NOISY_QUADRATIC, gain=_UNKNOWN_SCALE)

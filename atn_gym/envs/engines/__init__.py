@@ -2,6 +2,7 @@
 
 from atn_gym.envs.engines.base import Engine, EpochPlan, EvaluationPlan, TrainResult
 from atn_gym.envs.engines.choice import ENGINES, choose_engine
+from atn_gym.envs.engines.moment_engine import MomentEngine
 from atn_gym.envs.engines.torch_engine import TorchEngine
 
 __all__ = [
@@ -9,6 +10,7 @@ __all__ = [
     "Engine",
     "EpochPlan",
     "EvaluationPlan",
+    "MomentEngine",
     "TorchEngine",
     "TrainResult",
     "choose_engine",

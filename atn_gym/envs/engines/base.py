@@ -26,6 +26,7 @@ class EpochPlan:
     Args:
         inputs: Training inputs as they stand, float32 (N, C, H, W).
         labels: Training labels as they stand, int64 (N,).
+        pool: Indices of the samples from which the mini-batches are drawn; all if None.
         order: Sample indices of every mini-batch, int64 (steps, batch).
         loss_scale: Factor on the loss of every mini-batch, float32 (steps,); none if None.
         gradient_noise: Standard deviation of the noise on each mini-batch's gradient, in
@@ -41,6 +42,7 @@ class EpochPlan:
     gradient_noise: float
     gradient_noise_seed: int
     module_seed: int
+    pool: Tensor | None = None
 
 
 @dataclass(frozen=True, eq=False)

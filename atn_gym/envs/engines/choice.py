@@ -8,53 +8,65 @@ from typing import TYPE_CHECKING
 import torch
 
 from atn_gym.envs.networks import SmallCnn
+from atn_gym.envs.quadratic import Prototypes
 from atn_gym.errors import InvalidArgument, unknown_name
 
 if TYPE_CHECKING:
     from atn_gym.envs.tasks import Task
 
-ENGINES = ("auto", "compiled", "torch")
+ENGINES = ("auto", "compiled", "torch", "moments", "sampled")
+_PREFERRED = ("compiled", "moments", "torch")
 
 
 def choose_engine(engine: str, task: Task, device: str) -> str:
     """Chooses the engine of a task.
 
     Args:
-        engine: "auto" takes the compiled engine where it applies and else the torch engine;
-            "compiled" and "torch" are taken at their word.
+        engine: "auto" takes the compiled engine where it applies, the engine of moments for the
+            noisy quadratic, and else the torch engine; others are taken at their word.
         task: What is trained.
         device: Where.
 
     Returns:
-        "compiled" or "torch".
+        The name of an engine other than "auto".
 
     Raises:
         InvalidArgument: If there is no such engine, or it does not apply.
     """
     if engine not in ENGINES:
         raise unknown_name("engine", engine, ENGINES)
-    if engine == "torch":
-        return engine
-    obstacle = _obstacle(task, device)
-    if obstacle is None:
-        return "compiled"
-    if engine == "compiled":
+    if engine != "auto":
+        obstacle = _obstacle(engine, task, device)
+        if obstacle is None:
+            return engine
         raise InvalidArgument(
-            f"engine='compiled' {obstacle}: use engine='auto', which takes the torch engine then"
+            f"engine={engine!r} {obstacle}: use engine='auto', which takes the "
+            f"{choose_engine('auto', task, device)} engine then"
         )
-    return "torch"
+    obstacles = {name: _obstacle(name, task, device) for name in _PREFERRED}
+    for name, obstacle in obstacles.items():
+        if obstacle is None:
+            return name
+    raise InvalidArgument(f"no engine trains this task: engine='moments' {obstacles['moments']}")
 
 
-def _obstacle(task: Task, device: str) -> str | None:
-    """Why the compiled engine does not apply; None if it does."""
-    if task.network is not SmallCnn:
-        name = getattr(task.network, "__name__", task.network)
-        return f"trains the network SmallCnn alone, got {name}"
-    if not isinstance(task.optimizer, str):
-        return f"knows the optimizers 'sgd' and 'adamw' alone, got {task.optimizer!r}"
+def _obstacle(engine: str, task: Task, device: str) -> str | None:
+    """Why an engine does not apply; None if it does."""
+    name = getattr(task.network, "__name__", task.network)
+    if engine == "torch":
+        quadratic = task.network is Prototypes
+        return f"trains by cross-entropy, which {name} has not" if quadratic else None
+    network = SmallCnn if engine == "compiled" else Prototypes
+    optimizers = ("sgd", "adamw") if engine == "compiled" else ("sgd",)
+    if task.network is not network:
+        return f"trains the network {network.__name__} only, got {name}"
+    if task.optimizer not in optimizers:
+        known = " and ".join(map(repr, optimizers))
+        plural = "s" if len(optimizers) > 1 else ""
+        return f"knows the optimizer{plural} {known} only, got {task.optimizer!r}"
     if torch.device(device).type != "cpu":
-        return f"trains on the CPU alone, got device={device!r}"
-    return _import_failure()
+        return f"trains on the CPU only, got device={device!r}"
+    return _import_failure() if engine == "compiled" else None
 
 
 @functools.cache

@@ -14,7 +14,14 @@ from torch import Tensor, nn
 from atn_gym.arrays import FloatArray
 from atn_gym.envs.data import RunData
 from atn_gym.envs.data.dataset import KEPT_BYTES, Dataset
-from atn_gym.envs.engines import Engine, EpochPlan, EvaluationPlan, TorchEngine, choose_engine
+from atn_gym.envs.engines import (
+    Engine,
+    EpochPlan,
+    EvaluationPlan,
+    MomentEngine,
+    TorchEngine,
+    choose_engine,
+)
 from atn_gym.envs.episodes.epoch_metrics import EpochMetrics
 from atn_gym.envs.networks import make_network
 from atn_gym.envs.optimizers import set_nominal_hyperparameters
@@ -74,6 +81,8 @@ class Trainer:
         optimizer = self.task.optimizer
         if name == "torch":
             return TorchEngine(num_runs, self._make_model, optimizer, self._device)
+        if name in ("moments", "sampled"):
+            return MomentEngine(num_runs, self._make_model, sampled=name == "sampled")
         # The compiled engine is the only part that needs numba.
         from atn_gym.envs.engines.compiled_engine import CompiledEngine
 
@@ -183,6 +192,7 @@ class Trainer:
             gradient_noise=data.gradient_noise,
             gradient_noise_seed=integer_seed(seed, Stream.GRADIENT_NOISE, epoch),
             module_seed=integer_seed(seed, Stream.MODULE, epoch),
+            pool=data.pools.get("train"),
         )
 
     def _loss_scale(self, state: _Run) -> Tensor | None:

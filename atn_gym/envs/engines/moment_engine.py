@@ -1,0 +1,232 @@
+"""The engine of the noisy quadratic: many runs at once, by the moments of their parameters."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn, optim
+
+from atn_gym.arrays import FloatArray
+from atn_gym.envs.engines.base import EpochPlan, EvaluationPlan, TrainResult
+from atn_gym.envs.engines.moments import Moments, Quadratic, descend
+from atn_gym.envs.optimizers import make_optimizer
+from atn_gym.envs.quadratic import Prototypes
+
+_KEPT_SAMPLES = 64
+"""Sets of samples whose statistics are kept."""
+
+
+class ClassStatistics(NamedTuple):
+    """What a quadratic must know of labelled samples.
+
+    Args:
+        share: Share of each class, (C,).
+        mean: Mean input of each class, (C, P); 0 for a class without samples.
+        variance: Variance of the inputs of each class, (C, P).
+    """
+
+    share: FloatArray
+    mean: FloatArray
+    variance: FloatArray
+
+
+def class_statistics(inputs: Tensor, labels: Tensor, num_classes: int) -> ClassStatistics:
+    """Statistics of inputs (N, ...) with labels (N,)."""
+    pixels, classes = inputs.flatten(1).double().numpy(), labels.numpy()
+    counts = np.bincount(classes, minlength=num_classes)
+    one_hot = (classes == np.arange(num_classes)[:, None]).astype(np.float64)
+    some = np.maximum(counts, 1)[:, None]
+    mean = one_hot @ pixels / some
+    variance = one_hot @ (pixels - mean[classes]) ** 2 / some
+    return ClassStatistics(counts / len(classes), mean, variance)
+
+
+class MomentEngine:
+    """Propagates the expected moments of all runs by an epoch, or draws a run from them.
+
+    The losses are excess losses: what the samples cost in expectation beyond what they cost at
+    the parameters that are best for them. The accuracy is exp(-loss), which is 1 at a loss of
+    0 and that of chance at the loss of chance. Given an epoch's start, what a mini-batch adds
+    is normal, and its curvature that of the whole training split.
+
+    The module of a run holds the means, and its optimizer those of the velocity.
+
+    Args:
+        num_runs: Number of runs R.
+        make_model: Makes `Prototypes` that are drawn from the seed given.
+        sampled: Whether to draw the parameters after each epoch from their distribution, which
+            is that of runs of SGD, instead of keeping their moments.
+    """
+
+    def __init__(
+        self, num_runs: int, make_model: Callable[[int], nn.Module], sampled: bool
+    ) -> None:
+        self._make_model = make_model
+        self._sampled = sampled
+        with torch.device("cpu"):
+            shape = self._new_model(0).prototypes.shape
+        self._moments = np.zeros((5, num_runs, *shape))
+        self._curvature = np.zeros((num_runs, shape[0]))
+        self._models: list[Prototypes | None] = [None] * num_runs
+        self._optimizers: list[optim.Optimizer | None] = [None] * num_runs
+        self._statistics: OrderedDict[tuple[int, ...], tuple[Any, ClassStatistics]] = OrderedDict()
+
+    def _new_model(self, seed: int) -> Prototypes:
+        model = self._make_model(seed)
+        assert isinstance(model, Prototypes)
+        return model
+
+    def reset(self, run: int, seed: int, hyperparameters: dict[str, float]) -> None:
+        """Gives a run prototypes drawn from the seed, and a fresh optimizer."""
+        model = self._new_model(seed)
+        parameter, velocity = (torch.from_numpy(part[run]) for part in self._moments[:2])
+        self._moments[1:, run] = 0
+        parameter.copy_(model.prototypes.data)
+        model.prototypes.data = parameter
+        optimizer = make_optimizer("sgd", model.parameters(), hyperparameters)
+        optimizer.state[model.prototypes]["momentum_buffer"] = velocity
+        self._models[run], self._optimizers[run] = model, optimizer
+
+    def model(self, run: int) -> Prototypes:
+        """The prototypes of a run."""
+        model = self._models[run]
+        assert model is not None
+        return model
+
+    def optimizer(self, run: int) -> optim.Optimizer:
+        """The optimizer of a run."""
+        optimizer = self._optimizers[run]
+        assert optimizer is not None
+        return optimizer
+
+    def train(self, runs: Sequence[int], plans: Sequence[EpochPlan]) -> TrainResult:
+        """Trains n runs by an epoch, all at once."""
+        rows, statistics = list(runs), [self._of(p.inputs, p.labels, p.pool) for p in plans]
+        share, mean, variance = (np.stack(part) for part in zip(*statistics, strict=True))
+        groups = [self.optimizer(run).param_groups[0] for run in runs]
+        rate, momentum, decay = (
+            np.array([group[name] for group in groups])[:, None, None]
+            for name in ("lr", "momentum", "weight_decay")
+        )
+        steps, batch = plans[0].order.shape
+        curvature = self._curvatures(runs, share)
+        noise = variance / np.maximum(batch * share, 1e-12)[..., None]
+        moments = Moments(*self._moments[:, rows])
+        with np.errstate(over="ignore", invalid="ignore"):
+            if any(p.gradient_noise or p.loss_scale is not None for p in plans):
+                moments, loss, scaled = _descend_one_by_one(
+                    moments, Quadratic(curvature, mean, noise), rate, momentum, decay, plans
+                )
+            else:
+                moments, squares = descend(
+                    moments, Quadratic(curvature, mean, noise), rate, momentum, decay, steps
+                )
+                loss = scaled = _loss(curvature, squares)
+            if self._sampled:
+                moments = _drawn(moments, [plan.module_seed for plan in plans])
+            self._moments[:, rows] = moments
+            finite = np.isfinite(np.stack(moments).astype(np.float32)).all((0, 2, 3))
+            finite &= np.isfinite(loss.astype(np.float32))
+        return TrainResult(loss, scaled, np.exp(-loss), finite)
+
+    def evaluate(
+        self, runs: Sequence[int], plans: Sequence[EvaluationPlan]
+    ) -> tuple[FloatArray, FloatArray]:
+        """Excess loss (n,) and accuracy (n,) of n runs, each on its own samples."""
+        statistics = [self._of(p.inputs, p.labels) for p in plans]
+        share, mean, _ = (np.stack(part) for part in zip(*statistics, strict=True))
+        parameter, parameter_variance = self._moments[0, list(runs)], self._moments[2, list(runs)]
+        with np.errstate(over="ignore", invalid="ignore"):
+            squares = parameter_variance + (parameter - mean) ** 2
+            loss = _loss(self._curvatures(runs, share), squares)
+            loss = np.where(np.isfinite(loss.astype(np.float32)), loss, np.inf)
+        return loss, np.exp(-loss)
+
+    def _curvatures(self, runs: Sequence[int], share: FloatArray) -> FloatArray:
+        """Curvature C p_c h_c of the dimensions of each class, (n, C, 1)."""
+        of_classes = np.stack([self.model(run).curvature.numpy() for run in runs])
+        curvatures: FloatArray = (share.shape[1] * share * of_classes)[..., None]
+        return curvatures
+
+    def _of(self, inputs: Tensor, labels: Tensor, pool: Tensor | None = None) -> ClassStatistics:
+        """Statistics of samples, kept for those that have been used last."""
+        key = id(inputs), id(labels), id(pool)
+        if key in self._statistics:
+            self._statistics.move_to_end(key)
+            return self._statistics[key][1]
+        used = (inputs, labels) if pool is None else (inputs[pool], labels[pool])
+        statistics = class_statistics(*used, self._moments.shape[2])
+        # What is kept with it keeps its identity.
+        self._statistics[key] = (inputs, labels, pool), statistics
+        if len(self._statistics) > _KEPT_SAMPLES:
+            self._statistics.popitem(last=False)
+        return statistics
+
+    def count_flops(self, inputs: Tensor) -> tuple[int, int]:
+        """Counts four operations for each pixel of a sample, and twice as many backward."""
+        sample = 4 * inputs[0].numel()
+        return 3 * len(inputs) * sample, sample
+
+    def get_state(self, run: int) -> dict[str, Any]:
+        """Copies the moments of a run."""
+        return {"moments": self._moments[:, run].copy()}
+
+    def set_state(self, run: int, state: dict[str, Any]) -> None:
+        """Puts a run into a state that `get_state` returned."""
+        self._moments[:, run] = state["moments"]
+
+
+def _loss(curvature: FloatArray, squares: FloatArray) -> FloatArray:
+    """Expected excess loss (n,) of expected squared distances (n, C, P)."""
+    loss: FloatArray = (curvature * squares).sum((1, 2)) / 2
+    return loss
+
+
+def _descend_one_by_one(
+    moments: Moments,
+    quadratic: Quadratic,
+    rate: FloatArray,
+    momentum: FloatArray,
+    decay: FloatArray,
+    plans: Sequence[EpochPlan],
+) -> tuple[Moments, FloatArray, FloatArray]:
+    """Steps whose losses are scaled, or whose gradients have noise of their own size.
+
+    Returns:
+        The moments, and the loss (n,) without and with the scale.
+    """
+    steps = len(plans[0].order)
+    ones = torch.ones(steps)
+    scales = np.stack([(ones if p.loss_scale is None else p.loss_scale).numpy() for p in plans])
+    strength = np.array([p.gradient_noise for p in plans])
+    losses = np.zeros((steps, len(plans)))
+    curvature, target, noise = quadratic
+    for step in range(steps):
+        scale = scales[:, step, None, None].astype(np.float64)
+        scaled = scale * curvature
+        squares = moments.parameter_variance + (moments.parameter - target) ** 2
+        gradient = (scaled**2 * (squares + noise)).mean((1, 2))[:, None, None]
+        added = strength[:, None, None] ** 2 * gradient / np.maximum(scaled, 1e-12) ** 2
+        losses[step] = _loss(curvature, squares)
+        current = Quadratic(scaled, target, noise + added)
+        moments, _ = descend(moments, current, rate, momentum, decay, steps=1)
+    return moments, losses.mean(0), (losses * scales.T).mean(0)
+
+
+def _drawn(moments: Moments, seeds: Sequence[int]) -> Moments:
+    """Draws parameters and velocities from their normal distribution."""
+    shape = moments.parameter.shape[1:]
+    first, second = np.stack(
+        [np.random.default_rng(seed).standard_normal((2, *shape)) for seed in seeds], axis=1
+    )
+    deviation = np.sqrt(moments.parameter_variance)
+    slope = moments.covariance / np.where(deviation == 0, 1, deviation)
+    rest = np.sqrt(np.maximum(moments.velocity_variance - slope**2, 0))
+    parameter = moments.parameter + deviation * first
+    nothing = np.zeros_like(parameter)
+    velocity = moments.velocity + slope * first + rest * second
+    return Moments(parameter, velocity, nothing, nothing, nothing)
