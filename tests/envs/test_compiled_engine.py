@@ -494,8 +494,8 @@ def test_inputs_may_be_strided() -> None:
         ({}, None),
         ({"optimizer": "adamw"}, None),
         ({"network_kwargs": {"channels": (3, 5), "hidden": 7}}, None),
-        ({"optimizer": torch.optim.Adagrad}, "knows the optimizers 'sgd' and 'adamw' alone"),
-        ({"network": type("Own", (SmallCnn,), {})}, "trains the network SmallCnn alone, got Own"),
+        ({"optimizer": torch.optim.Adagrad}, "knows the optimizers 'sgd' and 'adamw' only"),
+        ({"network": type("Own", (SmallCnn,), {})}, "trains the network SmallCnn only, got Own"),
     ],
 )
 def test_the_compiled_engine_is_chosen_where_it_applies(
@@ -507,7 +507,7 @@ def test_the_compiled_engine_is_chosen_where_it_applies(
     assert choose_engine("auto", task, "cuda") == "torch"
     if obstacle is None:
         assert choose_engine("compiled", task, "cpu") == "compiled"
-        obstacle, device = "trains on the CPU alone, got device='cuda'", "cuda"
+        obstacle, device = "trains on the CPU only, got device='cuda'", "cuda"
     else:
         device = "cpu"
     with pytest.raises(InvalidArgument, match=obstacle):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -105,30 +106,41 @@ class MomentEngine:
 
     def train(self, runs: Sequence[int], plans: Sequence[EpochPlan]) -> TrainResult:
         """Trains n runs by an epoch, all at once."""
-        rows, statistics = list(runs), [self._of(p.inputs, p.labels, p.pool) for p in plans]
+        alike = np.array([p.gradient_noise == 0 and p.loss_scale is None for p in plans])
+        loss, scaled_loss, accuracy = np.zeros((3, len(plans)))
+        result = TrainResult(loss, scaled_loss, accuracy, np.zeros(len(plans), np.bool_))
+        # Apart, so that what trains beside a run does not change its rounding.
+        for places in (np.flatnonzero(alike).tolist(), np.flatnonzero(~alike).tolist()):
+            if places:
+                part = self._train_group([runs[i] for i in places], [plans[i] for i in places])
+                for column in fields(result):
+                    getattr(result, column.name)[places] = getattr(part, column.name)
+        return result
+
+    def _train_group(self, runs: list[int], plans: list[EpochPlan]) -> TrainResult:
+        """Trains runs whose steps are all alike, or none of whose are."""
+        statistics = [self._of(p.inputs, p.labels, p.pool) for p in plans]
         share, mean, variance = (np.stack(part) for part in zip(*statistics, strict=True))
         groups = [self.optimizer(run).param_groups[0] for run in runs]
         rate, momentum, decay = (
             np.array([group[name] for group in groups])[:, None, None]
             for name in ("lr", "momentum", "weight_decay")
         )
+        values = rate, momentum, decay
         steps, batch = plans[0].order.shape
         curvature = self._curvatures(runs, share)
         noise = variance / np.maximum(batch * share, 1e-12)[..., None]
-        moments = Moments(*self._moments[:, rows])
+        quadratic = Quadratic(curvature, mean, noise)
+        moments = Moments(*self._moments[:, runs])
         with np.errstate(over="ignore", invalid="ignore"):
-            if any(p.gradient_noise or p.loss_scale is not None for p in plans):
-                moments, loss, scaled = _descend_one_by_one(
-                    moments, Quadratic(curvature, mean, noise), rate, momentum, decay, plans
-                )
+            if plans[0].gradient_noise or plans[0].loss_scale is not None:
+                moments, loss, scaled = _descend_one_by_one(moments, quadratic, values, plans)
             else:
-                moments, squares = descend(
-                    moments, Quadratic(curvature, mean, noise), rate, momentum, decay, steps
-                )
+                moments, squares = descend(moments, quadratic, *values, steps)
                 loss = scaled = _loss(curvature, squares)
             if self._sampled:
                 moments = _drawn(moments, [plan.module_seed for plan in plans])
-            self._moments[:, rows] = moments
+            self._moments[:, runs] = moments
             finite = np.isfinite(np.stack(moments).astype(np.float32)).all((0, 2, 3))
             finite &= np.isfinite(loss.astype(np.float32))
         return TrainResult(loss, scaled, np.exp(-loss), finite)
@@ -182,16 +194,14 @@ class MomentEngine:
 
 def _loss(curvature: FloatArray, squares: FloatArray) -> FloatArray:
     """Expected excess loss (n,) of expected squared distances (n, C, P)."""
-    loss: FloatArray = (curvature * squares).sum((1, 2)) / 2
+    loss: FloatArray = (curvature * squares).reshape(len(squares), -1).sum(1) / 2
     return loss
 
 
 def _descend_one_by_one(
     moments: Moments,
     quadratic: Quadratic,
-    rate: FloatArray,
-    momentum: FloatArray,
-    decay: FloatArray,
+    values: tuple[FloatArray, FloatArray, FloatArray],
     plans: Sequence[EpochPlan],
 ) -> tuple[Moments, FloatArray, FloatArray]:
     """Steps whose losses are scaled, or whose gradients have noise of their own size.
@@ -203,7 +213,8 @@ def _descend_one_by_one(
     ones = torch.ones(steps)
     scales = np.stack([(ones if p.loss_scale is None else p.loss_scale).numpy() for p in plans])
     strength = np.array([p.gradient_noise for p in plans])
-    losses = np.zeros((steps, len(plans)))
+    # Added up step by step, so that rounding does not depend on the number of runs.
+    total, total_scaled = np.zeros((2, len(plans)))
     curvature, target, noise = quadratic
     for step in range(steps):
         scale = scales[:, step, None, None].astype(np.float64)
@@ -211,10 +222,12 @@ def _descend_one_by_one(
         squares = moments.parameter_variance + (moments.parameter - target) ** 2
         gradient = (scaled**2 * (squares + noise)).mean((1, 2))[:, None, None]
         added = strength[:, None, None] ** 2 * gradient / np.maximum(scaled, 1e-12) ** 2
-        losses[step] = _loss(curvature, squares)
+        loss = _loss(curvature, squares)
+        total += loss
+        total_scaled += loss * scale[:, 0, 0]
         current = Quadratic(scaled, target, noise + added)
-        moments, _ = descend(moments, current, rate, momentum, decay, steps=1)
-    return moments, losses.mean(0), (losses * scales.T).mean(0)
+        moments, _ = descend(moments, current, *values, steps=1)
+    return moments, total / steps, total_scaled / steps
 
 
 def _drawn(moments: Moments, seeds: Sequence[int]) -> Moments:
