@@ -103,7 +103,7 @@ def test_the_variance_settles_at_that_of_a_plain_random_walk() -> None:
 def test_a_dimension_without_curvature_and_decay_keeps_its_parameter() -> None:
     still = Moments(*np.array([[1.0], [0.0], [0.2], [0.0], [0.0]]))
     after, square = descend(still, Quadratic(0.0, 3.0, 1.0), 0.3, 0.9, 0.0, steps=7)
-    assert (after.parameter[0], after.parameter_variance[0]) == (1.0, 0.2)
+    assert (after.parameter[0], after.parameter_variance[0]) == pytest.approx((1.0, 0.2))
     assert square[0] == pytest.approx(4.2)
 
 
