@@ -18,7 +18,7 @@ from atn_gym.registration import (
 )
 
 __version__ = "0.1.0"
-RESULTS_VERSION = "0.1.0.dev1"
+RESULTS_VERSION = "0.1.0.dev2"
 """The version in which the results of a run last changed.
 
 Every run key depends on it: whoever changes results sets it to the version that will have the

@@ -19,7 +19,7 @@ class RunSetting:
     Args:
         hyperparameters: The controlled hyperparameters, with their bounds.
         num_epochs: Epoch budget of the run.
-        seed: Seed of the controller's own draws.
+        seed: Seed of the controller's own draws, from a stream of the env and the run's seed.
         window: Past epochs in an observation; None for a controller, which sees none.
     """
 

@@ -104,7 +104,7 @@ class SearchedPolicy:
     Args:
         method: The arguments of the search.
         env: The single or vector env that is scored.
-        seeds: Seed of each scored run, which is also that of its study.
+        seeds: Seed of each scored run. Its study and trials draw from a stream of env and seed.
 
     Attributes:
         searches: The search of each run, once `search` has been called.
@@ -112,7 +112,7 @@ class SearchedPolicy:
 
     def __init__(self, method: OfflineBayesian, env: Any, seeds: Sequence[int]) -> None:
         self._method = method
-        self._seeds = list(seeds)
+        self._seeds = [env.unwrapped.episodes.params.controller_seed(seed) for seed in seeds]
         self._space = env.unwrapped.episodes.hyperparameters
         self._single = getattr(env, "num_envs", None) is None
         self._action_shape = env.action_space.shape

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -106,7 +106,8 @@ class ControllerPolicy:
         make_controller: Makes the controller of a run.
         hyperparameters: The controlled hyperparameters of the env.
         num_epochs: Epoch budget of the env.
-        seeds: Seed of the controller of each run; that of run i is i if None.
+        seeds: Seed of each run; that of run i is i if None.
+        controller_seed: Maps the seed of a run to that of its controller's draws.
         action_size: Components of an action; K if None. Any beyond K stay 0, which asks for
             no checkpoint rollback.
         isolate: Whether an error of a controller costs its own run alone: it is kept for
@@ -121,8 +122,10 @@ class ControllerPolicy:
         seeds: Sequence[int] | None = None,
         action_size: int | None = None,
         isolate: bool = False,
+        controller_seed: Callable[[int], int] = int,
     ) -> None:
         self._action_size = len(hyperparameters) if action_size is None else action_size
+        self._controller_seed = controller_seed
         self._make_controller = make_controller
         self._space = hyperparameters
         self._num_epochs = num_epochs
@@ -137,11 +140,15 @@ class ControllerPolicy:
         seeds: Sequence[int] | None = None,
         isolate: bool = False,
     ) -> ControllerPolicy:
-        """Makes the policy for a single or vector env of this package."""
+        """Makes the policy for a single or vector env of this package.
+
+        Draws of controllers come from streams of the env and the seed of the run.
+        """
         episodes = env.unwrapped.episodes
         (size,) = episodes.action_space.shape
         space, budget = episodes.hyperparameters, episodes.num_epochs
-        return cls(make_controller, space, budget, seeds, size, isolate)
+        draws = episodes.params.controller_seed
+        return cls(make_controller, space, budget, seeds, size, isolate, draws)
 
     def predict(
         self,
@@ -197,7 +204,8 @@ class ControllerPolicy:
             try:
                 if run.controller is None:
                     run.controller = self._make(i)
-                target = self._propose(run.controller, epoch, metric, values[i])
+                when = f"at epoch {epoch} of the run with seed {self._seed(i)}"
+                target = self._propose(run.controller, epoch, metric, values[i], when)
             except ControllerError as error:
                 if not self._isolate:
                     raise
@@ -208,11 +216,14 @@ class ControllerPolicy:
 
     def accounts(self, state: list[ControllerRun]) -> list[RunAccount]:
         """Rollbacks, optimizer evaluations and the error of the controller of every run."""
-        return [_account(run) for run in state]
+        return [_account(run, self._seed(i)) for i, run in enumerate(state)]
+
+    def _seed(self, run: int) -> int:
+        return run if self._seeds is None else self._seeds[run]
 
     def _make(self, run: int) -> Controller:
-        seed = run if self._seeds is None else self._seeds[run]
-        setting = RunSetting(self._space, self._num_epochs, seed)
+        seed = self._seed(run)
+        setting = RunSetting(self._space, self._num_epochs, self._controller_seed(seed))
         try:
             return make_controller(self._make_controller, setting)
         except FOREIGN_ERRORS as error:
@@ -222,9 +233,13 @@ class ControllerPolicy:
             ) from error
 
     def _propose(
-        self, controller: Controller, epoch: int, metric: float | None, values: FloatArray
+        self,
+        controller: Controller,
+        epoch: int,
+        metric: float | None,
+        values: FloatArray,
+        when: str,
     ) -> FloatArray:
-        when = f"at epoch {epoch} of the run with seed {controller.setting.seed}"
         try:
             if metric is not None:
                 controller.observe(metric, epoch)
@@ -251,7 +266,7 @@ class ControllerPolicy:
         self._space.check(proposal)
 
 
-def _account(run: ControllerRun) -> RunAccount:
+def _account(run: ControllerRun, seed: int) -> RunAccount:
     if run.controller is None:
         return RunAccount(error=run.error)
     counts = {}
@@ -263,7 +278,7 @@ def _account(run: ControllerRun) -> RunAccount:
         return RunAccount(
             error=ControllerError(
                 f"controller {type(run.controller).__name__} must count what it does in the run "
-                f"with seed {run.controller.setting.seed}: {error}"
+                f"with seed {seed}: {error}"
             )
         )
     return RunAccount(**counts, error=run.error)

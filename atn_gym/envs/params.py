@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import hashlib
+import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +18,7 @@ from atn_gym.envs.engines import ENGINES, choose_engine
 from atn_gym.envs.episodes.rewards import get_reward
 from atn_gym.envs.gain import checked_gain
 from atn_gym.envs.hyperparameters import HYPERPARAMETERS, HyperparameterSpace
+from atn_gym.envs.randomness import Stream, integer_seed
 from atn_gym.envs.regimes import Mixture, Regime
 from atn_gym.envs.regimes.mixture import widened
 from atn_gym.envs.tasks import Task
@@ -160,6 +164,32 @@ class TuningParams:
             engine=choose_engine(self.engine, task, self.device),
             **{name: getattr(regime, name) for name in chosen},
         )
+
+    def controller_seed(self, seed: int) -> int:
+        """Seed of the draws of what controls a run, from a stream of the run and the env.
+
+        Without the env in it, one unlucky draw would befall the runs of a seed in all envs. The
+        twin of a run, other engines and other devices have the same one.
+
+        Args:
+            seed: Seed of the run.
+
+        Returns:
+            An integer in [0, 2^63).
+        """
+        return integer_seed(seed, Stream.CONTROLLER, self._number)
+
+    @functools.cached_property
+    def _number(self) -> int:
+        """Number of the env: a hash of task, regime, and the arguments that are not default."""
+        plain = dataclasses.asdict(TuningParams(self.task, self.regime).resolved())
+        chosen = {
+            name: value
+            for name, value in dataclasses.asdict(self.resolved()).items()
+            if name not in ("twin", "engine", "device", "data_dir") and value != plain[name]
+        }
+        text = json.dumps([self.task, self.regime, chosen], sort_keys=True)
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
 
     def make_space(self) -> HyperparameterSpace:
         """The K controlled hyperparameters."""

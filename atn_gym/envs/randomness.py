@@ -30,6 +30,7 @@ class Stream(IntEnum):
     OBSERVATION_NOISE = 6  # Only beside noise on the training loss, which draws from NOISE.
     GAIN = 7
     TRIGGER = 8
+    CONTROLLER = 9
 
 
 def generator(seed: int, stream: Stream, epoch: int = 0) -> np.random.Generator:

@@ -113,7 +113,8 @@ def test_each_run_of_a_batch_has_a_controller_of_its_own():
     observation, _ = env.reset(seed=0)
     _, first = policy.predict(observation)
     assert first[0].controller is not first[1].controller
-    assert [run.controller.setting.seed for run in first] == [0, 1]
+    draws = env.unwrapped.episodes.params.controller_seed
+    assert [run.controller.setting.seed for run in first] == [draws(0), draws(1)]
     observation, *_ = env.step(np.zeros((2, 3), np.float32))
     _, second = policy.predict(observation, state=first)
     assert second[0].controller is first[0].controller

@@ -21,6 +21,11 @@ def vector(num_envs=1, **kwargs):
     return gym.make_vec(ENV, num_envs=num_envs, autoreset_mode="Disabled", **{**SMALL, **kwargs})
 
 
+def draws_of(seed, **kwargs):
+    """Seed of the search of a run."""
+    return vector(**kwargs).unwrapped.episodes.params.controller_seed(seed)
+
+
 def search(seed=0, env=None, **arguments):
     arguments = {"num_trials": 5, "together": 2, "startup_trials": 2, **arguments}
     policy = OfflineBayesian(**arguments).policy(env or vector(), [seed])
@@ -32,8 +37,8 @@ def test_trials_together_find_what_they_find_one_after_the_other():
     """The same asks, each trial trained in a single env of its own, on the stationary task."""
     together, found = search()
     space = vector().unwrapped.episodes.hyperparameters
-    study = Study(space, seed=0, startup_trials=2)
-    seeds = np.random.default_rng(0).integers(2**31, size=5).tolist()
+    study = Study(space, seed=draws_of(0), startup_trials=2)
+    seeds = np.random.default_rng(draws_of(0)).integers(2**31, size=5).tolist()
     env = gym.make("atn_gym/DigitsCnn-Stationary-v0", **SMALL)
     for batch in ([0, 1], [2, 3], [4]):
         trials = [study.ask() for _ in batch]
@@ -100,7 +105,7 @@ def test_the_scored_run_has_what_was_found_and_leaves_it_alone():
 
 def test_trials_have_seeds_other_than_the_scored_one():
     for seed in range(20):
-        assert seed not in np.random.default_rng(seed).integers(2**31, size=20)
+        assert seed not in np.random.default_rng(draws_of(seed)).integers(2**31, size=20)
 
 
 def test_search_on_the_same_env_meets_the_shock():
@@ -129,7 +134,8 @@ def test_diverged_trials_count_minus_one_for_every_epoch_lost(monkeypatch):
     policy.search()
     env = gym.make("atn_gym/DigitsCnn-Stationary-v0", num_epochs=30)
     scores, steps = [], 0
-    for seed in np.random.default_rng(0).integers(2**31, size=2).tolist():
+    draws = draws_of(0, num_epochs=30, train_size=None)
+    for seed in np.random.default_rng(draws).integers(2**31, size=2).tolist():
         env.reset(seed=seed, options={"hyperparameters": wildest})
         total, ended = 0.0, False
         while not ended:
