@@ -5,7 +5,7 @@ The same as `atn-gym run`.
 
 import sys
 
-from atn_gym.cli import main
+from atn_gym.cli import command
 
 if __name__ == "__main__":
-    sys.exit(main(["run", *sys.argv[1:]]))
+    command(["run", *sys.argv[1:]])

@@ -6,10 +6,11 @@ import argparse
 import contextlib
 import os
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from rich.console import Console
 from rich.progress import Progress
@@ -158,10 +159,14 @@ def _run(arguments: argparse.Namespace) -> int:
     from atn_gym.eval.running.table import outcome_tables, shown_names
     from atn_gym.eval.storage.store import ResultStore
 
-    # Controllers and tasks of the user's own lie where the command is given.
-    sys.path.insert(0, str(Path.cwd()))
     check_positive_integer("--workers", arguments.workers)
-    config = load_config(arguments.config)
+    if arguments.dask == "":
+        raise InvalidArgument(
+            "--dask must be the address of a scheduler, such as tcp://host:8786, got '': leave it "
+            "out to run here"
+        )
+    # Controllers and tasks of the user's own lie where the command is given.
+    config = load_config(arguments.config, modules=Path.cwd())
     if arguments.seeds is not None:
         config = config.model_copy(update={"seeds": parse_seeds(arguments.seeds)})
     root = Path(arguments.results) if arguments.results else config.results
@@ -234,7 +239,7 @@ def _compare(arguments: argparse.Namespace) -> None:
     from atn_gym.eval.until_decided import until_decided
 
     check_positive_integer("--workers", arguments.workers)
-    config = load_config(arguments.until_decided)
+    config = load_config(arguments.until_decided, modules=Path.cwd())
     store = ResultStore(results.absolute())
     with _executor(arguments) as (executor, workers):
         batches = until_decided(
@@ -263,8 +268,7 @@ def _train(file: str, results: str | None) -> None:
         ) from error
 
     # Tasks of the user's own lie where the command is given.
-    sys.path.insert(0, str(Path.cwd()))
-    config = load_training_config(file)
+    config = load_training_config(file, modules=Path.cwd())
     root = Path(results) if results else config.results
     folder = root.absolute() / config.experiment
     console = Console()
@@ -286,9 +290,10 @@ def _train(file: str, results: str | None) -> None:
 @contextlib.contextmanager
 def _executor(arguments: argparse.Namespace) -> Iterator[tuple[Executor | None, int]]:
     """What runs the jobs, None for this process, and how many processes share a machine."""
-    from atn_gym.eval.running.executors import dask_cluster, processes
+    from atn_gym.eval.running.cluster import dask_cluster
+    from atn_gym.eval.running.executors import processes
 
-    if arguments.dask:
+    if arguments.dask is not None:
         with dask_cluster(arguments.dask) as cluster:
             yield cluster
     elif arguments.workers > 1:
@@ -298,5 +303,17 @@ def _executor(arguments: argparse.Namespace) -> Iterator[tuple[Executor | None, 
         yield None, 1
 
 
+def command(argv: Sequence[str] | None = None) -> NoReturn:
+    """Runs a command and ends the process, even if a thread of a controller's goes on."""
+    status = main(argv)
+    others = [t for t in threading.enumerate() if t is not threading.main_thread()]
+    if all(thread.daemon for thread in others):
+        sys.exit(status)
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(status)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    command()

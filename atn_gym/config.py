@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from difflib import get_close_matches
 from pathlib import Path
@@ -165,13 +166,16 @@ class ExperimentConfig(BaseModel):
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def validate_config(model: type[Model], file: str | Path, check: Callable[[Model], None]) -> Model:
+def validate_config(
+    model: type[Model], file: str | Path, check: Callable[[Model], None], modules: Path | None
+) -> Model:
     """Reads a YAML file into a model.
 
     Args:
         model: The model.
         file: A YAML file, or the name of a shipped one.
         check: What the fields alone do not show; raises `InvalidArgument`.
+        modules: A folder that is searched, last, for modules that the file names.
 
     Raises:
         InvalidArgument: If the file cannot be read, a key is unknown, or a value breaks its
@@ -180,6 +184,8 @@ def validate_config(model: type[Model], file: str | Path, check: Callable[[Model
     path, values = read_yaml(file)
     try:
         config = model.model_validate(values)
+        if modules is not None and _names_module(config) and str(modules) not in sys.path:
+            sys.path.append(str(modules))
         check(config)
     except ValidationError as error:
         raise InvalidArgument(f"config file {path}: {_sentences(error, model)}") from error
@@ -188,17 +194,26 @@ def validate_config(model: type[Model], file: str | Path, check: Callable[[Model
     return config
 
 
-def load_config(file: str | Path) -> ExperimentConfig:
+def _names_module(config: BaseModel) -> bool:
+    """Whether an env or a controller of a config is to be imported."""
+    entries = [entry for _, value in config if isinstance(value, list) for entry in value]
+    names = [e.id for e in entries if isinstance(e, EnvConfig)]
+    names += [e.name for e in entries if isinstance(e, ControllerConfig)]
+    return any(":" in name for name in names)
+
+
+def load_config(file: str | Path, modules: Path | None = None) -> ExperimentConfig:
     """Reads an experiment file.
 
     Args:
         file: A YAML file, or the name of a shipped one, such as "digits_data_shift".
+        modules: A folder that is searched for modules that the file names, after all else.
 
     Raises:
         InvalidArgument: If the file is missing, empty or no YAML, a key is unknown, or a
             value breaks its requirement.
     """
-    return validate_config(ExperimentConfig, file, _check_experiment)
+    return validate_config(ExperimentConfig, file, _check_experiment, modules)
 
 
 def run_setting(env: EnvConfig) -> RunSetting:

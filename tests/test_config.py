@@ -1,3 +1,5 @@
+import sys
+
 import pytest
 
 from atn_gym.config import load_config
@@ -44,3 +46,20 @@ def test_seeds_have_the_default_of_evaluate(tmp_path):
     file = tmp_path / "short.yaml"
     file.write_text("experiment: x\nenvs: [atn_gym/DigitsCnn-DataShift-v0]\ncontrollers: [fixed]\n")
     assert load_config(file).seeds == list(range(10))
+
+
+@pytest.mark.parametrize(("controller", "searched"), [("fixed", []), ("lying_here:Mine", ["last"])])
+def test_a_folder_is_searched_last_and_only_for_modules_that_a_config_names(
+    controller, searched, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    before = list(sys.path)
+    (tmp_path / "lying_here.py").write_text(
+        "from atn_gym.agents import Fixed\n\nclass Mine(Fixed):\n    pass\n"
+    )
+    file = tmp_path / "own.yaml"
+    file.write_text(
+        f"experiment: x\nenvs: [atn_gym/DigitsCnn-DataShift-v0]\ncontrollers: ['{controller}']\n"
+    )
+    load_config(file, modules=tmp_path)
+    assert sys.path == before + [str(tmp_path) for _ in searched]

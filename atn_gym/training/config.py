@@ -57,17 +57,18 @@ class TrainingConfig(BaseModel):
     results: Path = Path("results")
 
 
-def load_training_config(file: str | Path) -> TrainingConfig:
+def load_training_config(file: str | Path, modules: Path | None = None) -> TrainingConfig:
     """Reads a training file.
 
     Args:
         file: A YAML file, or the name of a shipped one, such as "train_ppo_digits".
+        modules: A folder that is searched for modules that the file names, after all else.
 
     Raises:
         InvalidArgument: If the file is missing, empty or no YAML, a key is unknown, or a
             value breaks its requirement.
     """
-    return validate_config(TrainingConfig, file, check_training)
+    return validate_config(TrainingConfig, file, check_training, modules)
 
 
 def check_training(config: TrainingConfig) -> None:

@@ -1,23 +1,25 @@
-"""Where jobs run: processes of this machine, or a Dask cluster."""
+"""Worker processes of this machine."""
 
 from __future__ import annotations
 
 import contextlib
-import logging
 import multiprocessing
 import os
 import signal
 import threading
-from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import CancelledError, Executor, ProcessPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import resource_tracker
 from multiprocessing.context import SpawnContext, SpawnProcess
-from urllib.parse import urlsplit
+from typing import Any
 
-from atn_gym.errors import AtnGymError, DependencyUnavailable, InvalidArgument
+from atn_gym.errors import AtnGymError
 
-_CONNECT_SECONDS = 10
+_MOST_DEATHS = 3
+"""Times that a job may be begun anew because a worker died."""
+_END_WITHIN_S = 5.0
+"""Seconds that a worker has to end after its last job."""
 
 
 class WorkerLost(AtnGymError, RuntimeError):
@@ -28,22 +30,113 @@ class WorkerLost(AtnGymError, RuntimeError):
 def processes(workers: int) -> Iterator[Executor]:
     """Processes on this machine, ended at once on an interrupt.
 
-    They are spawned: a fork of a process that has used threads can stand still for ever.
+    They are spawned: a fork of a process that has used threads can stand still for ever. If one
+    dies, all are begun anew, and with them the jobs that are not done.
 
     Args:
         workers: Number of processes, >= 1.
     """
     # Started first, for its start lets interrupts through again.
-    resource_tracker.ensure_running()
-    executor = ProcessPoolExecutor(workers, _Spawning(), initializer=_follow_parent_in_background)
+    with _quiet_tracker():
+        resource_tracker.ensure_running()
+    executor = _Renewed(workers)
     try:
         yield executor
     except BaseException:
         executor.shutdown(wait=False, cancel_futures=True)
-        for process in multiprocessing.active_children():
+        for process in _workers():
             process.terminate()
         raise
-    executor.shutdown()
+    executor.shutdown(wait=False)
+    for process in _workers():
+        process.join(_END_WITHIN_S)
+        # A thread of a controller's that goes on would keep it.
+        process.terminate()
+
+
+def _workers() -> list[SpawnProcess]:
+    return [each for each in multiprocessing.active_children() if isinstance(each, _Worker)]
+
+
+@contextlib.contextmanager
+def _quiet_tracker() -> Iterator[None]:
+    """Has a tracker that starts within say nothing of what a process that was killed left."""
+    before = os.environ.get("PYTHONWARNINGS")
+    os.environ["PYTHONWARNINGS"] = ",".join(filter(None, [before, "ignore:resource_tracker"]))
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONWARNINGS"]
+        else:
+            os.environ["PYTHONWARNINGS"] = before
+
+
+class _Renewed(Executor):
+    """A pool of processes, in whose place another one comes when it breaks."""
+
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
+        self._lock = threading.Lock()
+        self._deaths = 0
+        self._pool = self._make_pool()
+
+    def _make_pool(self) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(
+            self._workers, _Spawning(), initializer=_follow_parent_in_background
+        )
+
+    def _pool_after(self, broken: ProcessPoolExecutor, cause: BaseException) -> ProcessPoolExecutor:
+        with self._lock:
+            if self._pool is broken:
+                self._deaths += 1
+                if self._deaths >= _MOST_DEATHS:
+                    raise WorkerLost(
+                        "a worker process died again and again, perhaps for want of memory: "
+                        "complete runs are kept; run the same command again to resume, with fewer "
+                        "workers if it recurs"
+                    ) from cause
+                self._pool = self._make_pool()
+            return self._pool
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Runs a call in one of the processes; if that dies, again in another.
+
+        Its future raises `WorkerLost` once processes die without a result in between.
+        """
+        outer: Future[Any] = Future()
+
+        def begin(pool: ProcessPoolExecutor) -> None:
+            try:
+                inner = pool.submit(fn, *args, **kwargs)
+            except BrokenProcessPool as error:
+                begin(self._pool_after(pool, error))
+            else:
+                inner.add_done_callback(lambda inner: end(inner, pool))
+
+        def end(inner: Future[Any], pool: ProcessPoolExecutor) -> None:
+            if inner.cancelled():
+                outer.cancel()
+                return
+            error = inner.exception()
+            if isinstance(error, BrokenProcessPool):
+                # Nothing is raised within a callback, but for a pool that is shut down.
+                try:
+                    begin(self._pool_after(pool, error))
+                except RuntimeError as instead:
+                    outer.set_exception(instead)
+            elif error is not None:
+                outer.set_exception(error)
+            else:
+                self._deaths = 0
+                outer.set_result(inner.result())
+
+        begin(self._pool)
+        return outer
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Ends the processes."""
+        self._pool.shutdown(wait, cancel_futures=cancel_futures)
 
 
 class _Worker(SpawnProcess):
@@ -75,62 +168,3 @@ def _follow_parent() -> None:
     assert parent is not None
     parent.join()
     os._exit(1)
-
-
-@contextlib.contextmanager
-def dask_cluster(address: str) -> Iterator[tuple[Executor, int]]:
-    """The workers of a Dask cluster, which must see the folder of the results.
-
-    What goes by "module:Class" or "module:id" must be importable there: its folder belongs on
-    the PYTHONPATH of the workers.
-
-    Args:
-        address: Address of the scheduler, such as "tcp://host:8786".
-
-    Yields:
-        The cluster, and the number of its processes on the host that has the most: they share
-        the cores of that machine. Workers that join later are not counted.
-
-    Raises:
-        DependencyUnavailable: If Dask is not installed.
-        InvalidArgument: If there is no scheduler at the address.
-        WorkerLost: If a job killed its workers, or the scheduler is gone.
-    """
-    try:
-        from distributed import Client, KilledWorker
-        from distributed.comm.core import CommClosedError
-    except ImportError as error:
-        raise DependencyUnavailable(
-            f"--dask needs Dask's distributed ({error}): pip install 'atn_gym[cluster]'"
-        ) from error
-    try:
-        client = Client(address, timeout=_CONNECT_SECONDS)
-    except (OSError, ValueError, TypeError) as error:
-        raise InvalidArgument(
-            f"no Dask scheduler answers at {address!r} ({error}): start one with `dask scheduler`"
-        ) from error
-    # What a job raises comes back as its result: tornado would log it besides, at length.
-    logging.getLogger("tornado.application").setLevel(logging.CRITICAL)
-    try:
-        with client:
-            # A cluster that grows with its work may have none yet.
-            with contextlib.suppress(TimeoutError):
-                client.wait_for_workers(1, timeout=_CONNECT_SECONDS)
-            hosts = Counter(urlsplit(worker).hostname for worker in client.nthreads())
-            try:
-                yield client.get_executor(), max(hosts.values(), default=1)
-            except (CancelledError, CommClosedError):
-                # Or else the client logs, at length, that it no longer tries to connect.
-                logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
-                raise
-    except KilledWorker as error:
-        raise WorkerLost(
-            "a job killed the Dask workers that ran it, perhaps for want of memory: complete runs "
-            "are kept; run the same command again to resume, with fewer workers a machine if it "
-            "recurs"
-        ) from error
-    except (CancelledError, CommClosedError) as error:
-        raise WorkerLost(
-            f"the Dask scheduler at {address!r} is lost: complete runs are kept; start one with "
-            "`dask scheduler` and run the same command again to resume"
-        ) from error

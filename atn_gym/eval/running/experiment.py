@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from concurrent.futures import Executor, Future, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from atn_gym.config import ControllerConfig, EnvConfig, ExperimentConfig
 from atn_gym.eval.running.batch import MOST_TOGETHER, has_twin
-from atn_gym.eval.running.executors import WorkerLost
 from atn_gym.eval.running.jobs import Job, JobResult, run_job
+from atn_gym.eval.running.origin import Origin, sending_jobs
 from atn_gym.eval.running.run_config import controller_config, run_configs
 from atn_gym.eval.running.threads import thread_count
 from atn_gym.eval.storage.keys import run_key
@@ -24,6 +23,8 @@ from atn_gym.eval.storage.store import ResultStore
 Pair = tuple[EnvConfig, ControllerConfig]
 
 _POLL_SECONDS = 2.0
+_SEEN_WITHIN_S = 5.0
+"""Seconds within which a network file system shows what another machine has written."""
 
 
 @dataclass
@@ -87,7 +88,8 @@ def run_experiment(
         runs alone.
 
     Raises:
-        WorkerLost: If a worker process died. What is complete is kept.
+        WorkerLost: If worker processes died or are gone. What is complete is kept.
+        WorkerRefused: If a worker has other code or another folder.
     """
     controllers = [(controller_config(c), c.label) for c in config.controllers]
     set_labels(
@@ -103,8 +105,8 @@ def run_experiment(
     complete = _read(runs, store)
     jobs = []
     for pair, of_pair in configs.items():
-        seeds = [run["seed"] for run in of_pair if run_key(run) not in complete]
-        jobs += _jobs(pair, seeds, config, store, workers)
+        missing = [run for run in of_pair if run_key(run) not in complete]
+        jobs += _jobs(pair, missing, config, store, workers)
     if jobs:
         engines = {job.env.params().resolved().engine for job in jobs}
         threads = {engine: thread_count(engine, workers) for engine in sorted(engines)}
@@ -113,21 +115,22 @@ def run_experiment(
         runs=sum(len(job.seeds) for job in jobs), epochs=sum(_epochs(job) for job in jobs)
     )
     on_progress(progress)
-    failures: dict[Pair, dict[int, str]] = {}
-    while jobs:
-        elsewhere = []
-        for job, result in _run_all(jobs, executor, progress, on_progress):
-            progress.runs_done += len(result.done)
-            progress.runs_failed += len(result.failures)
-            on_progress(progress)
-            failures.setdefault((job.env, job.controller), {}).update(result.failures)
-            if result.elsewhere:
-                elsewhere.append(replace(job, seeds=result.elsewhere))
-        jobs = elsewhere
-        if jobs:
-            # Another process makes these runs, or dies: then they fall to this one.
-            time.sleep(_POLL_SECONDS)
-    complete |= _read([run for run in runs if run_key(run) not in complete], store)
+    failures: dict[Pair, dict[int, str]] = {pair: {} for pair in configs}
+    with sending_jobs(store.root) as origin:
+        while jobs:
+            elsewhere = []
+            for job, result in _run_all(jobs, executor, origin, progress, on_progress):
+                progress.runs_done += len(result.done)
+                progress.runs_failed += len(result.failures)
+                on_progress(progress)
+                failures[job.env, job.controller] |= result.failures
+                if result.elsewhere:
+                    elsewhere.append(job.part(result.elsewhere))
+            jobs = elsewhere
+            if jobs:
+                # Another process makes these runs, or dies: then they fall to this one.
+                time.sleep(_POLL_SECONDS)
+    complete |= _read_made(configs, complete, failures, store)
     summaries = {
         pair: [complete[key] for key in map(run_key, of_pair) if key in complete]
         for pair, of_pair in configs.items()
@@ -141,14 +144,52 @@ def _read(runs: Sequence[dict[str, Any]], store: ResultStore) -> dict[str, dict[
     return {key: summary for key, summary in found.items() if summary is not None}
 
 
+def _read_made(
+    configs: dict[Pair, list[dict[str, Any]]],
+    complete: Container[str],
+    failures: dict[Pair, dict[int, str]],
+    store: ResultStore,
+) -> dict[str, dict[str, Any]]:
+    """Summaries of runs that were made; those that cannot be read are added to the failures."""
+    deadline = time.monotonic() + _SEEN_WITHIN_S
+    made: dict[str, dict[str, Any]] = {}
+    for pair, of_pair in configs.items():
+        for run in of_pair:
+            key, seed = run_key(run), run["seed"]
+            if key in complete or seed in failures[pair]:
+                continue
+            while (summary := store.read(run)) is None and time.monotonic() < deadline:
+                time.sleep(0.1)
+            if summary is None:
+                failures[pair][seed] = (
+                    f"a worker reported it done, but {store.root / key} holds no complete run: "
+                    "the folder must be one that all workers share"
+                )
+            else:
+                made[key] = summary
+    return made
+
+
 def _jobs(
-    pair: Pair, seeds: Sequence[int], config: ExperimentConfig, store: ResultStore, workers: int
+    pair: Pair,
+    runs: Sequence[dict[str, Any]],
+    config: ExperimentConfig,
+    store: ResultStore,
+    workers: int,
 ) -> list[Job]:
     """Shares the runs of a pair that are missing among the workers."""
-    together = max(min(MOST_TOGETHER, -(-len(seeds) // workers)), 1)
+    together = max(min(MOST_TOGETHER, -(-len(runs) // workers)), 1)
+    parts = [runs[first : first + together] for first in range(0, len(runs), together)]
     return [
-        Job(*pair, tuple(seeds[first : first + together]), config.twins, store.root, workers)
-        for first in range(0, len(seeds), together)
+        Job(
+            *pair,
+            tuple(run["seed"] for run in part),
+            config.twins,
+            store.root,
+            workers,
+            tuple(map(run_key, part)),
+        )
+        for part in parts
     ]
 
 
@@ -158,7 +199,11 @@ def _epochs(job: Job) -> int:
 
 
 def _run_all(
-    jobs: list[Job], executor: Executor | None, progress: Progress, on_progress: OnProgress
+    jobs: list[Job],
+    executor: Executor | None,
+    origin: Origin,
+    progress: Progress,
+    on_progress: OnProgress,
 ) -> Iterator[tuple[Job, JobResult]]:
     """Runs jobs and yields each as it is done."""
     if executor is None:
@@ -173,15 +218,11 @@ def _run_all(
             progress.epochs_done = before + _epochs(job)
             yield job, result
         return
-    futures: dict[Future[JobResult], Job] = {executor.submit(run_job, job): job for job in jobs}
+    futures: dict[Future[JobResult], Job] = {
+        executor.submit(run_job, replace(job, origin=origin)): job for job in jobs
+    }
     for future in as_completed(futures):
         job = futures[future]
-        try:
-            result = future.result()
-        except BrokenProcessPool as error:
-            raise WorkerLost(
-                "a worker process died, perhaps for want of memory: complete runs are kept; run "
-                "the same command again to resume, with fewer workers if it recurs"
-            ) from error
+        result = future.result()
         progress.epochs_done += _epochs(job)
         yield job, result
