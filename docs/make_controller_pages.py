@@ -17,6 +17,7 @@ FOLDER = Path(__file__).parent / "controllers"
 _SECTIONS = ("Args", "Raises", "Attributes", "Example", "Source")
 _REQUIRED = {
     "scheduler": {"scheduler": "ExponentialLR", "gamma": 0.9},
+    "guarded": {"method": "heuristic"},
     "rl": {"path": "ppo.zip"},
 }
 """Arguments without a default, as an example needs them."""

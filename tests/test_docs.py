@@ -144,6 +144,10 @@ def test_every_controller_says_when_it_fails_and_what_its_arguments_mean(name):
     page = controller_pages()[f"{name}.md"]
     _, _, failure = page.partition("**When it fails:** ")
     assert len(failure.partition("\n")[0]) > 40
-    required = {"scheduler": {"scheduler": "StepLR"}, "rl": {"path": "ppo.zip"}}
+    required = {
+        "scheduler": {"scheduler": "StepLR"},
+        "rl": {"path": "ppo.zip"},
+        "guarded": {"method": "fixed"},
+    }
     for argument in controller_arguments(name, required.get(name, {})):
         assert f"| `{argument}` |" in page

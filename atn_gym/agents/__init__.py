@@ -1,5 +1,6 @@
 """Controllers, and the policies that they are wrapped as."""
 
+from atn_gym.agents import built_in as built_in
 from atn_gym.agents.autotunenet import AutoTuneNet
 from atn_gym.agents.autotunenet_original import AutoTuneNetOriginal
 from atn_gym.agents.bandit import Bandit
@@ -7,6 +8,7 @@ from atn_gym.agents.change_detector import ChangeDetector
 from atn_gym.agents.controller import Controller, RunSetting
 from atn_gym.agents.fixed import Fixed
 from atn_gym.agents.greedy_lr import GreedyLR
+from atn_gym.agents.guarded import Guarded
 from atn_gym.agents.heuristic import Heuristic
 from atn_gym.agents.lookahead_oracle import LookaheadOracle
 from atn_gym.agents.method import Method
@@ -37,6 +39,7 @@ __all__ = [
     "Cosine",
     "Fixed",
     "GreedyLR",
+    "Guarded",
     "Heuristic",
     "LinearDecay",
     "LookaheadOracle",

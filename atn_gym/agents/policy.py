@@ -49,6 +49,7 @@ class RunAccount:
     Args:
         restarts: Runs spent before the one that is scored.
         rollbacks: Returns to earlier hyperparameters.
+        overrides: Steps that a guard cut short.
         optimizer_evaluations: Metrics told to the method's optimizer.
         gradient_steps: Further gradient steps.
         flops: Further floating-point operations.
@@ -58,6 +59,7 @@ class RunAccount:
 
     restarts: int = 0
     rollbacks: int = 0
+    overrides: int = 0
     optimizer_evaluations: int = 0
     gradient_steps: int = 0
     flops: int = 0

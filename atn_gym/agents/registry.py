@@ -11,54 +11,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from atn_gym.agents.autotunenet import AutoTuneNet
-from atn_gym.agents.autotunenet_original import AutoTuneNetOriginal
-from atn_gym.agents.bandit import Bandit
-from atn_gym.agents.change_detector import ChangeDetector
 from atn_gym.agents.controller import Controller, ControllerFactory
-from atn_gym.agents.fixed import Fixed
-from atn_gym.agents.greedy_lr import GreedyLR
-from atn_gym.agents.heuristic import Heuristic
-from atn_gym.agents.lookahead_oracle import LookaheadOracle
 from atn_gym.agents.method import ControllerMethod, Method, construction_errors
-from atn_gym.agents.offline_bayesian import OfflineBayesian
-from atn_gym.agents.peak_schedules import LinearDecay, WarmupCosine, WarmupStableDecay
-from atn_gym.agents.pid import PID
 from atn_gym.agents.policy_method import PolicyMethod
-from atn_gym.agents.random_online import RandomOnline
-from atn_gym.agents.reactive_oracle import ReactiveOracle
-from atn_gym.agents.sb3_policy import SB3Policy
-from atn_gym.agents.schedulers import Scheduler
-from atn_gym.agents.schedules import Cosine, OneCycle, ReduceLROnPlateau, Step, WarmRestarts
-from atn_gym.agents.spsa import SPSA
 from atn_gym.errors import FOREIGN_ERRORS, InvalidArgument, did_you_mean, one_line, unknown_name
 
-CONTROLLERS: dict[str, type[Controller] | type[Method]] = {
-    "fixed": Fixed,
-    "scheduler": Scheduler,
-    "reduce_lr_on_plateau": ReduceLROnPlateau,
-    "cosine": Cosine,
-    "step": Step,
-    "one_cycle": OneCycle,
-    "warm_restarts": WarmRestarts,
-    "linear_decay": LinearDecay,
-    "warmup_cosine": WarmupCosine,
-    "warmup_stable_decay": WarmupStableDecay,
-    "offline_bayesian": OfflineBayesian,
-    "random_online": RandomOnline,
-    "heuristic": Heuristic,
-    "greedy_lr": GreedyLR,
-    "change_detector": ChangeDetector,
-    "autotunenet": AutoTuneNet,
-    "autotunenet_original": AutoTuneNetOriginal,
-    "pid": PID,
-    "bandit": Bandit,
-    "spsa": SPSA,
-    "rl": SB3Policy,
-    "reactive_oracle": ReactiveOracle,
-    "lookahead_oracle": LookaheadOracle,
-}
-"""Every controller, and every method that needs more than one, by name."""
+CONTROLLERS: dict[str, type[Controller] | type[Method]] = {}
+"""Every controller and method that comes with the package, by name: `built_in` fills it."""
 
 
 ControllerClass = type[Controller] | type[Method] | Callable[..., Any]

@@ -28,6 +28,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     **dict.fromkeys(("final_val_loss", "test_loss", "mean_val_loss"), (0, math.inf)),
     **dict.fromkeys(("adaptation_frequency", "false_alarm_rate"), (0, 1)),
     **dict.fromkeys(("divergence_events", "loss_spikes", "rollback_count"), (0, math.inf)),
+    "overrides": (0, math.inf),
     **dict.fromkeys(("update_magnitude", "recovery_time", "shock_epoch"), (0, math.inf)),
     **dict.fromkeys(("restarts", "optimizer_evaluations", "gradient_steps"), (0, math.inf)),
     "shock_cost": (-math.inf, math.inf),

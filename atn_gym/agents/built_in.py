@@ -1,0 +1,52 @@
+"""The controllers and methods that come with the package, by name."""
+
+from __future__ import annotations
+
+from atn_gym.agents.autotunenet import AutoTuneNet
+from atn_gym.agents.autotunenet_original import AutoTuneNetOriginal
+from atn_gym.agents.bandit import Bandit
+from atn_gym.agents.change_detector import ChangeDetector
+from atn_gym.agents.fixed import Fixed
+from atn_gym.agents.greedy_lr import GreedyLR
+from atn_gym.agents.guarded import Guarded
+from atn_gym.agents.heuristic import Heuristic
+from atn_gym.agents.lookahead_oracle import LookaheadOracle
+from atn_gym.agents.offline_bayesian import OfflineBayesian
+from atn_gym.agents.peak_schedules import LinearDecay, WarmupCosine, WarmupStableDecay
+from atn_gym.agents.pid import PID
+from atn_gym.agents.random_online import RandomOnline
+from atn_gym.agents.reactive_oracle import ReactiveOracle
+from atn_gym.agents.registry import CONTROLLERS
+from atn_gym.agents.sb3_policy import SB3Policy
+from atn_gym.agents.schedulers import Scheduler
+from atn_gym.agents.schedules import Cosine, OneCycle, ReduceLROnPlateau, Step, WarmRestarts
+from atn_gym.agents.spsa import SPSA
+
+CONTROLLERS.update(
+    {
+        "fixed": Fixed,
+        "scheduler": Scheduler,
+        "reduce_lr_on_plateau": ReduceLROnPlateau,
+        "cosine": Cosine,
+        "step": Step,
+        "one_cycle": OneCycle,
+        "warm_restarts": WarmRestarts,
+        "linear_decay": LinearDecay,
+        "warmup_cosine": WarmupCosine,
+        "warmup_stable_decay": WarmupStableDecay,
+        "offline_bayesian": OfflineBayesian,
+        "random_online": RandomOnline,
+        "heuristic": Heuristic,
+        "greedy_lr": GreedyLR,
+        "change_detector": ChangeDetector,
+        "autotunenet": AutoTuneNet,
+        "autotunenet_original": AutoTuneNetOriginal,
+        "pid": PID,
+        "bandit": Bandit,
+        "spsa": SPSA,
+        "guarded": Guarded,
+        "rl": SB3Policy,
+        "reactive_oracle": ReactiveOracle,
+        "lookahead_oracle": LookaheadOracle,
+    }
+)

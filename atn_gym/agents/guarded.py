@@ -1,0 +1,241 @@
+"""A guard around any policy, which undoes what the loss does not bear out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atn_gym.agents.controller import Params, RunSetting
+from atn_gym.agents.method import Method
+from atn_gym.agents.policy import (
+    AccountablePolicy,
+    Actions,
+    Observation,
+    Policy,
+    RunAccount,
+    SearchingPolicy,
+)
+from atn_gym.agents.registry import as_method, controller_method, source_digest
+from atn_gym.arrays import FloatArray
+from atn_gym.envs.hyperparameters import RESOLUTION
+from atn_gym.errors import InvalidArgument, check_count, check_number
+
+
+@dataclass(frozen=True)
+class Guarded(Method):
+    """Lets another method decide, within a trust region, and undoes its steps on a regression.
+
+    With L_t the observed validation loss, the guard keeps a mark, the least L so far, and trusted
+    values of the hyperparameters, at first the initial ones. After each epoch:
+
+    - L_t <= (1 + tolerance) mark: the values in force become the trusted ones.
+    - Otherwise the epoch is a regression, and the mark becomes L_t. If the values in force differ
+      from the trusted ones, the guard returns to these, a rollback, and keeps them for `hold`
+      further epochs, whatever the method wants. In an env with `checkpoint_rollback` it restores
+      the weights of the best checkpoint too. If they do not differ, there is nothing to undo.
+
+    A step that would take a hyperparameter further than `radius` decades from its trusted value
+    goes only as far as that, an override. The method observes the values that result, and is
+    charged for what it spends. Rollbacks and overrides stand in the summary of a run.
+
+    When it fails: where the loss rises for other reasons, such as a shock or noise, it undoes good
+    steps with bad ones, and holds the method back when it ought to move. A method that keeps the
+    course of its own in mind, such as a schedule, returns to it once the guard lets go.
+
+    Args:
+        method: The method: a name such as "heuristic"; in Python also a policy, a `Method`, or a
+            class of controllers.
+        arguments: Its arguments by name, if it goes by a name.
+        tolerance: Relative rise above the mark that is no regression yet, >= 0.
+        radius: Size of the trust region in decades, for momentum those of 1 - m, >= 0.
+        hold: Epochs for which trusted values are kept after a rollback, >= 0.
+
+    Raises:
+        InvalidArgument: If an argument breaks its requirement.
+    """
+
+    method: Any
+    arguments: Mapping[str, Any] | None = None
+    tolerance: float = 0.2
+    radius: float = 0.5
+    hold: int = 1
+
+    def __post_init__(self) -> None:
+        check_number("tolerance", self.tolerance, 0)
+        check_number("radius", self.radius, 0)
+        check_count("hold", self.hold)
+        named = isinstance(self.method, str)
+        if self.arguments and not named:
+            raise InvalidArgument(
+                "arguments must be those of a method that goes by its name, got "
+                f"{self.arguments!r} with {self.method!r}: give them to the method itself"
+            )
+        made = controller_method(self.method, **(self.arguments or {})) if named else None
+        object.__setattr__(self, "_inner", made or as_method(self.method))
+
+    @property
+    def inner(self) -> Method:
+        """The method within."""
+        inner: Method = self._inner  # type: ignore[attr-defined]
+        return inner
+
+    def policy(self, env: Any, seeds: Sequence[int]) -> Policy:
+        """Makes the policy of the method, and the guard around it."""
+        policy = self.inner.policy(env, seeds)
+        searches = isinstance(policy, SearchingPolicy)
+        return (GuardedSearch if searches else GuardedPolicy)(self, policy, env)
+
+    def digest(self) -> str | None:
+        """Tells apart what the method within tells apart, and the source of a user's own."""
+        source = source_digest(self.method) if isinstance(self.method, str) else None
+        told = (source, self.inner.digest())
+        if told == (None, None):
+            return None
+        return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
+
+    def check(self, setting: RunSetting) -> None:
+        """Checks the method within."""
+        self.inner.check(setting)
+
+
+@dataclass(frozen=True, eq=False)
+class Watch:
+    """What the guard knows of one run.
+
+    Args:
+        trusted: Trusted values in the observed form, decades, (K,).
+        epoch: Share of the budget that was trained when it last looked.
+        mark: Least observed loss since the last regression.
+        held: Epochs for which it still keeps the trusted values.
+        rollbacks: Returns to trusted values.
+        overrides: Steps that it cut short.
+    """
+
+    trusted: FloatArray
+    epoch: float
+    mark: float = np.inf
+    held: int = 0
+    rollbacks: int = 0
+    overrides: int = 0
+
+
+@dataclass
+class GuardState:
+    """State of a guarded policy between two calls.
+
+    Args:
+        inner: State of the policy within.
+        watches: One a run.
+    """
+
+    inner: Any = None
+    watches: list[Watch] = field(default_factory=list)
+
+
+class GuardedPolicy:
+    """Asks a policy, and corrects its actions.
+
+    Args:
+        guard: The arguments of the guard.
+        policy: The policy within.
+        env: The single or vector env.
+    """
+
+    def __init__(self, guard: Guarded, policy: Policy, env: Any) -> None:
+        self._guard = guard
+        self._policy: Any = policy
+        self._space = env.unwrapped.episodes.hyperparameters
+
+    def predict(
+        self,
+        observation: Observation,
+        state: GuardState | None = None,
+        episode_start: NDArray[np.bool_] | None = None,
+        deterministic: bool = True,
+    ) -> tuple[Actions, GuardState]:
+        """The actions of the policy within, corrected.
+
+        Args:
+            observation: The Dict observation of one run, or of n runs.
+            state: What the last call returned; None begins episodes everywhere.
+            episode_start: Which runs begin an episode, (n,); runs at progress 0 do anyway.
+            deterministic: Handed on.
+        """
+        before = GuardState() if state is None else state
+        wanted, inner = self._policy.predict(
+            observation, before.inner, episode_start, deterministic
+        )
+        single = observation["progress"].ndim == 1
+        actions = np.array(wanted, np.float32)
+        rows = actions[None] if single else actions
+        batch = {k: v[None] if single else v for k, v in observation.items()}
+        watches = []
+        for i, progress in enumerate(batch["progress"][:, 0].tolist()):
+            logs = batch["hyperparameters"][i].astype(np.float64)
+            starts = episode_start is not None and np.atleast_1d(episode_start)[i]
+            if not before.watches or starts or progress == 0:
+                watch = Watch(logs, progress)
+            elif progress in (before.watches[i].epoch, 1.0):
+                watches.append(before.watches[i])
+                continue
+            else:
+                watch = self._judged(
+                    before.watches[i], logs, float(batch["observed_val_loss"][i, -1])
+                )
+            watches.append(self._correct(replace(watch, epoch=progress), logs, rows[i]))
+        return actions, GuardState(inner, watches)
+
+    def _judged(self, watch: Watch, logs: FloatArray, loss: float) -> Watch:
+        """What the guard knows after an epoch; a rollback is due where `held` exceeds `hold`."""
+        if watch.held:
+            return replace(watch, held=watch.held - 1, mark=min(watch.mark, loss))
+        if loss <= (1 + self._guard.tolerance) * watch.mark:
+            return replace(watch, trusted=logs, mark=min(watch.mark, loss))
+        if np.abs(logs - watch.trusted).max() <= RESOLUTION:
+            return replace(watch, mark=loss)
+        return replace(watch, mark=loss, held=self._guard.hold + 1, rollbacks=watch.rollbacks + 1)
+
+    def _correct(self, watch: Watch, logs: FloatArray, action: NDArray[np.float32]) -> Watch:
+        """Corrects the action of a run in place."""
+        size, values = len(self._space), self._space.from_log10(logs)
+        if watch.held:
+            action[:] = 0
+            action[:size] = self._space.deltas(values, self._space.from_log10(watch.trusted))
+            if watch.held > self._guard.hold:
+                action[size:] = 1
+            return watch
+        target = self._space.log10(self._space.apply(values, action[:size].astype(np.float64)))
+        radius = self._guard.radius
+        allowed = np.clip(target, watch.trusted - radius, watch.trusted + radius)
+        if np.abs(allowed - target).max() <= RESOLUTION:
+            return watch
+        action[:size] = self._space.deltas(values, self._space.from_log10(allowed))
+        return replace(watch, overrides=watch.overrides + 1)
+
+    def accounts(self, state: GuardState) -> list[RunAccount]:
+        """What the policy within spent, and what the guard did."""
+        accounts = [RunAccount() for _ in state.watches]
+        if isinstance(self._policy, AccountablePolicy):
+            accounts = self._policy.accounts(state.inner)
+        return [
+            replace(
+                account,
+                rollbacks=account.rollbacks + watch.rollbacks,
+                overrides=account.overrides + watch.overrides,
+            )
+            for account, watch in zip(accounts, state.watches, strict=True)
+        ]
+
+
+class GuardedSearch(GuardedPolicy):
+    """A guarded policy that searches before the runs."""
+
+    def search(self) -> list[Params]:
+        """Initial hyperparameters of every run, which the guard trusts."""
+        found: list[Params] = self._policy.search()
+        return found
