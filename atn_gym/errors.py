@@ -24,6 +24,10 @@ class InvalidArgument(AtnGymError, ValueError):
     """A value that a caller passed in breaks a stated requirement."""
 
 
+class UnexpectedArgument(InvalidArgument, TypeError):
+    """A keyword that a call does not take: also the `TypeError` of Python's own calls."""
+
+
 class DataUnavailable(AtnGymError, RuntimeError):
     """A data set is neither on disk nor can it be fetched."""
 
@@ -37,7 +41,7 @@ class DeviceUnavailable(AtnGymError, RuntimeError):
 
 
 class EpisodeStateError(AtnGymError, RuntimeError):
-    """A call came at a moment of the episode at which it has no meaning."""
+    """A call came at a moment of the episode at which it is not allowed."""
 
 
 def one_line(error: BaseException) -> str:

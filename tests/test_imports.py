@@ -19,6 +19,7 @@ LAYERS = (
     (
         "atn_gym",
         "atn_gym.registration",
+        "atn_gym.envs.arguments",
         "atn_gym.envs.chance",
         "atn_gym.envs.data",
         "atn_gym.envs.flops",

@@ -6,7 +6,6 @@ import dataclasses
 import functools
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import torch
 
 from atn_gym import registration
+from atn_gym.envs.arguments import plain
 from atn_gym.envs.engines import ENGINES, choose_engine
 from atn_gym.envs.episodes.rewards import get_reward
 from atn_gym.envs.gain import checked_gain
@@ -25,6 +25,7 @@ from atn_gym.envs.tasks import Task
 from atn_gym.errors import (
     DeviceUnavailable,
     InvalidArgument,
+    UnexpectedArgument,
     check_positive_integer,
     did_you_mean,
     unknown_name,
@@ -33,7 +34,9 @@ from atn_gym.errors import (
 
 @dataclass(frozen=True)
 class TuningParams:
-    """What stays fixed for all episodes of an env; all values are JSON-safe.
+    """What stays fixed for all episodes of an env.
+
+    Numbers and arrays of numpy and paths of pathlib become plain values, which JSON can hold.
 
     Args:
         task: Name of a registered task.
@@ -97,15 +100,21 @@ class TuningParams:
     data_dir: str | None = None
 
     @classmethod
-    def from_kwargs(cls, kwargs: Mapping[str, Any]) -> TuningParams:
+    def from_kwargs(cls, kwargs: Mapping[str, object]) -> TuningParams:
         """Builds the parameters from keywords, naming the nearest one for a typo."""
         known = [f.name for f in dataclasses.fields(cls)]
         for name in kwargs:
             if name not in known:
-                raise InvalidArgument(f"unknown argument {name!r}; {did_you_mean(name, known)}")
-        return cls(**kwargs)
+                raise UnexpectedArgument(
+                    f"the env got an unexpected keyword argument {name!r}; "
+                    f"{did_you_mean(name, known)}"
+                )
+        values: dict[str, Any] = dict(kwargs)
+        return cls(**values)
 
     def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            object.__setattr__(self, field.name, plain(getattr(self, field.name)))
         for name in ("num_epochs", "train_size", "batch_size"):
             if getattr(self, name) is not None:
                 check_positive_integer(name, getattr(self, name))
@@ -124,7 +133,7 @@ class TuningParams:
             object.__setattr__(self, "trigger", tuple(self.trigger))
         if self.gain is not None:
             object.__setattr__(self, "gain", checked_gain(self.gain))
-        if not isinstance(self.data_dir, (str, os.PathLike, type(None))):
+        if not isinstance(self.data_dir, (str, type(None))):
             raise InvalidArgument(f"data_dir must be a path, got {self.data_dir!r}")
         if self.engine not in ENGINES:
             raise unknown_name("engine", self.engine, ENGINES)

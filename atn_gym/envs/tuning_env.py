@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import gymnasium
 import numpy as np
 from gymnasium.error import ResetNeeded
 from numpy.typing import NDArray
 
+from atn_gym.envs.arguments import PlainSpec, TaskArguments
 from atn_gym.envs.episodes.episodes import Episodes
 from atn_gym.envs.episodes.observations import Observation
 from atn_gym.envs.params import TuningParams
@@ -17,7 +18,7 @@ from atn_gym.envs.rendering import RENDER_MODES, Renderer
 from atn_gym.errors import unknown_name
 
 
-class TuningEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
+class TuningEnv(PlainSpec, gymnasium.Env[Observation, NDArray[np.float32]]):
     """Online hyperparameter control of one real training run that may be hit by a shift.
 
     ## Description
@@ -106,7 +107,7 @@ class TuningEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         "render_fps": 4,
     }
 
-    def __init__(self, *, render_mode: str | None = None, **params: Any) -> None:
+    def __init__(self, *, render_mode: str | None = None, **params: Unpack[TaskArguments]) -> None:
         if render_mode is not None and render_mode not in RENDER_MODES:
             raise unknown_name("render_mode", render_mode, RENDER_MODES)
         self.render_mode = render_mode

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from gymnasium.error import ResetNeeded
@@ -13,6 +13,7 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from atn_gym.arrays import FloatArray
+from atn_gym.envs.arguments import PlainSpec, TaskArguments, plain
 from atn_gym.envs.episodes.episodes import Episodes
 from atn_gym.envs.episodes.observations import Observation
 from atn_gym.envs.params import TuningParams
@@ -26,7 +27,7 @@ _VECTOR_RENDER_MODES = ("rgb_array", "ansi")
 _RESET_OPTIONS = ("hyperparameters", "reset_mask")
 
 
-class TuningVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[Any]]):
+class TuningVectorEnv(PlainSpec, VectorEnv[Observation, NDArray[np.float32], NDArray[Any]]):
     """N runs of one env, each as `TuningEnv` would run it with the same seed and actions.
 
     A run that has ended costs nothing while others train. In DISABLED mode it idles: its
@@ -51,18 +52,19 @@ class TuningVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[Any]])
         *,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         render_mode: str | None = None,
-        **params: Any,
+        **params: Unpack[TaskArguments],
     ) -> None:
+        num_envs = plain(num_envs)
         check_positive_integer("num_envs", num_envs)
         if render_mode is not None and render_mode not in _VECTOR_RENDER_MODES:
             raise unknown_name("render_mode", render_mode, _VECTOR_RENDER_MODES)
-        self._mode = _autoreset_mode(autoreset_mode)
+        self.autoreset_mode = _autoreset_mode(autoreset_mode)
         self.num_envs = num_envs
         self.render_mode = render_mode
         self.metadata = {
             "render_modes": list(_VECTOR_RENDER_MODES),
             "render_fps": 4,
-            "autoreset_mode": self._mode,
+            "autoreset_mode": self.autoreset_mode,
         }
         self.episodes = Episodes(TuningParams.from_kwargs(params), num_envs)
         self.single_observation_space = self.episodes.observation_space
@@ -192,10 +194,10 @@ class TuningVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[Any]])
             runs = np.flatnonzero(running)
             rewards[runs], terminations[runs] = self.episodes.step(runs.tolist(), checked[runs])
         infos: dict[str, Any] = {}
-        if self._mode is AutoresetMode.NEXT_STEP:
+        if self.autoreset_mode is AutoresetMode.NEXT_STEP:
             self._restart(~running)
             terminations = terminations & running
-        elif self._mode is AutoresetMode.SAME_STEP and terminations.any():
+        elif self.autoreset_mode is AutoresetMode.SAME_STEP and terminations.any():
             infos = self._final(terminations)
             self._restart(terminations)
         for run in range(self.num_envs):

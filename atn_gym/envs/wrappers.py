@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gymnasium
 import numpy as np
 from gymnasium import spaces
 from gymnasium.utils import RecordConstructorArgs
-from gymnasium.vector import VectorEnv, VectorWrapper
+from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
@@ -92,9 +92,16 @@ class FlatObservation(
         return self._flatten(observation)
 
 
-class VectorFlatObservation(
-    VectorWrapper[Flat, NDArray[np.float32], Observation, NDArray[np.float32], NDArray[Any]]
-):
+if TYPE_CHECKING:
+    _VectorWrapper = VectorWrapper[
+        Flat, NDArray[np.float32], Observation, NDArray[np.float32], NDArray[Any]
+    ]
+else:
+    # Before Gymnasium 1.3 the class takes no type arguments.
+    _VectorWrapper = VectorWrapper
+
+
+class VectorFlatObservation(_VectorWrapper):
     """`FlatObservation` for a `TuningVectorEnv`, in every autoreset mode.
 
     Args:
@@ -109,6 +116,12 @@ class VectorFlatObservation(
         self._flatten = Flattening(env.single_observation_space)
         self.single_observation_space = self._flatten.space
         self.observation_space = batch_space(self._flatten.space, self.num_envs)
+
+    @property
+    def autoreset_mode(self) -> AutoresetMode:
+        """When an ended run begins anew, as the wrapped env does it."""
+        mode: AutoresetMode = self.env.metadata["autoreset_mode"]
+        return mode
 
     def reset(
         self, *, seed: Any = None, options: dict[str, Any] | None = None

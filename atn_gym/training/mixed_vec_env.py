@@ -8,6 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env.base_vec_env import (
+    VecEnvIndices,
+    VecEnvObs,
+    VecEnvStepReturn,
+)
 
 from atn_gym.errors import InvalidArgument
 from atn_gym.training.vec_env import TuningVecEnv
@@ -64,7 +69,7 @@ class MixedVecEnv(VecEnv):
         for part in self.parts:
             part.set_options(options)
 
-    def reset(self) -> Any:
+    def reset(self) -> VecEnvObs:
         """Begins all episodes.
 
         Returns:
@@ -79,7 +84,7 @@ class MixedVecEnv(VecEnv):
         for part, where in zip(self.parts, self._slices, strict=True):
             part.step_async(actions[where])
 
-    def step_wait(self) -> Any:
+    def step_wait(self) -> VecEnvStepReturn:
         """Trains an epoch of every run.
 
         Returns:
@@ -108,17 +113,21 @@ class MixedVecEnv(VecEnv):
         for part, where in zip(self.parts, self._slices, strict=True):
             part.set_state(states[where])
 
-    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
+    def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
         """An attribute of the vec env that each env is in."""
         values = [value for part in self.parts for value in part.get_attr(attr_name)]
         return [values[i] for i in self._get_indices(indices)]
 
-    def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
+    def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
         """Refused, as for `TuningVecEnv`."""
         self.parts[0].set_attr(attr_name, value)
 
     def env_method(
-        self, method_name: str, *method_args: Any, indices: Any = None, **method_kwargs: Any
+        self,
+        method_name: str,
+        *method_args: Any,
+        indices: VecEnvIndices = None,
+        **method_kwargs: Any,
     ) -> list[Any]:
         """Calls a method that returns a value for each env."""
         values = [
@@ -128,12 +137,12 @@ class MixedVecEnv(VecEnv):
         ]
         return [values[i] for i in self._get_indices(indices)]
 
-    def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
+    def env_is_wrapped(self, wrapper_class: Any, indices: VecEnvIndices = None) -> list[bool]:
         """No run of a native vector env has a wrapper of its own."""
         return [False for _ in self._get_indices(indices)]
 
 
-def _joined(observations: Sequence[Any]) -> Any:
+def _joined(observations: Sequence[Any]) -> VecEnvObs:
     """Observations of all parts in one, arrays or dicts of arrays."""
     if isinstance(observations[0], dict):
         return {

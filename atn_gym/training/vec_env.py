@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import gymnasium
 import numpy as np
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env.base_vec_env import (
+    VecEnvIndices,
+    VecEnvObs,
+    VecEnvStepReturn,
+)
 
+from atn_gym.envs.arguments import MakeArguments
+from atn_gym.envs.vector_env import TuningVectorEnv
 from atn_gym.envs.wrappers import VectorFlatObservation
 from atn_gym.errors import InvalidArgument
 
@@ -35,17 +42,22 @@ class TuningVecEnv(VecEnv):
         >>> model = PPO("MlpPolicy", env, n_steps=30)
     """
 
-    def __init__(self, env_id: str, num_envs: int, flat: bool = True, **kwargs: Any) -> None:
+    def __init__(
+        self, env_id: str, num_envs: int, flat: bool = True, **kwargs: Unpack[MakeArguments]
+    ) -> None:
         vector: Any = gymnasium.make_vec(
             env_id, num_envs=num_envs, autoreset_mode=AutoresetMode.SAME_STEP, **kwargs
         )
-        self.venv: Any = VectorFlatObservation(vector) if flat else vector
-        self._actions: NDArray[np.float32] | None = None
+        self._native: TuningVectorEnv = vector.unwrapped
+        self.venv: TuningVectorEnv | VectorFlatObservation = (
+            VectorFlatObservation(vector) if flat else vector
+        )
+        self._actions = np.empty(0, np.float32)
         super().__init__(
             num_envs, self.venv.single_observation_space, self.venv.single_action_space
         )
 
-    def reset(self) -> Any:
+    def reset(self) -> VecEnvObs:
         """Begins all episodes, with the seeds and options set before.
 
         Returns:
@@ -63,14 +75,13 @@ class TuningVecEnv(VecEnv):
         return observation
 
     def _info(self, env: int) -> dict[str, Any]:
-        info: dict[str, Any] = self.venv.unwrapped.episodes.info(env)
-        return info
+        return self._native.episodes.info(env)
 
     def step_async(self, actions: NDArray[np.float32]) -> None:
         """Takes the actions of the next step."""
         self._actions = actions
 
-    def step_wait(self) -> Any:
+    def step_wait(self) -> VecEnvStepReturn:
         """Trains an epoch of every run.
 
         Returns:
@@ -96,41 +107,43 @@ class TuningVecEnv(VecEnv):
 
     def get_images(self) -> Sequence[NDArray[np.uint8] | None]:
         """A picture of every run, if `render_mode="rgb_array"` was asked for."""
-        images: Sequence[NDArray[np.uint8] | None] = self.venv.render() or [None] * self.num_envs
-        return images
+        return self._native.render() or [None] * self.num_envs
 
-    def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
+    def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
         """An attribute of each env: its own space for a space, else what all envs share."""
         spaces = {"observation_space", "action_space"}
         value = getattr(self.venv, f"single_{attr_name}" if attr_name in spaces else attr_name)
         return [value for _ in self._get_indices(indices)]
 
-    def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
+    def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
         """Refused: the runs of a native vector env have no attributes of their own."""
         raise InvalidArgument(
             f"{attr_name!r} must be an argument of the env: its runs share all attributes"
         )
 
     def env_method(
-        self, method_name: str, *method_args: Any, indices: Any = None, **method_kwargs: Any
+        self,
+        method_name: str,
+        *method_args: Any,
+        indices: VecEnvIndices = None,
+        **method_kwargs: Any,
     ) -> list[Any]:
         """Calls a method of the vector env that returns a value for each env.
 
         Example: `env_method("test_metrics")`.
         """
-        values = getattr(self.venv.unwrapped, method_name)(*method_args, **method_kwargs)
+        values = getattr(self._native, method_name)(*method_args, **method_kwargs)
         return [values[i] for i in self._get_indices(indices)]
 
     def get_state(self) -> list[dict[str, Any]]:
         """Captures every run bit-exactly."""
-        states: list[dict[str, Any]] = self.venv.unwrapped.get_state()
-        return states
+        return self._native.get_state()
 
     def set_state(self, states: Sequence[dict[str, Any]]) -> None:
         """Puts env i into the i-th of the states that `get_state` returned."""
-        self.venv.unwrapped.set_state(states)
+        self._native.set_state(states)
 
-    def env_is_wrapped(self, wrapper_class: Any, indices: Any = None) -> list[bool]:
+    def env_is_wrapped(self, wrapper_class: Any, indices: VecEnvIndices = None) -> list[bool]:
         """No run of a native vector env has a wrapper of its own."""
         return [False for _ in self._get_indices(indices)]
 

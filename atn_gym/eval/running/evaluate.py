@@ -6,13 +6,14 @@ import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import fields
-from typing import Any
+from typing import Any, Unpack
 
 from atn_gym.agents.controller import Controller, ControllerFactory
 from atn_gym.agents.method import ControllerMethod, Method
 from atn_gym.agents.policy import Policy
 from atn_gym.agents.registry import as_method, controller_class, takes_argument
 from atn_gym.config import EnvConfig, parse_seeds, run_setting
+from atn_gym.envs.arguments import EnvArguments, plain
 from atn_gym.envs.params import TuningParams
 from atn_gym.errors import InvalidArgument
 from atn_gym.eval.running.batch import MOST_TOGETHER, evaluate_seeds
@@ -26,7 +27,7 @@ def evaluate(
     seeds: int | Sequence[int] = 10,
     executor: Executor | None = None,
     twins: bool = True,
-    **kwargs: Any,
+    **kwargs: Unpack[EnvArguments],
 ) -> Evaluation:
     """Runs a policy once on each seed of an env, and computes its metrics.
 
@@ -60,7 +61,7 @@ def evaluate(
     """
     _refuse_arguments_of_the_controller(policy, kwargs)
     method = as_method(policy)
-    env = EnvConfig(id=env_id, **kwargs)
+    env = EnvConfig(id=env_id, **plain(kwargs))
     method.check(run_setting(env))
     chosen = parse_seeds(seeds)
     if executor is None:
@@ -73,7 +74,7 @@ def evaluate(
         ]
         runs = [future.result() for future in futures]
     evaluation = Evaluation(
-        env_id, kwargs, name_of(policy), [run for batch in runs for run in batch]
+        env_id, plain(kwargs), name_of(policy), [run for batch in runs for run in batch]
     )
     if not evaluation.summaries and not isinstance(method, ControllerMethod):
         raise PolicyError(next(iter(evaluation.failures.values())))
@@ -88,7 +89,7 @@ def name_of(policy: Any) -> str:
     return str(getattr(made_by, "__name__", type(made_by).__name__))
 
 
-def _refuse_arguments_of_the_controller(policy: Any, kwargs: Mapping[str, Any]) -> None:
+def _refuse_arguments_of_the_controller(policy: Any, kwargs: Mapping[str, object]) -> None:
     if isinstance(policy, str):
         controller: Any = controller_class(policy)
         call = f"controller_method({policy!r}"
