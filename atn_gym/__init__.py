@@ -9,13 +9,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from atn_gym.registration import (
-    env_ids,
-    register_all,
-    register_env,
-    register_regime,
-    register_task,
-)
+from atn_gym.envs.registry import register_regime, register_task
+from atn_gym.registration import env_ids, register_all, register_env
 
 __version__ = "0.1.0"
 RESULTS_VERSION = "0.1.0.dev2"

@@ -20,6 +20,7 @@ from gymnasium.vector import AutoresetMode
 import atn_gym
 from atn_gym import registration
 from atn_gym.arrays import FloatArray
+from atn_gym.envs import registry
 from atn_gym.envs.chance import chance_loss, log_score
 from atn_gym.envs.hyperparameters import HYPERPARAMETERS
 
@@ -93,7 +94,7 @@ def report(env_id: str, label: str, seeds: int, kwargs: dict[str, Any]) -> str:
 def main() -> None:
     """Prints the table of one task."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--task", default="DigitsCnn", choices=registration.task_names())
+    parser.add_argument("--task", default="DigitsCnn", choices=registry.task_names())
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--train-size", type=int)
     parser.add_argument("--epochs", type=int)
@@ -108,8 +109,8 @@ def main() -> None:
         "| score, fixed | best | best change is |"
     )
     print("|---|---|---|---|---|---|---|---|---|---|")
-    for name in registration.regime_names():
-        regime = registration.get_regime(name)
+    for name in registry.regime_names():
+        regime = registry.get_regime(name)
         for kind in getattr(regime, "kinds", {}):
             if arguments.kinds and kind not in arguments.kinds:
                 continue

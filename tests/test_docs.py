@@ -7,10 +7,10 @@ import pytest
 from page_makers import DOCS, page_maker
 
 import atn_gym
-from atn_gym import registration
 from atn_gym.agents import CONTROLLERS
 from atn_gym.agents.registry import controller_arguments
 from atn_gym.config import load_config
+from atn_gym.envs import registry
 from atn_gym.envs.regimes.mixture import HELD_OUT_KINDS, REGIMES
 from atn_gym.envs.tasks import DIGITS_CNN, MNIST_CNN
 from atn_gym.eval.metrics import adaptation, aggregate, bootstrap, run_metrics
@@ -40,7 +40,7 @@ def test_tasks_stand_with_their_budget_and_learning_rate(name, task):
     page, _, _ = (DOCS / "tasks.md").read_text(encoding="utf-8").partition("## Left alone")
     (row,) = [line for line in page.splitlines() if line.startswith(f"| `{name}` |")]
     assert f"| {task.num_epochs} | {task.initial[0]['learning_rate']:g} |" in row
-    for name in registration.task_names():
+    for name in registry.task_names():
         base, variant = re.fullmatch("(.*?)(PoorInit|UnknownScale)?", name).groups(default="")
         assert f"`{base}`" in page
         assert f"`{variant}`" in page or not variant

@@ -3,6 +3,7 @@ from __future__ import annotations
 import ast
 import graphlib
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,13 +13,12 @@ import pytest
 
 import atn_gym
 
+ENTRY_POINT = re.compile(r"atn_gym(\.\w+)+:\w+")
 PACKAGE = Path(atn_gym.__file__).parent
 # Modules by layer, lowest first; a prefix stands for all modules below it that are not named.
 LAYERS = (
     ("atn_gym.arrays", "atn_gym.errors", "atn_gym.files", "atn_gym.plain_values"),
     (
-        "atn_gym",
-        "atn_gym.registration",
         "atn_gym.envs.arguments",
         "atn_gym.envs.chance",
         "atn_gym.envs.data",
@@ -30,19 +30,26 @@ LAYERS = (
         "atn_gym.envs.process_lock",
         "atn_gym.envs.quadratic",
         "atn_gym.envs.randomness",
+        "atn_gym.envs.rewards",
         "atn_gym.envs.torch_settings",
     ),
-    ("atn_gym.envs.engines", "atn_gym.envs.regimes", "atn_gym.envs.tasks"),
-    ("atn_gym.envs.episodes", "atn_gym.envs.params", "atn_gym.envs.rendering"),
+    ("atn_gym.envs.tasks",),
+    ("atn_gym.envs.engines", "atn_gym.envs.regimes"),
+    ("atn_gym.envs.registry",),
+    ("atn_gym.envs.params", "atn_gym.envs.rendering"),
+    ("atn_gym.envs.episodes",),
     ("atn_gym.envs",),
     ("atn_gym.envs.wrappers",),
+    ("atn_gym", "atn_gym.registration"),
     ("atn_gym.agents",),
-    ("atn_gym.config", "atn_gym.eval.metrics"),
+    ("atn_gym.config",),
+    ("atn_gym.eval.metrics",),
     ("atn_gym.eval.storage",),
-    ("atn_gym.eval", "atn_gym.eval.running", "atn_gym.eval.report"),
-    ("atn_gym.eval.until_decided",),
+    ("atn_gym.eval.running",),
+    ("atn_gym.eval.report",),
+    ("atn_gym.eval",),
     ("atn_gym.training",),
-    ("atn_gym.cli", "atn_gym.__main__"),
+    ("atn_gym.cli",),
 )
 TASKS = ("Mnist", "Fashion", "Digits")
 REGIMES = (
@@ -73,7 +80,7 @@ def is_lazy_attribute(node: ast.AST) -> bool:
 
 
 def imports(node: ast.AST) -> Iterator[str]:
-    """Modules that a piece of code imports when it runs, at whatever moment."""
+    """Modules that a piece of code imports when it runs, or names as "module:attribute"."""
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
     elif isinstance(node, ast.ImportFrom):
@@ -81,12 +88,27 @@ def imports(node: ast.AST) -> Iterator[str]:
         for alias in node.names:
             submodule = f"{node.module}.{alias.name}"
             yield submodule if submodule in MODULES else str(node.module)
+    elif isinstance(node, ast.Constant) and ENTRY_POINT.fullmatch(str(node.value)):
+        yield str(node.value).partition(":")[0]
     elif not for_type_checking(node) and not is_lazy_attribute(node):
         for child in ast.iter_child_nodes(node):
             yield from imports(child)
 
 
-IMPORTS = {name: set(imports(ast.parse(path.read_text()))) for name, path in MODULES.items()}
+def type_imports(tree: ast.Module) -> Iterator[str]:
+    """Modules imported for types only, but for the types of lazy attributes."""
+    if not any(map(is_lazy_attribute, tree.body)):
+        for node in filter(for_type_checking, ast.walk(tree)):
+            for child in ast.iter_child_nodes(node):
+                yield from imports(child)
+
+
+TREES = {name: ast.parse(path.read_text()) for name, path in MODULES.items()}
+IMPORTS = {name: set(imports(tree)) for name, tree in TREES.items()}
+DEPENDENCIES = {
+    name: (IMPORTS[name] | set(type_imports(tree))) & MODULES.keys() - {name}
+    for name, tree in TREES.items()
+}
 
 
 def layer(module: str) -> int:
@@ -98,13 +120,21 @@ def layer(module: str) -> int:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_a_module_imports_from_its_own_layer_and_those_below_alone(module):
-    above = {m for m in IMPORTS[module] & MODULES.keys() if layer(m) > layer(module)}
-    assert not above
+    assert not {m for m in DEPENDENCIES[module] if layer(m) > layer(module)}
 
 
 def test_no_modules_import_each_other_in_a_circle():
-    inner = {module: IMPORTS[module] & MODULES.keys() - {module} for module in MODULES}
-    assert set(graphlib.TopologicalSorter(inner).static_order()) == set(MODULES)
+    order = graphlib.TopologicalSorter(DEPENDENCIES).static_order()
+    assert set(order) == set(MODULES)
+
+
+def test_every_module_that_a_layer_names_exists():
+    assert {name for names in LAYERS for name in names} <= MODULES.keys()
+
+
+def test_entry_points_and_imports_for_types_are_seen():
+    assert "atn_gym.envs.tuning_env" in DEPENDENCIES["atn_gym.registration"]
+    assert "atn_gym.envs.tasks" in DEPENDENCIES["atn_gym.envs.engines.choice"]
 
 
 @pytest.mark.parametrize(

@@ -6,15 +6,15 @@ from pathlib import Path
 import gymnasium
 import pytest
 
-from atn_gym import registration
+from atn_gym.envs import registry
 
 README = Path(__file__).parent.parent / "README.md"
 
 
 @pytest.fixture
 def clean_registries(monkeypatch):
-    monkeypatch.setattr(registration, "_TASKS", dict(registration._TASKS))
-    monkeypatch.setattr(registration, "_REGIMES", dict(registration._REGIMES))
+    monkeypatch.setattr(registry, "_TASKS", dict(registry._TASKS))
+    monkeypatch.setattr(registry, "_REGIMES", dict(registry._REGIMES))
     monkeypatch.setattr(gymnasium.envs.registration, "registry", dict(gymnasium.registry))
 
 

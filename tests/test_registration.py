@@ -20,7 +20,7 @@ from gymnasium.utils.env_checker import check_env, data_equivalence
 from torch import nn
 
 import atn_gym
-from atn_gym import registration
+from atn_gym.envs import registry
 from atn_gym.envs.data import Dataset, RunData, Split, data_directory, load_dataset
 from atn_gym.envs.episodes import episodes
 from atn_gym.envs.regimes import Regime
@@ -168,8 +168,8 @@ def test_make_vec_gives_the_native_vector_env() -> None:
 @pytest.fixture
 def own_entries(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What a test registers is gone after it."""
-    monkeypatch.setattr(registration, "_TASKS", dict(registration._TASKS))
-    monkeypatch.setattr(registration, "_REGIMES", dict(registration._REGIMES))
+    monkeypatch.setattr(registry, "_TASKS", dict(registry._TASKS))
+    monkeypatch.setattr(registry, "_REGIMES", dict(registry._REGIMES))
     before = set(gymnasium.registry)
     yield
     for name in set(gymnasium.registry) - before:

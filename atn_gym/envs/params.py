@@ -12,15 +12,15 @@ from typing import Any
 
 import torch
 
-from atn_gym import registration
 from atn_gym.envs.arguments import plain
 from atn_gym.envs.engines import ENGINES, choose_engine
-from atn_gym.envs.episodes.rewards import get_reward
 from atn_gym.envs.gain import checked_gain
 from atn_gym.envs.hyperparameters import HYPERPARAMETERS, HyperparameterSpace
 from atn_gym.envs.randomness import Stream, integer_seed
 from atn_gym.envs.regimes import Mixture, Regime
 from atn_gym.envs.regimes.mixture import widened
+from atn_gym.envs.registry import get_regime, get_task
+from atn_gym.envs.rewards import get_reward
 from atn_gym.envs.tasks import Task
 from atn_gym.errors import (
     DeviceUnavailable,
@@ -145,7 +145,7 @@ class TuningParams:
 
     def get_task(self) -> Task:
         """The task, with the overrides of these parameters."""
-        task = registration.get_task(self.task)
+        task = get_task(self.task)
         overrides: dict[str, Any] = {
             name: getattr(self, name)
             for name in ("num_epochs", "batch_size")
@@ -155,7 +155,7 @@ class TuningParams:
             overrides["initial"] = tuple({**values, **self.initial} for values in task.initial)
         if self.gain is not None:
             overrides["gain"] = self.gain
-        elif issubclass(registration.get_regime(self.regime), Mixture):
+        elif issubclass(get_regime(self.regime), Mixture):
             overrides["gain"] = widened(task.gain)
         return dataclasses.replace(task, **overrides)
 
@@ -208,7 +208,7 @@ class TuningParams:
     def make_regime(self) -> Regime | Mixture:
         """The regime, from which each episode samples its instance."""
         task = self.get_task()
-        regime = registration.get_regime(self.regime)
+        regime = get_regime(self.regime)
         chosen = {
             name: getattr(self, name)
             for name in ("trigger", "severity", "kind", "profile")

@@ -18,6 +18,7 @@ from gymnasium.utils.env_checker import data_equivalence
 from torch import Tensor, nn
 
 from atn_gym import registration
+from atn_gym.envs import registry
 from atn_gym.envs.engines import EpochPlan, EvaluationPlan, TorchEngine, choice, choose_engine
 from atn_gym.envs.engines.compiled_engine import CompiledEngine
 from atn_gym.envs.engines.kernels import building
@@ -43,9 +44,9 @@ SCHEDULE = [
 ]
 KINDS = [
     (name, kind)
-    for name in registration.regime_names()
+    for name in registry.regime_names()
     if name not in ("Stationary", "Mixture")
-    for kind in registration.get_regime(name).kinds
+    for kind in registry.get_regime(name).kinds
 ]
 
 
@@ -197,10 +198,10 @@ def test_loss_scale_and_gradient_noise_equal_those_of_torch(
 
 @pytest.fixture
 def adamw_task() -> Iterator[None]:
-    registration.register_task("DigitsAdamW", replace(DIGITS_CNN, optimizer="adamw"))
+    registry.register_task("DigitsAdamW", replace(DIGITS_CNN, optimizer="adamw"))
     env_id = registration.register_env("DigitsAdamW", "DataShift")
     yield
-    del gymnasium.registry[env_id], registration._TASKS["DigitsAdamW"]
+    del gymnasium.registry[env_id], registry._TASKS["DigitsAdamW"]
 
 
 def traces(pair: str, engine: str, num_epochs: int = 4, seeds: int = 2, **kwargs: Any) -> Any:

@@ -13,7 +13,7 @@ import pytest
 import torch
 from gymnasium.utils.env_checker import data_equivalence
 
-from atn_gym import registration
+from atn_gym.envs import registry
 from atn_gym.envs.engines import EpochPlan
 from atn_gym.envs.engines.compiled_engine import CompiledEngine
 from atn_gym.envs.hyperparameters import HYPERPARAMETERS
@@ -22,9 +22,9 @@ from atn_gym.envs.vector_env import TuningVectorEnv
 
 KINDS = [
     (name, kind)
-    for name in registration.regime_names()
+    for name in registry.regime_names()
     if name not in ("Stationary", "Mixture")
-    for kind in registration.get_regime(name).kinds
+    for kind in registry.get_regime(name).kinds
 ]
 ACTIONS = np.random.default_rng(0).uniform(-0.3, 0.3, (20, 3)).astype(np.float32)
 IDLE = np.zeros(3, np.float32)
@@ -228,7 +228,7 @@ def test_profile_shapes_strength_and_data_over_the_run(
     assert [share == 0 for share in noisy] == [strength == 0 for strength in strengths]
 
 
-@pytest.mark.parametrize("regime", registration.regime_names())
+@pytest.mark.parametrize("regime", registry.regime_names())
 def test_global_random_generators_are_left_alone(regime: str) -> None:
     def states() -> str:
         legacy = np.random.get_state()  # noqa: NPY002

@@ -10,7 +10,7 @@ import pytest
 import torch
 from gymnasium.utils.env_checker import data_equivalence
 
-from atn_gym import registration
+from atn_gym.envs import registry
 from atn_gym.envs.data import load_dataset
 from atn_gym.envs.engines import EpochPlan, EvaluationPlan, MomentEngine, choose_engine
 from atn_gym.envs.quadratic import NUM_CLASSES, Prototypes, load_prototypes, power_law
@@ -19,7 +19,7 @@ from atn_gym.errors import InvalidArgument
 
 KINDS = [
     ("Stationary", "none"),
-    *((n, k) for n in registration.regime_names()[1:-1] for k in registration.get_regime(n).kinds),
+    *((n, k) for n in registry.regime_names()[1:-1] for k in registry.get_regime(n).kinds),
     ("Mixture", None),
 ]
 ACTIONS = np.random.default_rng(0).uniform(-0.3, 0.3, (6, 3)).astype(np.float32)

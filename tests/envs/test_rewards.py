@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from atn_gym.envs.chance import chance_loss, log_score
-from atn_gym.envs.episodes.rewards import REWARDS, EpochOutcome, get_reward
+from atn_gym.envs.rewards import REWARDS, EpochOutcome, get_reward
 from atn_gym.errors import InvalidArgument
 
 

@@ -16,15 +16,15 @@ from gymnasium.utils.env_checker import data_equivalence
 from torch import nn
 
 import atn_gym
-from atn_gym import registration
+from atn_gym.envs import registry
 from atn_gym.envs.tasks import DIGITS_CNN
 from atn_gym.envs.tuning_env import TuningEnv
 
 KINDS = [
     (name, kind)
-    for name in registration.regime_names()
+    for name in registry.regime_names()
     if name not in ("Stationary", "Mixture")
-    for kind in registration.get_regime(name).kinds
+    for kind in registry.get_regime(name).kinds
 ]
 ACTIONS = np.random.default_rng(0).uniform(-0.3, 0.3, (20, 4)).astype(np.float32)
 
@@ -75,7 +75,7 @@ def own_task() -> Iterator[None]:
     atn_gym.register_task("DrawingNet", task)
     env_id = atn_gym.register_env("DrawingNet", "DataShift")
     yield
-    del gymnasium.registry[env_id], registration._TASKS["DrawingNet"]
+    del gymnasium.registry[env_id], registry._TASKS["DrawingNet"]
 
 
 SNAPSHOT_CASES = [

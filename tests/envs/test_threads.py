@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 import atn_gym
-from atn_gym import registration
+from atn_gym.envs import registry
 from atn_gym.envs.data import Dataset, dataset
 from atn_gym.envs.tasks import DIGITS_CNN
 
@@ -41,7 +41,7 @@ class Dropping(nn.Module):
 
 @pytest.fixture
 def dropping(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(registration, "_TASKS", dict(registration._TASKS))
+    monkeypatch.setattr(registry, "_TASKS", dict(registry._TASKS))
     atn_gym.register_task("Dropping", replace(DIGITS_CNN, network=Dropping, network_kwargs={}))
     name = atn_gym.register_env("Dropping", "Stationary")
     yield
@@ -69,7 +69,7 @@ def generators() -> str:
 def test_trajectories_of_four_threads_equal_serial_ones(dropping: None) -> None:
     jobs = [
         (f"DigitsCnn-{regime}", engine, seed)
-        for regime in registration.regime_names()
+        for regime in registry.regime_names()
         for engine in ("torch", "compiled")
         for seed in (0, 1)
     ]

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from gymnasium.utils.env_checker import data_equivalence
 
 import atn_gym
-from atn_gym import registration
+from atn_gym.envs import registry
 from atn_gym.envs.data import Dataset, Split, load_digits
 from atn_gym.envs.engines.compiled_engine import CompiledEngine
 from atn_gym.envs.tasks import DIGITS_CNN
@@ -292,7 +292,7 @@ def other_test_split(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         test = Split(digits.test.inputs.flip(0)[:50], digits.test.labels[:50])
         return Dataset(digits.train, digits.validation, test, digits.num_classes)
 
-    monkeypatch.setattr(registration, "_TASKS", dict(registration._TASKS))
+    monkeypatch.setattr(registry, "_TASKS", dict(registry._TASKS))
     atn_gym.register_task("OtherTest", replace(DIGITS_CNN, dataset=load))
     ids = [atn_gym.register_env("OtherTest", name) for name in ("DataShift", "CurriculumShift")]
     yield "OtherTest"

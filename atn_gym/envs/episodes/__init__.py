@@ -1,1 +1,1 @@
-"""Episodes: their state, what a step does to it, its rewards and what is shown of it."""
+"""Episodes: their state, what a step does to it, and what observations and infos show of it."""

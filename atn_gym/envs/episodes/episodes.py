@@ -18,7 +18,6 @@ from atn_gym.envs.chance import DIVERGED, chance_accuracy, chance_loss, largest_
 from atn_gym.envs.data import load_dataset
 from atn_gym.envs.episodes.epoch_metrics import EpochMetrics
 from atn_gym.envs.episodes.observations import Observation
-from atn_gym.envs.episodes.rewards import EpochOutcome, get_reward
 from atn_gym.envs.episodes.state import METRICS, EpisodeState
 from atn_gym.envs.episodes.trainer import Trainer
 from atn_gym.envs.episodes.view import EpisodeView
@@ -26,6 +25,7 @@ from atn_gym.envs.hyperparameters import HyperparameterSpace
 from atn_gym.envs.params import TuningParams
 from atn_gym.envs.randomness import Stream, integer_seed
 from atn_gym.envs.rendering import RunTrace
+from atn_gym.envs.rewards import EpochOutcome, get_reward
 from atn_gym.errors import EpisodeStateError, InvalidArgument
 
 

@@ -17,10 +17,11 @@ import torch
 import yaml
 from rich.console import Console
 
-from atn_gym import cli, registration
+from atn_gym import cli
 from atn_gym.agents import ControllerPolicy, Fixed
 from atn_gym.config import ControllerConfig, EnvConfig, load_config
 from atn_gym.config_file import SHIPPED
+from atn_gym.envs import registry
 from atn_gym.envs.chance import chance_loss, log_score
 from atn_gym.errors import InvalidArgument
 from atn_gym.eval.metrics import run_metrics
@@ -198,7 +199,7 @@ if atn_gym.registration.env_id("RunnerOwn", "Stationary") not in atn_gym.env_ids
 def own_module(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.setattr(registration, "_TASKS", dict(registration._TASKS))
+    monkeypatch.setattr(registry, "_TASKS", dict(registry._TASKS))
     (tmp_path / "runner_own.py").write_text(MODULE)
     yield tmp_path / "runner_own.py"
     sys.modules.pop("runner_own", None)
