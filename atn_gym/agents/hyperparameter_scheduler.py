@@ -95,7 +95,7 @@ class HyperparameterScheduler:
         chance = chance_loss(self._num_classes), chance_accuracy(self._num_classes)
         self._signals = np.tile(np.array(chance * 2)[:, None], window + num_epochs)
         self._values = np.tile(self._groups.read(self.hyperparameters), (num_epochs + 1, 1))
-        self._window = window
+        self.window = window
         self._policy = self._make_policy(as_method(controller), seed)
         self._state: Any = None
         self.last_epoch = 0
@@ -114,9 +114,13 @@ class HyperparameterScheduler:
         return self
 
     @property
-    def params(self) -> ObservationView:
-        """What fixes the observation: its window."""
-        return self._view
+    def params(self) -> HyperparameterScheduler:
+        """Itself: it knows the window of the observations and the seed of the controller."""
+        return self
+
+    def controller_seed(self, seed: int) -> int:
+        """Seed of the controller's draws: the one that was given."""
+        return seed
 
     @property
     def observation_space(self) -> spaces.Dict:
@@ -172,7 +176,7 @@ class HyperparameterScheduler:
         if not np.isfinite(observed).all():
             worst = largest_loss(self._num_classes), chance_accuracy(self._num_classes)
             observed = np.array(worst * 2)
-        self._signals[:, self._window + self.last_epoch] = observed
+        self._signals[:, self.window + self.last_epoch] = observed
         self.last_epoch += 1
         if self.last_epoch < self.num_epochs:
             self._decide()
@@ -182,7 +186,7 @@ class HyperparameterScheduler:
         """Plain values that `load_state_dict` takes, in this process or another one."""
         return {
             "last_epoch": self.last_epoch,
-            "metrics": self._signals[:, self._window :][:, : self.last_epoch].tolist(),
+            "metrics": self._signals[:, self.window :][:, : self.last_epoch].tolist(),
             "values": self._values[: self.last_epoch + 1].tolist(),
         }
 
@@ -215,7 +219,7 @@ class HyperparameterScheduler:
                 f"got {last_epoch} epochs and values of shape {values.shape}: make the scheduler "
                 "with the arguments that it had"
             )
-        self._signals[:, self._window : self._window + last_epoch] = metrics
+        self._signals[:, self.window : self.window + last_epoch] = metrics
         self._state = None
         self._values[:] = values[0]
         for epoch in range(min(last_epoch + 1, self.num_epochs)):
@@ -234,13 +238,13 @@ class HyperparameterScheduler:
                 f"{type(method).__name__} trains further runs on its env and cannot work in "
                 "another loop: choose a controller that only observes, such as 'heuristic'"
             )
-        method.check(RunSetting(self.hyperparameters, self.num_epochs, seed, self._window))
+        method.check(RunSetting(self.hyperparameters, self.num_epochs, seed, self.window))
         return method.policy(self, [seed])
 
     def _decide(self) -> None:
         """Asks the policy for the next action and sets what follows from it."""
         epoch = self.last_epoch
-        window = self._signals[:, epoch : epoch + self._window]
+        window = self._signals[:, epoch : epoch + self.window]
         values = self._values[epoch]
         observation = self._view.observation(window[:, None], values[None], np.array([epoch]))
         action, self._state = self._policy.predict(

@@ -69,8 +69,9 @@ def test_a_loop_and_an_env_decide_the_same_bit_for_bit(name):
         momentum=initial["momentum"],
         weight_decay=initial["weight_decay"],
     )
+    seed = episodes.params.controller_seed(5)
     scheduler = HyperparameterScheduler(
-        optimizer, method, num_epochs=EPOCHS, num_classes=10, seed=5
+        optimizer, method, num_epochs=EPOCHS, num_classes=10, seed=seed
     )
     batch = {key: value[None] for key, value in observation.items()}
     for epoch in range(EPOCHS):
