@@ -13,6 +13,7 @@ from atn_gym.errors import InvalidArgument
 
 EPOCHS = 6
 NEEDS_ARGUMENTS = {
+    "guarded": {"method": "heuristic"},
     "rl": {"path": "ppo_digits"},
     "scheduler": {"scheduler": "ExponentialLR", "gamma": 0.8},
 }
