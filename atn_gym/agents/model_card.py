@@ -22,6 +22,8 @@ ALGORITHMS = (*TRAINABLE, "DQN", "ARS", "CrossQ", "MaskablePPO", "QRDQN", "TQC",
 _ENTRY = "atn_gym.json"
 _MOST_BYTES = 1_000_000
 """No card is larger: an archive may expand to any size."""
+_MOST_EXPANDED = 2**30
+"""Bytes, many times more than the largest model for these envs."""
 _MODEL = "data"
 """What every model that Stable-Baselines3 saves has among its entries."""
 
@@ -97,6 +99,9 @@ def read_card(path: str | Path) -> ModelCard | None:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
+            expanded = sum(entry.file_size for entry in archive.infolist())
+            if expanded > _MOST_EXPANDED:
+                raise ValueError(f"it expands to {expanded} bytes, more than {_MOST_EXPANDED}")
             # In a file cut short, the weights, an archive of their own, pass for the whole.
             if _MODEL not in names:
                 raise ValueError(f"it holds no {_MODEL!r}")

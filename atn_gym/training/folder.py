@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
+import logging
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,10 +17,12 @@ import atn_gym
 from atn_gym.agents.algorithms import normalisation_of
 from atn_gym.agents.model_card import ModelCard
 from atn_gym.errors import InvalidArgument
-from atn_gym.files import StoreError, Unreadable, read_mapping, write_atomically
+from atn_gym.files import StoreError, Unreadable, read_mapping, sync, write_atomically
 from atn_gym.training.checkpoint import checkpoints
+from atn_gym.training.checksums import check_files, write_checksums
 from atn_gym.training.config import TrainingConfig
 
+_log = logging.getLogger(__name__)
 _CONFIG = "config.yaml"
 _MAY_CHANGE = {"eval_envs", "eval_seeds", "eval_freq", "checkpoint_freq"}
 """Keys without which the agent becomes the same."""
@@ -118,7 +121,21 @@ def save_model(model: Any, config: TrainingConfig, path: Path) -> None:
         config=config.model_dump(mode="json", exclude={"results"}),
         versions={"atn_gym": atn_gym.__version__, **{p: _version(p) for p in _PACKAGES}},
     ).write(temporary)
+    sync(temporary)
     temporary.replace(path)
+    write_checksums(path.parent, [path.name])
+
+
+def is_complete(path: Path) -> bool:
+    """Whether a training has ended with a model file, which is whole; damage is logged."""
+    if not path.exists():
+        return False
+    try:
+        check_files(path.parent)
+    except Unreadable as error:
+        _log.warning("%s is damaged and made anew: %s", path, error)
+        return False
+    return True
 
 
 def _version(package: str) -> str | None:

@@ -7,7 +7,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from stable_baselines3.common.logger import KVWriter
+from stable_baselines3.common.logger import KVWriter, TensorBoardOutputFormat
+
+from atn_gym.errors import DependencyUnavailable
 
 STEPS = "time/total_timesteps"
 """Key of the number of steps in every row."""
@@ -48,17 +50,50 @@ class TrainingLog(KVWriter):
         self._file.close()
 
 
-def read_log(path: Path) -> list[dict[str, float]]:
-    """Rows of a log; the last line may have been cut off by a kill, and is left out then."""
+class _TensorBoard(TensorBoardOutputFormat):
+    """TensorBoard files in which steps that are taken again stand once.
+
+    Args:
+        folder: Of the files.
+        num_timesteps: Where training goes on: what was written of later steps goes.
+    """
+
+    def __init__(self, folder: Path, num_timesteps: int) -> None:
+        # Imported here because it is slow, and because the library of the base class is optional.
+        from torch.utils.tensorboard import SummaryWriter
+
+        purge = num_timesteps + 1 if num_timesteps else None
+        self.writer = SummaryWriter(log_dir=str(folder), purge_step=purge)
+        self._is_closed = False
+
+
+def tensorboard_output(folder: Path, num_timesteps: int) -> KVWriter:
+    """What writes TensorBoard files, see `_TensorBoard`.
+
+    Raises:
+        DependencyUnavailable: If tensorboard is not installed.
+    """
+    try:
+        return _TensorBoard(folder, num_timesteps)
+    except ImportError as error:
+        raise DependencyUnavailable(
+            f"atn-gym train needs tensorboard ({error}): pip install 'atn_gym[rl]'"
+        ) from error
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """Rows of a log; a line that is none is left out, such as one that a kill has cut off."""
     if not path.is_file():
         return []
     rows = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_bytes().splitlines():
         try:
-            rows.append(json.loads(line))
-        except ValueError:
-            break
-    return rows
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(row, dict) and all(type(value) in (int, float) for value in row.values()):
+            rows.append(row)
+    return [row for row in rows if STEPS in row]
 
 
 def final_evaluations(folder: Path) -> dict[str, float]:

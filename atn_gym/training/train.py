@@ -11,7 +11,7 @@ from typing import Any
 
 import gymnasium
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.logger import KVWriter, Logger, TensorBoardOutputFormat
+from stable_baselines3.common.logger import KVWriter, Logger
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 
@@ -21,14 +21,20 @@ from atn_gym.agents.model_card import Normalisation
 from atn_gym.agents.model_policy import ModelPolicy
 from atn_gym.agents.policy import Policy
 from atn_gym.config import EnvConfig
-from atn_gym.errors import AtnGymError, InvalidArgument, one_line
+from atn_gym.errors import AtnGymError, DependencyUnavailable, InvalidArgument, one_line
 from atn_gym.eval.running.evaluate import evaluate
-from atn_gym.training.checkpoint import checkpoints, load_checkpoint, save_checkpoint
+from atn_gym.training.checkpoint import (
+    Logged,
+    load_checkpoint,
+    newest_whole,
+    restore_logged,
+    save_checkpoint,
+)
 from atn_gym.training.config import TrainingConfig, check_training, evaluation_names
 from atn_gym.training.envs import make_training_env
-from atn_gym.training.folder import alone_in, check_owner, claim, save_model
+from atn_gym.training.folder import alone_in, check_owner, claim, is_complete, save_model
 from atn_gym.training.hyperparameters import algorithm_arguments
-from atn_gym.training.log import LOG, TrainingLog
+from atn_gym.training.log import LOG, TrainingLog, tensorboard_output
 
 OnSteps = Callable[[int], None]
 
@@ -41,9 +47,9 @@ def train(config: TrainingConfig, folder: Path, on_steps: OnSteps = lambda steps
     """Trains an agent.
 
     The folder gets `config.yaml`, `log.jsonl`, `tensorboard/`, `checkpoints/` and, at the end,
-    `model.zip`. If it holds checkpoints, training goes on from the last: on the same machine
-    and versions, the agent becomes the same as without the interruption. What does not change
-    the agent, such as how often it is evaluated, may differ from then on.
+    `model.zip`. If it holds checkpoints, training goes on from the last that is whole: on the
+    same machine and versions, the agent becomes the same as without the interruption. What does
+    not change the agent, such as how often it is evaluated, may differ from then on.
 
     Args:
         config: What to train, and how.
@@ -63,23 +69,26 @@ def train(config: TrainingConfig, folder: Path, on_steps: OnSteps = lambda steps
     path = folder / "model.zip"
     with alone_in(folder):
         check_owner(folder, config)
-        if not path.is_file():
+        if not is_complete(path):
             with contextlib.closing(make_training_env(config)) as env:
-                model = _make_or_resume(config, folder, env)
+                model, logged = _make_or_resume(config, folder, env)
                 check_evaluations(model, config.eval_envs)
                 callback = TrainingCallback(config, folder / "checkpoints", on_steps)
                 with _explained(model, callback):
-                    _train(model, config, folder, callback)
+                    _train(model, config, folder, callback, logged)
                     save_model(model, config, path)
         return path
 
 
-def _train(model: Any, config: TrainingConfig, folder: Path, callback: TrainingCallback) -> None:
+def _train(
+    model: Any, config: TrainingConfig, folder: Path, callback: TrainingCallback, logged: Logged
+) -> None:
     # What the config alone does not show to be invalid has been found: the folder is claimed.
     claim(folder, config)
-    log = TrainingLog(folder / LOG, model.num_timesteps)
-    formats: list[KVWriter] = [log, TensorBoardOutputFormat(str(folder / "tensorboard"))]
+    board = tensorboard_output(folder / "tensorboard", model.num_timesteps)
+    formats: list[KVWriter] = [TrainingLog(folder / LOG, model.num_timesteps), board]
     model.set_logger(Logger(str(folder), formats))
+    restore_logged(model.logger, logged)
     # Off-policy algorithms count episodes, on-policy ones rollouts, of which none is left out.
     interval = {"log_interval": 1} if isinstance(model, OnPolicyAlgorithm) else {}
     remaining = config.n_timesteps - model.num_timesteps
@@ -96,33 +105,36 @@ def _explained(model: Any, callback: TrainingCallback) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if error is callback.raised:
+        if error is callback.raised or isinstance(error, DependencyUnavailable):
             raise
         reason = textwrap.shorten(f"{type(error).__name__}: {error}", 240)
-        remedy = (
-            "make room in its folder, and run the same command again"
-            if isinstance(error, OSError)
-            else "change its hyperparameters, such as to a smaller learning_rate, under another "
-            "experiment name"
-        )
+        remedy = "run the same command again, which goes on from the last of them"
+        if isinstance(error, OSError):
+            remedy = "make room in its folder, and run the same command again"
+        elif isinstance(error, ValueError):
+            remedy = (
+                "change its hyperparameters, such as to a smaller learning_rate, under another "
+                "experiment name"
+            )
         raise TrainingError(
             f"training failed at step {model.num_timesteps} ({reason}); its checkpoints are kept: "
             f"{remedy}"
         ) from error
 
 
-def _make_or_resume(config: TrainingConfig, folder: Path, env: VecEnv) -> Any:
-    stored = checkpoints(folder / "checkpoints")
-    if stored:
-        return load_checkpoint(config.algorithm, stored[-1], env)
+def _make_or_resume(config: TrainingConfig, folder: Path, env: VecEnv) -> tuple[Any, Logged]:
+    stored = newest_whole(folder / "checkpoints")
+    if stored is not None:
+        return load_checkpoint(config.algorithm, stored, env)
     assert env.action_space.shape is not None
     arguments = algorithm_arguments(
         config.algorithm, config.hyperparameters, env.action_space.shape[0]
     )
     try:
-        return algorithm_class(config.algorithm)(
+        made = algorithm_class(config.algorithm)(
             config.policy, env, seed=config.seed, device="cpu", **arguments
         )
+        return made, {}
     except Exception as error:
         raise InvalidArgument(
             f"{config.algorithm} does not accept its hyperparameters: {one_line(error)}"

@@ -1,7 +1,6 @@
 """`atn-gym train`: what it writes, what it goes on from, and what it refuses."""
 
 import errno
-import shutil
 import signal
 
 import numpy as np
@@ -96,7 +95,8 @@ def test_a_killed_training_goes_on_from_its_last_checkpoint_without_a_gap_in_the
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(VALUES))
     arguments = ["train", "--config", str(tmp_path / "small.yaml"), "--results", str(tmp_path)]
     folder = tmp_path / "small"
-    killed = strike(arguments, folder / "checkpoints", writes=3, delay=0)
+    # A checkpoint renames its checksums and then itself.
+    killed = strike(arguments, folder / "checkpoints", writes=6, delay=0)
     assert killed == -signal.SIGKILL
     assert len(checkpoints(folder / "checkpoints")) == 2
     assert not (folder / "model.zip").exists()
@@ -303,7 +303,7 @@ def test_an_agent_that_diverges_is_told_of_in_one_sentence(tmp_path, capsys):
     assert cli.main(arguments) == 2
     message = capsys.readouterr().err
     assert message.startswith("atn-gym: error: training failed at step 32 (ValueError: ")
-    assert "checkpoints are kept: change its hyperparameters" in message
+    assert "checkpoints are kept: change its hyperparameters, such as to a smaller" in message
     assert message.count("\n") == 1
 
 
@@ -404,19 +404,6 @@ def test_models_that_do_not_suit(trained, tmp_path):
     truncated.write_bytes(trained.read_bytes()[:-100])
     with pytest.raises(InvalidArgument, match=r"must be a .* that Stable-Baselines3 .*saved"):
         atn_gym.evaluate(SB3Policy(str(truncated)), ENV["id"], seeds=1, **SMALL)
-
-
-@pytest.mark.parametrize("file", ["state.pickle", "model.zip"])
-def test_a_damaged_checkpoint_is_named(file, tmp_path):
-    config = training()
-    with pytest.raises(Interruption):
-        train(config, tmp_path, interrupt)
-    newest = checkpoints(tmp_path / "checkpoints")[-1]
-    (newest / file).write_bytes((newest / file).read_bytes()[:100])
-    with pytest.raises(InvalidArgument, match=f"checkpoint .*{newest.name} is damaged .*delete it"):
-        train(config, tmp_path)
-    shutil.rmtree(newest)
-    assert train(config, tmp_path).is_file()
 
 
 @pytest.mark.parametrize("path", sorted(SHIPPED.glob("train_*.yaml")), ids=lambda path: path.stem)
