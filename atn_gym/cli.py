@@ -1,4 +1,4 @@
-"""The command line: `atn-gym run`, `report`, `compare`, `train` and `list`."""
+"""The command line: `atn-gym run`, `report`, `compare`, `train`, `export` and `list`."""
 
 from __future__ import annotations
 
@@ -94,6 +94,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     train = commands.add_parser("train", help="train a controller; goes on where it stopped")
     train.add_argument("--config", required=True, metavar="FILE", help="training, see configs/")
     train.add_argument("--results", metavar="FOLDER", help="in place of the one in the config")
+    export = commands.add_parser(
+        "export", help="make an agent, which is no pickle, of a model that train wrote"
+    )
+    export.add_argument("model", metavar="MODEL", help="model.zip of a training")
+    export.add_argument("out", metavar="FILE", help="the agent to write, FILE.safetensors")
     commands.add_parser("list", help="print the ids of all envs")
     arguments = parser.parse_args(argv)
     try:
@@ -103,6 +108,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             _report(arguments)
         elif arguments.command == "compare":
             _compare(arguments)
+        elif arguments.command == "export":
+            _export(arguments)
         elif arguments.command == "train":
             _train(arguments.config, arguments.results)
         else:
@@ -285,6 +292,22 @@ def _train(file: str, results: str | None) -> None:
         markup=False,
         soft_wrap=True,
     )
+
+
+def _export(arguments: argparse.Namespace) -> None:
+    from atn_gym.agents.agent_file import SUFFIX
+
+    out = Path(arguments.out)
+    if out.suffix != SUFFIX:
+        raise InvalidArgument(f"FILE must end in {SUFFIX}, got {arguments.out}")
+    try:
+        from atn_gym.training.export import export
+    except ImportError as error:
+        raise DependencyUnavailable(
+            f"atn-gym export needs Stable-Baselines3 ({error}): pip install 'atn_gym[rl]'"
+        ) from error
+    card = export(Path(arguments.model), out).card
+    print(f"{out}: an agent of {card.algorithm}, trained on {card.num_timesteps:,} epochs")
 
 
 @contextlib.contextmanager

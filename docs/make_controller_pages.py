@@ -18,6 +18,7 @@ _SECTIONS = ("Args", "Raises", "Attributes", "Example", "Source")
 _REQUIRED = {
     "scheduler": {"scheduler": "ExponentialLR", "gamma": 0.9},
     "guarded": {"method": "heuristic"},
+    "agent": {"path": "ppo_digits"},
     "rl": {"path": "ppo.zip"},
 }
 """Arguments without a default, as an example needs them."""

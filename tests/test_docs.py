@@ -146,8 +146,9 @@ def test_every_controller_says_when_it_fails_and_what_its_arguments_mean(name):
     assert len(failure.partition("\n")[0]) > 40
     required = {
         "scheduler": {"scheduler": "StepLR"},
-        "rl": {"path": "ppo.zip"},
         "guarded": {"method": "fixed"},
+        "agent": {"path": "ppo_digits"},
+        "rl": {"path": "ppo.zip"},
     }
     for argument in controller_arguments(name, required.get(name, {})):
         assert f"| `{argument}` |" in page

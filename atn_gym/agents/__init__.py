@@ -1,6 +1,7 @@
 """Controllers, and the policies that they are wrapped as."""
 
 from atn_gym.agents import built_in as built_in
+from atn_gym.agents.agent import PRETRAINED, Agent, pretrained
 from atn_gym.agents.autotunenet import AutoTuneNet
 from atn_gym.agents.autotunenet_original import AutoTuneNetOriginal
 from atn_gym.agents.bandit import Bandit
@@ -22,13 +23,14 @@ from atn_gym.agents.registry import CONTROLLERS, controller_factory, controller_
 from atn_gym.agents.sb3_policy import SB3Policy
 from atn_gym.agents.schedulers import Scheduler
 from atn_gym.agents.schedules import Cosine, OneCycle, ReduceLROnPlateau, Step, WarmRestarts
-from atn_gym.agents.shipped_agents import pretrained
 from atn_gym.agents.spsa import SPSA
 
 __all__ = [
     "CONTROLLERS",
     "PID",
+    "PRETRAINED",
     "SPSA",
+    "Agent",
     "AutoTuneNet",
     "AutoTuneNetOriginal",
     "Bandit",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from atn_gym.agents.agent import Agent
 from atn_gym.agents.autotunenet import AutoTuneNet
 from atn_gym.agents.autotunenet_original import AutoTuneNetOriginal
 from atn_gym.agents.bandit import Bandit
@@ -45,6 +46,7 @@ CONTROLLERS.update(
         "bandit": Bandit,
         "spsa": SPSA,
         "guarded": Guarded,
+        "agent": Agent,
         "rl": SB3Policy,
         "reactive_oracle": ReactiveOracle,
         "lookahead_oracle": LookaheadOracle,

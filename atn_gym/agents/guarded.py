@@ -84,6 +84,11 @@ class Guarded(Method):
         inner: Method = self._inner  # type: ignore[attr-defined]
         return inner
 
+    @property
+    def needs_env(self) -> bool:
+        """Whether the method within trains on its env."""
+        return self.inner.needs_env
+
     def policy(self, env: Any, seeds: Sequence[int]) -> Policy:
         """Makes the policy of the method, and the guard around it."""
         policy = self.inner.policy(env, seeds)

@@ -95,7 +95,6 @@ class HyperparameterScheduler:
         chance = chance_loss(self._num_classes), chance_accuracy(self._num_classes)
         self._signals = np.tile(np.array(chance * 2)[:, None], window + num_epochs)
         self._values = np.tile(self._groups.read(self.hyperparameters), (num_epochs + 1, 1))
-        self.window = window
         self._policy = self._make_policy(as_method(controller), seed)
         self._state: Any = None
         self.last_epoch = 0
@@ -115,11 +114,16 @@ class HyperparameterScheduler:
 
     @property
     def params(self) -> HyperparameterScheduler:
-        """Itself: it knows the window of the observations and the seed of the controller."""
+        """Itself: it knows the window."""
         return self
 
+    @property
+    def window(self) -> int:
+        """Past epochs in an observation."""
+        return self._view.window
+
     def controller_seed(self, seed: int) -> int:
-        """Seed of the controller's draws: the one that was given."""
+        """The seed itself, which an env mixes with its id."""
         return seed
 
     @property

@@ -45,8 +45,6 @@ class LookaheadOracle(Method):
         InvalidArgument: If an argument breaks its requirement.
     """
 
-    needs_env = True
-
     levels: Sequence[float] = (1.0, 0.2)
     horizon: int = 5
 
@@ -56,6 +54,11 @@ class LookaheadOracle(Method):
             raise InvalidArgument(f"levels must be a non-empty list, got {self.levels!r}")
         for level in self.levels:
             check_number("a level", level, 1e-3, 1)
+
+    @property
+    def needs_env(self) -> bool:
+        """It trains on its env."""
+        return True
 
     def policy(self, env: Any, seeds: Sequence[int]) -> LookaheadPolicy:
         """Makes the policy of the runs of an env."""

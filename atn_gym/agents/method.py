@@ -6,7 +6,7 @@ import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from atn_gym.agents.controller import (
     ControllerFactory,
@@ -25,8 +25,10 @@ class Method(ABC):
     env. A controller is not one: it is made anew for each run and sees observations alone.
     """
 
-    needs_env: ClassVar[bool] = False
-    """Whether it trains on its env, so that it cannot control a run in another loop."""
+    @property
+    def needs_env(self) -> bool:
+        """Whether it trains on its env, so that it cannot control a run in another loop."""
+        return False
 
     @abstractmethod
     def policy(self, env: Any, seeds: Sequence[int]) -> Policy:

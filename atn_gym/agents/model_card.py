@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -78,10 +78,38 @@ class ModelCard:
     config: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str | None] = field(default_factory=dict)
 
+    def check_setting(self, path: str, window: int | None, hyperparameters: Sequence[str]) -> None:
+        """Checks that an env has the window and hyperparameters of the training.
+
+        Args:
+            path: What errors call the model.
+            window: Past epochs in an observation of the env.
+            hyperparameters: What the env controls.
+
+        Raises:
+            InvalidArgument: If they differ.
+        """
+        for name, trained, given in (
+            ("window", self.window, window),
+            ("hyperparameters", list(self.hyperparameters), list(hyperparameters)),
+        ):
+            if trained != given:
+                raise InvalidArgument(
+                    f"model {path} was trained with {name}={trained}, but this env has {given}: "
+                    f"make the env with {name}={trained}"
+                )
+
     def write(self, path: Path) -> None:
         """Adds the card to a model file, which is a zip archive."""
         with zipfile.ZipFile(path, "a") as archive:
             archive.writestr(_ENTRY, json.dumps(asdict(self), indent=1))
+
+
+def card_of(values: Mapping[str, Any]) -> ModelCard:
+    """Makes a card of what a file holds of it."""
+    normalisation = values["normalisation"]
+    made = None if normalisation is None else Normalisation(**normalisation)
+    return ModelCard(**{**values, "normalisation": made})
 
 
 def read_card(path: str | Path) -> ModelCard | None:
@@ -112,11 +140,7 @@ def read_card(path: str | Path) -> ModelCard | None:
             if len(text) > _MOST_BYTES:
                 raise ValueError(f"its entry {_ENTRY} has more than {_MOST_BYTES} bytes")
             values = json.loads(text)
-        normalisation = values.pop("normalisation")
-        return ModelCard(
-            **values,
-            normalisation=None if normalisation is None else Normalisation(**normalisation),
-        )
+        return card_of(values)
     except Exception as error:  # zipfile and zlib raise many kinds for damaged archives
         raise InvalidArgument(
             f"{path} must be a model file that Stable-Baselines3 or atn-gym train saved, but it is "

@@ -63,8 +63,6 @@ class OfflineBayesian(Method):
         Framework, KDD 2019.
     """
 
-    needs_env = True
-
     num_trials: int = 20
     together: int = 5
     env: str = "stationary"
@@ -79,6 +77,11 @@ class OfflineBayesian(Method):
             raise unknown_name("env of the search", self.env, ENVS)
         if self.sampler not in SAMPLERS:
             raise unknown_name("sampler", self.sampler, SAMPLERS)
+
+    @property
+    def needs_env(self) -> bool:
+        """It trains on its env."""
+        return True
 
     def policy(self, env: Any, seeds: Sequence[int]) -> SearchedPolicy:
         """Makes the policy of the runs of an env; `search` is called on it first."""

@@ -11,12 +11,9 @@ from typing import Any
 
 from atn_gym.agents.controller import RunSetting
 from atn_gym.agents.method import Method
-from atn_gym.agents.model_card import ALGORITHMS, ModelCard, read_card
+from atn_gym.agents.model_card import ALGORITHMS, read_card
 from atn_gym.agents.model_policy import ModelPolicy
 from atn_gym.errors import DependencyUnavailable, InvalidArgument, unknown_name
-
-SHIPPED = Path(__file__).parent / "shipped"
-"""The folder of the agents that come with the package."""
 
 
 @dataclass(frozen=True)
@@ -33,14 +30,13 @@ class SB3Policy(Method):
     If such a file lies beside the model or in a folder beside it, one must choose.
 
     Model files and statistics are pickles, and loading one can run any code: load none that you
-    do not trust.
+    do not trust. `atn-gym export` makes an agent of a model, which is not one.
 
     When it fails: on regimes, tasks and budgets unlike those that it was trained on. Its
     observation window and its hyperparameters must be those of the env.
 
     Args:
-        path: The file, as `atn-gym train` or the model's `save` wrote it; or the name of an
-            agent that comes with the package: "ppo_digits".
+        path: The file, as `atn-gym train` or the model's `save` wrote it.
         algorithm: Its class in Stable-Baselines3 or sb3-contrib. If None, the one that the file
             names, else "PPO".
         normalize: The file that `VecNormalize` saved, whose statistics normalise the
@@ -63,12 +59,10 @@ class SB3Policy(Method):
         if self.algorithm is not None and self.algorithm not in ALGORITHMS:
             raise unknown_name("algorithm", self.algorithm, ALGORITHMS)
         if not self._file.is_file():
-            names = ", ".join(sorted(path.stem for path in SHIPPED.glob("*.zip")))
             raise InvalidArgument(
-                f"path must be a model file or the name of a shipped agent ({names}), got "
-                f"{self.path!r}: no such file"
+                f"path must be a model file, got {self.path!r}: no such file; agents that come "
+                "with the package go by the controller 'agent'"
             )
-
         self._check_normalize()
 
     def _check_normalize(self) -> None:
@@ -104,8 +98,7 @@ class SB3Policy(Method):
 
     @property
     def _file(self) -> Path:
-        shipped = SHIPPED / f"{self.path}.zip"
-        return shipped if shipped.is_file() else Path(self.path)
+        return Path(self.path)
 
     def check(self, setting: RunSetting) -> None:
         """Checks the card of the file against the runs, without loading the model.
@@ -116,7 +109,7 @@ class SB3Policy(Method):
         """
         card = read_card(self._file)
         if card is not None:
-            _check_setting(card, setting.window, setting.hyperparameters.names, self.path)
+            card.check_setting(self.path, setting.window, setting.hyperparameters.names)
 
     def policy(self, env: Any, seeds: Sequence[int]) -> ModelPolicy:
         """Loads the model, and checks that it suits the env.
@@ -128,8 +121,7 @@ class SB3Policy(Method):
         card = read_card(self._file)
         if card is not None:
             episodes = env.unwrapped.episodes
-            names = episodes.hyperparameters.names
-            _check_setting(card, episodes.params.window, names, self.path)
+            card.check_setting(self.path, episodes.params.window, episodes.hyperparameters.names)
         named = None if card is None else card.algorithm
         model = _algorithms().load_model(self.algorithm or named or "PPO", str(self._file))
         normalisation = None if card is None else card.normalisation
@@ -152,18 +144,3 @@ def _algorithms() -> ModuleType:
             f"the controller 'rl' needs Stable-Baselines3 ({error}): pip install 'atn_gym[rl]'"
         ) from error
     return algorithms
-
-
-def _check_setting(
-    card: ModelCard, window: int | None, hyperparameters: Sequence[str], path: str
-) -> None:
-    """Checks that an env has the window and hyperparameters of the training."""
-    for name, trained, given in (
-        ("window", card.window, window),
-        ("hyperparameters", list(card.hyperparameters), list(hyperparameters)),
-    ):
-        if trained != given:
-            raise InvalidArgument(
-                f"model {path} was trained with {name}={trained}, but this env has {given}: make "
-                f"the env with {name}={trained}"
-            )

@@ -8,16 +8,22 @@ from torch import nn, optim
 
 from atn_gym import HyperparameterScheduler
 from atn_gym.agents.controller import Controller
+from atn_gym.agents.guarded import Guarded
 from atn_gym.agents.registry import CONTROLLERS, as_method, controller_method
 from atn_gym.errors import InvalidArgument
 
 EPOCHS = 6
 NEEDS_ARGUMENTS = {
+    "agent": {"path": "ppo_digits"},
     "guarded": {"method": "heuristic"},
-    "rl": {"path": "ppo_digits"},
     "scheduler": {"scheduler": "ExponentialLR", "gamma": 0.8},
 }
-NEEDS_ENV = {name for name, c in CONTROLLERS.items() if getattr(c, "needs_env", False)}
+UNTRAINED = "rl"
+METHODS = {
+    name: controller_method(name, **NEEDS_ARGUMENTS.get(name, {}))
+    for name in sorted(CONTROLLERS.keys() - {UNTRAINED})
+}
+NEEDS_ENV = {name for name, method in METHODS.items() if method.needs_env}
 
 
 def network():
@@ -55,9 +61,9 @@ def _nothing_observed():
     Scripted.observed = []
 
 
-@pytest.mark.parametrize("name", sorted(CONTROLLERS.keys() - NEEDS_ENV))
+@pytest.mark.parametrize("name", sorted(METHODS.keys() - NEEDS_ENV))
 def test_a_loop_and_an_env_decide_the_same_bit_for_bit(name):
-    method = controller_method(name, **NEEDS_ARGUMENTS.get(name, {}))
+    method = METHODS[name]
     env = gymnasium.make(
         "atn_gym/DigitsCnn-LossPerturbation-v0", num_epochs=EPOCHS, train_size=256, trigger=2
     )
@@ -70,9 +76,12 @@ def test_a_loop_and_an_env_decide_the_same_bit_for_bit(name):
         momentum=initial["momentum"],
         weight_decay=initial["weight_decay"],
     )
-    seed = episodes.params.controller_seed(5)
     scheduler = HyperparameterScheduler(
-        optimizer, method, num_epochs=EPOCHS, num_classes=10, seed=seed
+        optimizer,
+        method,
+        num_epochs=EPOCHS,
+        num_classes=10,
+        seed=episodes.params.controller_seed(5),
     )
     batch = {key: value[None] for key, value in observation.items()}
     for epoch in range(EPOCHS):
@@ -90,10 +99,15 @@ def test_a_loop_and_an_env_decide_the_same_bit_for_bit(name):
         scheduler.step(**{key.removeprefix("observed_"): value for key, value in seen.items()})
 
 
+def test_references_need_an_env():
+    assert {"lookahead_oracle", "offline_bayesian"} < NEEDS_ENV
+    assert Guarded("lookahead_oracle").needs_env
+
+
 @pytest.mark.parametrize("name", sorted(NEEDS_ENV))
 def test_a_method_that_trains_on_its_env_is_refused(name):
     with pytest.raises(InvalidArgument, match="trains further runs on its env"):
-        made(controller_method(name))
+        made(METHODS[name])
 
 
 def test_it_sets_the_optimizer_and_shows_the_controller_each_loss_once():
@@ -231,7 +245,7 @@ def test_another_loss_is_scaled_by_that_of_an_untrained_network():
 
 
 def test_an_agent_observes_what_is_not_given_as_the_validation_loss_implies():
-    method = as_method(controller_method("rl", path="ppo_digits"))
+    method = as_method(controller_method("agent", path="ppo_digits"))
     given, implied = made(method), made(method)
     for loss in (2.0, 1.0, 0.5):
         accuracy = float(np.exp(-loss))

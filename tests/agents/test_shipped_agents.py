@@ -1,12 +1,13 @@
 """The trained agents that come with the package."""
 
+import subprocess
+import sys
+
 import pytest
 
 import atn_gym
-from atn_gym.agents import pretrained
-from atn_gym.agents.model_card import read_card
-from atn_gym.agents.sb3_policy import SHIPPED
-from atn_gym.agents.shipped_agents import agent_names
+from atn_gym.agents import PRETRAINED, pretrained
+from atn_gym.agents.agent import SHIPPED
 from atn_gym.errors import InvalidArgument
 from atn_gym.training.config import load_training_config
 
@@ -14,19 +15,18 @@ DOCS = SHIPPED.parents[2] / "docs/agents"
 
 
 def test_there_is_one():
-    assert "ppo_digits" in agent_names()
+    assert "ppo_digits" in PRETRAINED
 
 
-@pytest.mark.parametrize("name", agent_names())
+@pytest.mark.parametrize("name", PRETRAINED)
 def test_it_is_small_and_has_a_page(name):
-    assert (SHIPPED / f"{name}.zip").stat().st_size < 1_000_000
+    assert (SHIPPED / f"{name}.safetensors").stat().st_size < 1_000_000
     assert (DOCS / f"{name}.md").is_file()
 
 
-@pytest.mark.parametrize("name", agent_names())
+@pytest.mark.parametrize("name", PRETRAINED)
 def test_its_card_holds_the_training_that_is_shipped_too(name):
-    card = read_card(SHIPPED / f"{name}.zip")
-    assert card is not None
+    card = pretrained(name).read().card
     config = load_training_config(f"train_{name}")
     assert card.config == config.model_dump(mode="json", exclude={"results"})
     assert card.num_timesteps >= config.n_timesteps
@@ -44,3 +44,19 @@ def test_it_saves_poor_beginnings():
 def test_an_unknown_agent_is_named_with_its_neighbour():
     with pytest.raises(InvalidArgument, match="did you mean 'ppo_digits'"):
         pretrained("ppo_digit")
+
+
+def test_it_runs_without_the_libraries_of_reinforcement_learning():
+    code = (
+        "import sys\n"
+        "for name in ('stable_baselines3', 'sb3_contrib'):\n"
+        "    sys.modules[name] = None\n"
+        "import atn_gym\n"
+        "from atn_gym.agents import pretrained\n"
+        "found = atn_gym.evaluate(\n"
+        "    pretrained('ppo_digits'), 'atn_gym/DigitsCnn-DataShift-v0', seeds=1,\n"
+        "    num_epochs=2, train_size=128, twins=False)\n"
+        "print(len(found.summaries))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "1"
