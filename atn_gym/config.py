@@ -46,6 +46,24 @@ class EnvConfig(BaseModel):
         """Arguments for `gymnasium.make`."""
         return dict(self.model_extra or {})
 
+    def made_for(self, method: Method) -> EnvConfig:
+        """The env with the arguments that a method needs.
+
+        Raises:
+            InvalidArgument: If it has others already, or no engine serves it with these.
+        """
+        needed = method.env_arguments()
+        for name, value in needed.items():
+            if self.kwargs.get(name) not in (None, value):
+                raise InvalidArgument(
+                    f"{name} must be {value!r} for {type(method).__name__}, got "
+                    f"{self.kwargs[name]!r}: leave it out"
+                )
+        made = EnvConfig(id=self.id, **{**self.kwargs, **needed})
+        if needed:
+            made.params().resolved()
+        return made
+
     def params(self) -> TuningParams:
         """All parameters of the env, validated.
 
@@ -237,16 +255,17 @@ def _check_experiment(config: ExperimentConfig) -> None:
         except InvalidArgument as error:
             wrong[str(error)] = None
 
-    settings = []
+    envs = []
     for env in config.envs:
         with noting():
-            settings.append(run_setting(env))
+            run_setting(env)
+            envs.append(env)
     for controller in config.controllers:
         with noting():
             method = controller.method()
-            for setting in settings:
+            for env in envs:
                 with noting():
-                    method.check(setting)
+                    method.check(run_setting(env.made_for(method)))
     if not wrong:
         with noting():
             _check_experiment_as_a_whole(config)

@@ -89,6 +89,11 @@ _SEARCH = """(found,) = policy.search()
 observation, info = env.reset(seed=0, options={"hyperparameters": found})
 """
 
+_OPTIMIZER = """Configs and `evaluate` make the env with the optimizer, and PyTorch trains it. To
+an env that you make yourself, pass `optimizer="{optimizer}"`.
+
+"""
+
 _OWN = """
 ## One of your own
 
@@ -190,6 +195,8 @@ def _page(name: str) -> str:
     call = ", ".join([f'"{name}"', *(f"{k}={json.dumps(v)}" for k, v in required.items())])
     is_method = "Method" in [base.__name__ for base in found.__mro__]
     use = _METHOD_USE if is_method else _CONTROLLER_USE
+    if hasattr(found, "optimizer"):
+        use = use.replace("In Python,", _OPTIMIZER.format(optimizer=found.optimizer) + "In Python,")
     search = _SEARCH if hasattr(found, "num_trials") else ""
     return _FRAME.format(
         name=name,

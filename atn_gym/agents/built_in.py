@@ -13,6 +13,14 @@ from atn_gym.agents.guarded import Guarded
 from atn_gym.agents.heuristic import Heuristic
 from atn_gym.agents.lookahead_oracle import LookaheadOracle
 from atn_gym.agents.offline_bayesian import OfflineBayesian
+from atn_gym.agents.own_optimizer import (
+    DAdaptSGD,
+    HypergradientSGD,
+    NAdamW,
+    Prodigy,
+    ScheduleFreeAdamW,
+    ScheduleFreeSGD,
+)
 from atn_gym.agents.peak_schedules import LinearDecay, WarmupCosine, WarmupStableDecay
 from atn_gym.agents.pid import PID
 from atn_gym.agents.random_online import RandomOnline
@@ -45,6 +53,12 @@ CONTROLLERS.update(
         "pid": PID,
         "bandit": Bandit,
         "spsa": SPSA,
+        "schedule_free_sgd": ScheduleFreeSGD,
+        "schedule_free_adamw": ScheduleFreeAdamW,
+        "prodigy": Prodigy,
+        "dadapt_sgd": DAdaptSGD,
+        "hypergradient_sgd": HypergradientSGD,
+        "nadamw": NAdamW,
         "guarded": Guarded,
         "agent": Agent,
         "rl": SB3Policy,

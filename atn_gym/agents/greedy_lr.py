@@ -50,7 +50,7 @@ class GreedyLR(Controller):
     def __init__(
         self,
         setting: RunSetting,
-        factor: float = 0.7,
+        factor: float = 0.95,
         patience: int = 0,
         threshold: float = 1e-6,
         cooldown: int = 0,

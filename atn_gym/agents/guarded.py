@@ -95,6 +95,10 @@ class Guarded(Method):
         searches = isinstance(policy, SearchingPolicy)
         return (GuardedSearch if searches else GuardedPolicy)(self, policy, env)
 
+    def env_arguments(self) -> dict[str, Any]:
+        """What the method within needs."""
+        return self.inner.env_arguments()
+
     def digest(self) -> str | None:
         """Tells apart what the method within tells apart, and the source of a user's own."""
         source = source_digest(self.method) if isinstance(self.method, str) else None

@@ -39,6 +39,10 @@ class Method(ABC):
             seeds: Seed of each run.
         """
 
+    def env_arguments(self) -> dict[str, Any]:
+        """Arguments that the env must be made with, such as an optimizer."""
+        return {}
+
     def digest(self) -> str | None:
         """Tells apart what the arguments do not, such as the content of a file."""
         return None

@@ -24,6 +24,7 @@ class EnvArguments(TypedDict, total=False):
     num_epochs: int | None
     train_size: int | None
     batch_size: int | None
+    optimizer: str | None
     initial: Mapping[str, float] | None
     gain: float | Sequence[float] | None
     window: int

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from torch import nn, optim
 
-from atn_gym.errors import InvalidArgument
+from atn_gym.envs.hypergradient import HypergradientSGD
+from atn_gym.errors import InvalidArgument, unknown_name
 
 _NOMINAL = "nominal_hyperparameters"
 _GAIN = "learning_rate_gain"
@@ -25,12 +27,38 @@ class _WithoutCompiler(optim.Optimizer):
     add_param_group = inspect.unwrap(optim.Optimizer.add_param_group)
 
 
-class _SGD(_WithoutCompiler, optim.SGD):
-    pass
+_CLASSES: dict[str, tuple[type[optim.Optimizer], dict[str, Any]]] = {
+    "sgd": (optim.SGD, {"lr": 0.1, "momentum": 0.9, "fused": True}),
+    "adamw": (optim.AdamW, {"fused": True}),
+    "nadamw": (optim.NAdam, {"decoupled_weight_decay": True, "foreach": True}),
+    "hypergradient_sgd": (HypergradientSGD, {}),
+}
+_EXTRA = ("schedule_free_sgd", "schedule_free_adamw", "prodigy", "dadapt_sgd")
+OPTIMIZERS = (*_CLASSES, *_EXTRA)
+"""Optimizers by name: those of torch and of this package, then those of the extra `optimizers`."""
 
 
-class _AdamW(_WithoutCompiler, optim.AdamW):
-    pass
+@functools.cache
+def check_optimizer(name: str) -> Callable[[Iterable[nn.Parameter]], optim.Optimizer]:
+    """Checks that there is an optimizer of a name.
+
+    Returns:
+        What makes it.
+
+    Raises:
+        InvalidArgument: If there is none.
+        DependencyUnavailable: If its package does not import.
+    """
+    if name not in OPTIMIZERS:
+        raise unknown_name("optimizer", name, OPTIMIZERS)
+    if name in _CLASSES:
+        found, arguments = _CLASSES[name]
+    else:
+        from atn_gym.envs.extra_optimizers import EXTRA_OPTIMIZERS
+
+        found, arguments = EXTRA_OPTIMIZERS[name], {}
+    made = type(found.__name__, (_WithoutCompiler, found), {})
+    return functools.partial(made, **arguments)
 
 
 def make_optimizer(
@@ -41,20 +69,15 @@ def make_optimizer(
     """Makes the optimizer of a run.
 
     Args:
-        optimizer: "sgd", "adamw", or a function from parameters to an optimizer.
+        optimizer: A name in `OPTIMIZERS`, or a function from parameters to an optimizer.
         parameters: What it updates.
         hyperparameters: learning_rate, momentum and weight_decay.
 
     Raises:
         InvalidArgument: If its groups lack lr, weight_decay, or both momentum and betas.
     """
-    if optimizer == "sgd":
-        made: optim.Optimizer = _SGD(parameters, lr=0.1, momentum=0.9, fused=True)
-    elif optimizer == "adamw":
-        made = _AdamW(parameters, fused=True)
-    else:
-        assert callable(optimizer)
-        made = optimizer(parameters)
+    make = check_optimizer(optimizer) if isinstance(optimizer, str) else optimizer
+    made = make(parameters)
     for group in made.param_groups:
         if not {"lr", "weight_decay"} <= group.keys() or not {"momentum", "betas"} & group.keys():
             raise InvalidArgument(
@@ -63,6 +86,17 @@ def make_optimizer(
             )
     set_nominal_hyperparameters(made, hyperparameters)
     return made
+
+
+def switch_optimizer(optimizer: optim.Optimizer, mode: str) -> None:
+    """Calls `train()` or `eval()` of an optimizer that has these, as schedule-free ones have.
+
+    In evaluation the parameters are those that the method returns, in training those at which it
+    takes gradients. Between epochs it is in evaluation, where its momentum may change.
+    """
+    switch = getattr(optimizer, mode, None)
+    if switch is not None:
+        switch()
 
 
 def set_nominal_hyperparameters(
@@ -93,10 +127,14 @@ def set_effective_hyperparameters(
 
     Args:
         optimizer: The optimizer of a run.
-        hyperparameters: learning_rate, momentum (at most 0.999 takes effect) and
+        hyperparameters: learning_rate, momentum (at most 0.999 takes effect, and at least
+            0.001 where the optimizer switches between training and evaluation) and
             weight_decay in plain units. The gain of the run multiplies the learning rate.
     """
     momentum = min(hyperparameters["momentum"], _MAX_MOMENTUM)
+    if hasattr(optimizer, "eval"):
+        # Schedule-free optimizers divide by it.
+        momentum = max(momentum, 1 - _MAX_MOMENTUM)
     for group in optimizer.param_groups:
         group["lr"] = hyperparameters["learning_rate"] * group[_GAIN]
         group["weight_decay"] = hyperparameters["weight_decay"]

@@ -54,6 +54,9 @@ class TuningParams:
         num_epochs: Epoch budget T; that of the task if None.
         train_size: Number of training samples; all if None.
         batch_size: Samples in a mini-batch; that of the task if None.
+        optimizer: Name of an optimizer in place of that of the task: "sgd", "adamw", "nadamw",
+            "hypergradient_sgd" or, with the extra `optimizers`, "schedule_free_sgd",
+            "schedule_free_adamw", "prodigy" or "dadapt_sgd".
         initial: Initial hyperparameters by name in place of the task's; those left out stay.
         gain: Decades by which the effective learning rate exceeds the one that is set, from the
             first epoch on: a number, or a pair (lowest, highest) from which each run draws its
@@ -73,6 +76,7 @@ class TuningParams:
 
     Raises:
         InvalidArgument: If an argument breaks its requirement.
+        DependencyUnavailable: If the package of the optimizer does not import.
         DeviceUnavailable: If the device does not exist here.
     """
 
@@ -88,6 +92,7 @@ class TuningParams:
     num_epochs: int | None = None
     train_size: int | None = None
     batch_size: int | None = None
+    optimizer: str | None = None
     initial: Mapping[str, float] | None = None
     gain: float | Sequence[float] | None = None
     window: int = 10
@@ -148,7 +153,7 @@ class TuningParams:
         task = get_task(self.task)
         overrides: dict[str, Any] = {
             name: getattr(self, name)
-            for name in ("num_epochs", "batch_size")
+            for name in ("num_epochs", "batch_size", "optimizer")
             if getattr(self, name) is not None
         }
         if self.initial is not None:

@@ -10,19 +10,14 @@ from atn_gym.envs.data import load_digits, load_fashion_mnist, load_mnist
 from atn_gym.envs.gain import checked_gain
 from atn_gym.envs.hyperparameters import HYPERPARAMETERS, HyperparameterSpace
 from atn_gym.envs.networks import SmallCnn
+from atn_gym.envs.optimizers import OPTIMIZERS, check_optimizer
 from atn_gym.envs.quadratic import Prototypes, load_prototypes
-from atn_gym.errors import (
-    InvalidArgument,
-    check_positive_integer,
-    unknown_name,
-)
+from atn_gym.errors import InvalidArgument, check_positive_integer
 
 if TYPE_CHECKING:
     import torch
 
     from atn_gym.envs.data import Dataset
-
-OPTIMIZERS = ("sgd", "adamw")
 
 
 @dataclass(frozen=True)
@@ -41,9 +36,11 @@ class Task:
             a keyword `generator`, it must draw its initial weights from that
             `torch.Generator`; if not, it draws from torch's global one, seeded for it.
         network_kwargs: Further arguments of the network, such as widths.
-        optimizer: "sgd" or "adamw" (momentum is then beta1), or a function from parameters
-            to a `torch.optim.Optimizer` whose groups know lr, weight_decay, and momentum or
-            betas.
+        optimizer: A name in `OPTIMIZERS`, or a function from parameters to a
+            `torch.optim.Optimizer` whose groups know lr, weight_decay, and momentum or betas
+            (momentum is then beta1). If it has `train` and `eval`, these are called before and
+            after each epoch; if its attribute `needs_loss` is true, `step` is called with a
+            function that returns the loss of the mini-batch.
         gain: Decades by which the effective learning rate exceeds the one that is set; a pair
             (lowest, highest) is drawn from uniformly for each run.
 
@@ -64,8 +61,8 @@ class Task:
         for name in ("dataset", "network"):
             if not callable(getattr(self, name)):
                 raise InvalidArgument(f"{name} must be a function, got {getattr(self, name)!r}")
-        if isinstance(self.optimizer, str) and self.optimizer not in OPTIMIZERS:
-            raise unknown_name("optimizer", self.optimizer, OPTIMIZERS)
+        if isinstance(self.optimizer, str):
+            check_optimizer(self.optimizer)
         if not isinstance(self.optimizer, str) and not callable(self.optimizer):
             raise InvalidArgument(
                 f"optimizer must be one of {', '.join(OPTIMIZERS)}, or a function from parameters "

@@ -14,7 +14,7 @@ from torch import Tensor, nn, optim
 from atn_gym.arrays import FloatArray
 from atn_gym.envs.engines.base import EpochPlan, EvaluationPlan, TrainResult
 from atn_gym.envs.flops import count_flops
-from atn_gym.envs.optimizers import make_optimizer
+from atn_gym.envs.optimizers import make_optimizer, switch_optimizer
 from atn_gym.envs.torch_settings import global_generator_seeded
 
 _EVALUATION_BATCH = 500
@@ -79,6 +79,10 @@ class TorchEngine:
         labels = plan.labels[plan.order]
         outputs: list[Tensor] = []
         model.train()
+        step_with_loss: Callable[..., object] | None = None
+        if getattr(optimizer, "needs_loss", False):
+            step_with_loss = optimizer.step
+        switch_optimizer(optimizer, "train")
         with global_generator_seeded(plan.module_seed, self._device):
             for step, samples in enumerate(plan.order):
                 logits = model(plan.inputs.index_select(0, samples))
@@ -89,8 +93,12 @@ class TorchEngine:
                 loss.backward()
                 if noise is not None:
                     noise.add()
-                optimizer.step()
+                if step_with_loss is None:
+                    optimizer.step()
+                else:
+                    step_with_loss(loss.detach)
                 outputs.append(logits.detach())
+        switch_optimizer(optimizer, "eval")
         # Metrics of the whole epoch at once: small operations cost a step dearly.
         logits, targets = torch.cat(outputs), labels.flatten()
         losses = F.cross_entropy(logits, targets, reduction="none").view(steps, batch).mean(1)

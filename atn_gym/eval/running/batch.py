@@ -69,6 +69,7 @@ def evaluate_seeds(
         PolicyError: If the policy raises or breaks a rule in a way that all of these runs
             are lost.
     """
+    env = env.made_for(method)
     params = env.params().resolved()
     with _ONE_AT_A_TIME, threads(thread_count(params.engine, workers)):
         records, num_classes = _make_runs(method, env, seeds, on_epoch)

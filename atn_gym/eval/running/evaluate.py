@@ -62,7 +62,7 @@ def evaluate(
     _refuse_arguments_of_the_controller(policy, kwargs)
     method = as_method(policy)
     env = EnvConfig(id=env_id, **plain(kwargs))
-    method.check(run_setting(env))
+    method.check(run_setting(env.made_for(method)))
     chosen = parse_seeds(seeds)
     if executor is None:
         batches = [chosen[i : i + MOST_TOGETHER] for i in range(0, len(chosen), MOST_TOGETHER)]

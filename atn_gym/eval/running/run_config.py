@@ -33,7 +33,10 @@ def run_configs(
 
 
 def controller_config(controller: ControllerConfig) -> dict[str, Any]:
-    """The resolved config of a controller, without its label, on which nothing depends."""
+    """The resolved config of a controller, without its label, on which nothing depends.
+
+    What its method asks of the env stands here, so that the env is the same for all controllers.
+    """
     parameters = inspect.signature(controller_class(controller.name)).parameters
     types = {
         name: type(parameter.default).__name__
@@ -41,9 +44,12 @@ def controller_config(controller: ControllerConfig) -> dict[str, Any]:
         else inspect.formatannotation(parameter.annotation)
         for name, parameter in parameters.items()
     }
+    with construction_errors(f"method {controller.name!r}"):
+        needed = controller.method().env_arguments()
     return {
         "name": controller.name,
         **{k: _as_declared(v, types.get(k, "")) for k, v in controller.arguments.items()},
+        **({"env_arguments": needed} if needed else {}),
         "source_digest": source_digest(controller.name),
         "content_digest": _content_digest(controller),
     }
