@@ -3,7 +3,7 @@
 Two envs that share seeds: one with a single beginning, one whose odd seeds begin higher. Noise
 is normal, or a run loses 0.8 with probability 0.05 besides, as collapses do.
 
-    python benchmarks/coverage.py --trials 1000
+    python benchmarks/interval_coverage.py --trials 1000
 """
 
 from __future__ import annotations
