@@ -218,7 +218,8 @@ def test_seed_changes_initial_weights_batches_and_what_the_regime_draws(
 def test_profile_shapes_strength_and_data_over_the_run(
     plans: list[EpochPlan], kwargs: dict[str, Any], strengths: list[float]
 ) -> None:
-    env = make("DigitsCnn-DataShift", severity=0.4, num_epochs=6, train_size=1150, **kwargs)
+    kwargs = {"kind": "label_noise", "severity": 0.4, "train_size": 1150, **kwargs}
+    env = make("DigitsCnn-DataShift", num_epochs=6, **kwargs)
     steps = run(env, seed=0)[1:]
     assert [s[4]["privileged"]["strength"] for s in steps] == pytest.approx(strengths)
     clean = env.episodes._trainer.dataset.train.labels

@@ -50,7 +50,8 @@ class Applied:
     def state(self) -> dict[str, Any]:
         state = {**self.data.get_state(), **self.effective}
         state["pools"] = {name: pool.tolist() for name, pool in self.data.pools.items()}
-        state["train_labels"] = self.data.labels("train").tolist()
+        del state["relabelling"], state["train_labels"]
+        state["labels"] = {name: self.data.labels(name).tolist() for name in SPLITS}
         return state
 
 
@@ -103,7 +104,7 @@ def test_an_unknown_name_is_refused_with_the_nearest_one(name, value, near):
 
 def test_the_first_kind_and_its_severity_are_the_defaults():
     regime = DataShift()
-    assert (regime.kind, regime.severity) == ("label_noise", 0.4)
+    assert (regime.kind, regime.severity) == ("relabelling", 0.6)
     assert DataShift(severity=0.0).shock_epoch is None
 
 
@@ -140,7 +141,7 @@ def many_labels() -> Dataset:
 
 
 def noisy_labels(severity: float, dataset: Dataset, seed: int = 0) -> Tensor:
-    regime = DataShift(trigger=0, severity=severity, seed=seed)
+    regime = DataShift(trigger=0, kind="label_noise", severity=severity, seed=seed)
     return Applied(dataset).apply(regime).labels("train")
 
 
@@ -163,7 +164,7 @@ def test_label_noise_is_nested_in_severity_and_drawn_by_the_seed(many_labels):
 
 
 def test_label_noise_leaves_validation_and_test_clean(many_labels):
-    data = Applied(many_labels).apply(DataShift(trigger=0, severity=1.0))
+    data = Applied(many_labels).apply(DataShift(trigger=0, kind="label_noise", severity=1.0))
     for name in ("validation", "test"):
         assert data.labels(name) is many_labels.split(name).labels
         assert data.inputs(name) is many_labels.split(name).inputs
@@ -266,6 +267,23 @@ def test_the_effective_value_departs_and_the_nominal_one_stays(
     assert run.effective == NOMINAL
 
 
+def test_rescaling_draws_a_direction_and_a_size_for_each_run(digits):
+    run = Applied(digits)
+    shift = OptimizerSensitivityShift(trigger=0, severity=0.5)
+    decades = []
+    for seed in range(400):
+        run.apply(shift.sample(seed))
+        decades.append(np.log10(run.effective["learning_rate"] / NOMINAL["learning_rate"]))
+        assert optimizers.nominal_hyperparameters(run.optimizer) == NOMINAL
+    down, up = ([d for d in decades if (d > 0) == above] for above in (False, True))
+    assert -1 <= min(down) < -0.95
+    assert -0.55 < max(down) <= -0.5
+    assert 0.25 <= min(up) < 0.27
+    assert 0.48 < max(up) <= 0.5
+    # Five standard deviations of the binomial count.
+    assert abs(len(up) - 200) < 50
+
+
 @pytest.mark.parametrize(
     ("kind", "nominal", "effective"),
     [
@@ -327,6 +345,7 @@ def test_mixture_splits_share_no_severity_and_hold_kinds_out():
     for drawn in (train, test):
         assert {type(r) for r in drawn} == set(REGIMES)
         assert {r.profile for r in drawn} == set(regimes.PROFILES)
+        assert all(r.kind in r.drawn_kinds for r in drawn if r.profile == "stream")
 
 
 def test_mixture_draws_by_the_seed_and_its_twin_draws_the_same():
@@ -339,9 +358,9 @@ def test_mixture_draws_by_the_seed_and_its_twin_draws_the_same():
 
 
 def test_mixture_of_one_kind_draws_the_rest():
-    drawn = [Mixture(kind="weight_decay").sample(s) for s in range(100)]
-    assert {type(r) for r in drawn} == {OptimizerSensitivityShift}
-    assert {r.kind for r in drawn} == {"weight_decay"}
+    drawn = [Mixture(kind="label_noise").sample(s) for s in range(100)]
+    assert {type(r) for r in drawn} == {DataShift}
+    assert {r.kind for r in drawn} == {"label_noise"}
     assert {r.profile for r in drawn} == set(regimes.PROFILES)
     assert len({(r.trigger, r.severity) for r in drawn}) == 100
     assert Mixture(split="test", kind="momentum").sample(0).kind == "momentum"
@@ -367,7 +386,7 @@ def test_a_pair_of_shares_is_drawn_from_by_the_seed():
 
 
 def test_a_drawn_trigger_leaves_all_other_draws_alone(many_labels):
-    drawn = DataShift(trigger=(0.2, 0.5), severity=0.4, seed=3)
+    drawn = DataShift(trigger=(0.2, 0.5), kind="label_noise", severity=0.4, seed=3)
     labels = Applied(many_labels).apply(drawn, drawn.onset).labels("train")
     assert torch.equal(labels, noisy_labels(0.4, many_labels, seed=3))
 

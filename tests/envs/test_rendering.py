@@ -72,7 +72,7 @@ def test_trace_of_a_run_holds_what_was_observed() -> None:
         observations.append(observation)
     trace = env.unwrapped.episodes.trace(0)  # type: ignore[attr-defined]
     assert (trace.epoch, trace.num_epochs) == (3, 4)
-    assert trace.title == "DigitsCnn-DataShift (label_noise)"
+    assert trace.title == "DigitsCnn-DataShift (relabelling)"
     for name, values in trace.signals.items():
         np.testing.assert_allclose(values, [o[name][-1] for o in observations], rtol=1e-6)
     for name, values in trace.hyperparameters.items():
@@ -83,13 +83,13 @@ def test_ansi_is_a_line_of_the_newest_epoch() -> None:
     env = make("ansi")
     env.reset(seed=0)
     first: Any = env.render()
-    assert first.startswith("DigitsCnn-DataShift (label_noise) epoch 0/4")
+    assert first.startswith("DigitsCnn-DataShift (relabelling) epoch 0/4")
     assert "learning_rate 0.05" in first
     assert "val_loss" not in first
     for _ in range(3):
         observation, *_ = env.step(ACTION)
     line: Any = env.render()
-    assert line.startswith("DigitsCnn-DataShift (label_noise) epoch 3/4")
+    assert line.startswith("DigitsCnn-DataShift (relabelling) epoch 3/4")
     assert line.endswith("\n")
     assert line.count("\n") == 1
     for name in ("train_loss", "train_accuracy", "val_loss", "val_accuracy"):

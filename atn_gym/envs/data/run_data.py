@@ -20,6 +20,7 @@ class RunData:
     Args:
         clean: The data set, shared by all runs.
         train_labels: Training labels in place of the clean ones, int64 (N,).
+        relabelling: Class that each class becomes in every split, int64 (C,).
         transform: Shift of the inputs of every split.
         pools: Indices (int64) of the samples in use, by the name of the split.
         observation_noise: Standard deviation of the logarithm of the observed losses.
@@ -30,6 +31,7 @@ class RunData:
 
     clean: Dataset
     train_labels: Tensor | None = None
+    relabelling: Tensor | None = None
     transform: Transform | None = None
     pools: dict[str, Tensor] = field(default_factory=dict)
     observation_noise: float = 0.0
@@ -48,9 +50,10 @@ class RunData:
 
     def labels(self, split: str) -> Tensor:
         """Labels of a split as they stand, int64 (N,)."""
+        labels = self.clean.split(split).labels
         if split == "train" and self.train_labels is not None:
-            return self.train_labels
-        return self.clean.split(split).labels
+            labels = self.train_labels
+        return labels if self.relabelling is None else self.relabelling[labels]
 
     def own_bytes(self) -> int:
         """Memory of the inputs that an epoch of this run may hold for itself alone."""

@@ -3,10 +3,11 @@
 from atn_gym.envs.regimes.base import PROFILES, Regime, Stationary
 from atn_gym.envs.regimes.codes import in_numbers
 from atn_gym.envs.regimes.curriculum_shift import CurriculumShift
-from atn_gym.envs.regimes.data_shift import Contrast, DataShift, GaussianNoise, Rotation
+from atn_gym.envs.regimes.data_shift import DataShift
 from atn_gym.envs.regimes.loss_perturbation import LossPerturbation
 from atn_gym.envs.regimes.mixture import HELD_OUT_KINDS, MIXTURE_SPLITS, Mixture
 from atn_gym.envs.regimes.optimizer_sensitivity_shift import OptimizerSensitivityShift
+from atn_gym.envs.regimes.transforms import Contrast, GaussianNoise, Permutation, Rotation
 
 __all__ = [
     "HELD_OUT_KINDS",
@@ -19,6 +20,7 @@ __all__ = [
     "LossPerturbation",
     "Mixture",
     "OptimizerSensitivityShift",
+    "Permutation",
     "Regime",
     "Rotation",
     "Stationary",

@@ -16,14 +16,16 @@ if TYPE_CHECKING:
 
     from atn_gym.envs.data import RunData
 
-PROFILES = ("abrupt", "gradual", "recurring")
+PROFILES = ("abrupt", "gradual", "recurring", "stream")
 
 
 @dataclass(frozen=True)
 class Regime:
     """A non-stationarity put on a run.
 
-    A subclass names its kinds, each with its default severity, and implements `apply`.
+    A subclass names its kinds, each with its default severity, and implements `apply`. Of its
+    kinds, `drawn_kinds` are those that draw what changes, by `change`: they know the profile
+    "stream".
 
     Args:
         trigger: Epochs trained before the regime sets in: an int in [0, num_epochs), a float
@@ -32,10 +34,11 @@ class Regime:
         severity: Full strength, in [0, 1]; None takes the default of the kind.
         seed: Seed of the regime's own draws, >= 0.
         kind: One of `kinds`; None takes the first.
-        profile: "abrupt", "gradual" (a linear ramp over `duration` epochs) or "recurring"
-            (on for `period` epochs, off for as many, and so on).
+        profile: "abrupt", "gradual" (a linear ramp over `duration` epochs), "recurring" (on for
+            `period` epochs, off for as many, and so on) or "stream" (at full strength, and what
+            is drawn is drawn anew every `period` epochs).
         duration: Length of a gradual ramp in epochs, >= 1.
-        period: Length of a recurring phase in epochs, >= 1.
+        period: Length of a recurring phase, or of one change of a stream, in epochs, >= 1.
         num_epochs: Epoch budget of the run.
         active: Whether it ever sets in. The twin of a run has it switched off.
         onset: Epochs trained before it sets in, as `trigger` says or `seed` draws.
@@ -45,6 +48,7 @@ class Regime:
     """
 
     kinds: ClassVar[Mapping[str, float]]
+    drawn_kinds: ClassVar[tuple[str, ...]] = ()
 
     trigger: int | float | Sequence[float] = (0.15, 0.6)
     severity: float | None = None
@@ -63,6 +67,8 @@ class Regime:
             raise unknown_name(f"kind of {type(self).__name__}", kind, self.kinds)
         if self.profile not in PROFILES:
             raise unknown_name("profile", self.profile, PROFILES)
+        if self.profile not in self.profiles(kind):
+            raise self._no_stream(kind)
         severity = self.kinds[kind] if self.severity is None else self.severity
         if not _is_number(severity) or not 0 <= severity <= 1:
             raise InvalidArgument(f"severity must be a number in [0, 1], got {severity!r}")
@@ -103,6 +109,27 @@ class Regime:
     def visible_classes(self, epoch: int, num_classes: int) -> int:
         """How many of C classes the epoch that follows `epoch` trained ones is validated on."""
         return num_classes
+
+    @classmethod
+    def profiles(cls, kind: str) -> tuple[str, ...]:
+        """Profiles that a kind knows."""
+        return tuple(p for p in PROFILES if p != "stream" or kind in cls.drawn_kinds)
+
+    def _no_stream(self, kind: str) -> InvalidArgument:
+        name = type(self).__name__
+        remedy = (
+            f"choose another profile, or one of the kinds {', '.join(self.drawn_kinds)}"
+            if self.drawn_kinds
+            else "choose another profile"
+        )
+        return InvalidArgument(
+            f"profile 'stream' draws a new change every period, but {name} with kind {kind!r} "
+            f"draws none: {remedy}"
+        )
+
+    def change(self, epoch: int) -> int:
+        """Number of the change in force: 0 but under "stream", which counts them."""
+        return max(0, epoch - self.onset) // self.period if self.profile == "stream" else 0
 
     def apply(
         self, epoch: int, model: nn.Module, data: RunData, optimizer: optim.Optimizer

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from atn_gym.envs.randomness import Stream, generator, integer_seed
-from atn_gym.envs.regimes.base import PROFILES, Regime, Stationary
+from atn_gym.envs.regimes.base import Regime, Stationary
 from atn_gym.envs.regimes.curriculum_shift import CurriculumShift
 from atn_gym.envs.regimes.data_shift import DataShift
 from atn_gym.envs.regimes.loss_perturbation import LossPerturbation
@@ -45,7 +45,8 @@ def widened(gain: float | Sequence[float]) -> tuple[float, float]:
 class Mixture:
     """Draws a regime anew in every episode.
 
-    Regime, kind among those of the regime, and profile are drawn uniformly. The trigger
+    Regime, kind among those of the regime, and profile among those of the kind are drawn
+    uniformly. The trigger
     is uniform in [0.2, 0.4) or [0.6, 0.8) of the budget in the training split, in
     [0.4, 0.6) in the test split; the severity is the default of the kind times a factor
     uniform in [0.6, 0.9) or [0.9, 1.1). Only the test split draws `HELD_OUT_KINDS`. With
@@ -114,12 +115,13 @@ class Mixture:
         )
         scale = draws.uniform(*(_TRAIN_SCALE if train else _TEST_SCALE))
         severity = regime.kinds[kind] * scale
+        profiles = regime.profiles(kind)
         return regime(
             trigger=trigger,
             severity=float(min(severity, 1.0)),
             seed=integer_seed(seed, Stream.REGIME),
             kind=kind,
-            profile=PROFILES[draws.integers(len(PROFILES))],
+            profile=profiles[draws.integers(len(profiles))],
             duration=self.duration,
             period=self.period,
             num_epochs=self.num_epochs,

@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import nn, optim
 
 from atn_gym.envs.data import RunData
 from atn_gym.envs.optimizers import nominal_hyperparameters, set_effective_hyperparameters
+from atn_gym.envs.randomness import Stream, generator
 from atn_gym.envs.regimes.base import Regime
+
+_DOWN, _UP = (-2.0, -1.0), (0.5, 1.0)
 
 
 @dataclass(frozen=True)
 class OptimizerSensitivityShift(Regime):
     """The effective value of one hyperparameter departs from the one that is set.
 
-    The controller still sees and sets the nominal value, and can make up for the change.
+    The controller still sees and sets the nominal value, and can make up for the change. By
+    default it comes early: a network that has learned what it can loses nothing by it.
 
     Kinds, at strength s:
+        rescaling: The effective learning rate is the nominal one times 10^(s u). The run draws
+            a direction, and u uniformly from -2 to -1 down or from 0.5 to 1 up: what is too
+            fast destroys more than what is too slow.
         weight_decay: The effective weight decay is the nominal one times 10^(4 s).
         learning_rate: The effective learning rate is the nominal one times 10^s.
         momentum: The effective 1 - m is the nominal one times 10^(-s), m at most 0.999.
     """
 
-    kinds = {"weight_decay": 0.75, "learning_rate": 0.5, "momentum": 0.5}
+    kinds = {"rescaling": 0.6, "weight_decay": 0.75, "learning_rate": 0.5, "momentum": 0.5}
+    drawn_kinds = ("rescaling",)
+
+    trigger: int | float | Sequence[float] = (0.04, 0.2)
 
     def apply(
         self, epoch: int, model: nn.Module, data: RunData, optimizer: optim.Optimizer
@@ -33,10 +44,16 @@ class OptimizerSensitivityShift(Regime):
         if strength == 0:
             return
         values = nominal_hyperparameters(optimizer)
-        if self.kind == "weight_decay":
+        if self.kind == "rescaling":
+            values["learning_rate"] *= 10 ** (strength * self._direction(self.change(epoch)))
+        elif self.kind == "weight_decay":
             values["weight_decay"] *= 10 ** (4 * strength)
         elif self.kind == "learning_rate":
             values["learning_rate"] *= 10**strength
         else:
             values["momentum"] = 1 - (1 - values["momentum"]) * 10**-strength
         set_effective_hyperparameters(optimizer, values)
+
+    def _direction(self, change: int) -> float:
+        draws = generator(self.seed, Stream.REGIME, change)
+        return float(draws.uniform(*(_DOWN if draws.random() < 0.5 else _UP)))

@@ -1,0 +1,133 @@
+"""What is each env good for? How far it tells controllers apart, and what the blind lose in it.
+
+    python benchmarks/separation.py controllers
+    python benchmarks/separation.py blind
+
+`controllers` runs controllers that act during the run. The share of variance is that between
+controllers in the variance of all runs, by the components of a one-way layout; the rank
+correlation is Spearman's of the means with those in the Stationary env of the same task.
+
+`blind` chooses the best schedule that trains to the end and the best that freezes from a grid, on
+some seeds, and sets both against `reactive_oracle` on others.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+import numpy as np
+from blind_schedules import (
+    Schedule,
+    anytime_performance,
+    best,
+    frozen,
+    trained_to_the_end,
+)
+from numpy.typing import NDArray
+from scipy import stats
+
+import atn_gym
+from atn_gym import registration
+from atn_gym.eval.metrics.bootstrap import paired_difference
+
+CONTROLLERS = (
+    "fixed",
+    "cosine",
+    "one_cycle",
+    "reduce_lr_on_plateau",
+    "random_online",
+    "heuristic",
+    "bandit",
+    "pid",
+    "spsa",
+    "autotunenet",
+)
+_METRIC = "anytime_performance"
+_TASKS = ("DigitsCnn", "DigitsCnnUnknownScale")
+
+FloatArray = NDArray[np.float64]
+
+
+def share_between(scores: FloatArray) -> float:
+    """Share of the variance that is between controllers, of scores (controllers, seeds).
+
+    With mean squares B between and W within controllers and n seeds, the component between is
+    max(0, (B - W) / n), and the share is what it makes up of its sum with W.
+    """
+    num_seeds = scores.shape[1]
+    within = scores.var(axis=1, ddof=1).mean()
+    between = max(0.0, scores.mean(axis=1).var(ddof=1) - within / num_seeds)
+    return float(between / (between + within)) if between + within > 0 else 0.0
+
+
+def controllers_apart(tasks: Sequence[str], regimes: Sequence[str], seeds: Sequence[int]) -> None:
+    """Prints a row for each env: both measures, and the mean of every controller."""
+    print(f"| env | share of variance | rank correlation | {' | '.join(CONTROLLERS)} |")
+    print("|" + "---|" * (3 + len(CONTROLLERS)))
+    for task in tasks:
+        reference = None
+        for regime in ["Stationary", *(r for r in regimes if r != "Stationary")]:
+            env_id = registration.env_id(task, regime)
+            scores = np.array([_scores(name, env_id, seeds) for name in CONTROLLERS])
+            means = scores.mean(axis=1)
+            reference = means if reference is None else reference
+            correlation = stats.spearmanr(means, reference).statistic
+            print(
+                f"| {task}-{regime} | {share_between(scores):.2f} | {correlation:.2f} | "
+                + " | ".join(f"{mean:.3f}" for mean in means)
+                + " |",
+                flush=True,
+            )
+
+
+def blind_apart(
+    tasks: Sequence[str], regimes: Sequence[str], chosen_on: Sequence[int], seeds: Sequence[int]
+) -> None:
+    """Prints a row for each env: the oracle, and how far the best schedules are below it."""
+    print("| env | reactive oracle | best schedule | below by | best freeze | below by |")
+    print("|---|---|---|---|---|---|")
+    for task in tasks:
+        num_epochs = registration.get_task(task).num_epochs
+        grids = trained_to_the_end(num_epochs), frozen(num_epochs)
+        for regime in regimes:
+            env_id = registration.env_id(task, regime)
+            oracle = _scores("reactive_oracle", env_id, seeds)
+            row = [f"{task}-{regime}", f"{oracle.mean():.3f}"]
+            for grid in grids:
+                schedule = best(env_id, grid, chosen_on)
+                row += [schedule.name, _loss(env_id, schedule, oracle, seeds)]
+            print(f"| {' | '.join(row)} |", flush=True)
+
+
+def _loss(env_id: str, schedule: Schedule, oracle: FloatArray, seeds: Sequence[int]) -> str:
+    scores = anytime_performance(env_id, [schedule], seeds)
+    found = paired_difference(oracle[None], scores, np.random.default_rng(0))
+    return f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"
+
+
+def _scores(name: str, env_id: str, seeds: Sequence[int]) -> FloatArray:
+    return atn_gym.evaluate(name, env_id, seeds=seeds, twins=False).values(_METRIC)
+
+
+def main() -> None:
+    """Prints one of the two tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("table", choices=("controllers", "blind"))
+    parser.add_argument("--tasks", nargs="+", default=_TASKS, choices=registration.task_names())
+    names = registration.regime_names()
+    parser.add_argument("--regimes", nargs="+", default=names, choices=names)
+    parser.add_argument("--seeds", type=int, default=32, help="seeds from 10100 on")
+    parser.add_argument("--chosen-on", type=int, default=16, help="seeds from 10000 on")
+    arguments = parser.parse_args()
+    print(f"atn_gym {atn_gym.__version__}, {arguments}\n")
+    seeds = range(10_100, 10_100 + arguments.seeds)
+    if arguments.table == "controllers":
+        controllers_apart(arguments.tasks, arguments.regimes, seeds)
+    else:
+        chosen_on = range(10_000, 10_000 + arguments.chosen_on)
+        blind_apart(arguments.tasks, arguments.regimes, chosen_on, seeds)
+
+
+if __name__ == "__main__":
+    main()
