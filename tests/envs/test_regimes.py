@@ -307,17 +307,18 @@ def test_a_shifted_optimizer_trains_as_if_the_effective_value_were_set(
 
 
 @pytest.mark.parametrize(
-    ("kind", "noise"),
+    ("kind", "noises"),
     [
-        ("observed", "observation_noise"),
-        ("training", "loss_noise"),
-        ("gradient", "gradient_noise"),
+        ("both", ["observation_noise", "loss_noise"]),
+        ("observed", ["observation_noise"]),
+        ("training", ["loss_noise"]),
+        ("gradient", ["gradient_noise"]),
     ],
 )
-def test_loss_perturbation_sets_one_noise_and_nothing_else(kind, noise, digits):
+def test_loss_perturbation_sets_its_noises_and_nothing_else(kind, noises, digits):
     run = Applied(digits)
     run.apply(LossPerturbation(trigger=0, kind=kind, severity=0.3))
-    assert run.state() == {**Applied(digits).state(), noise: 0.3}
+    assert run.state() == {**Applied(digits).state(), **dict.fromkeys(noises, 0.3)}
 
 
 @pytest.mark.parametrize("num_epochs", [8, 20, 30])

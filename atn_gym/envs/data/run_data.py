@@ -23,8 +23,10 @@ class RunData:
         relabelling: Class that each class becomes in every split, int64 (C,).
         transform: Shift of the inputs of every split.
         pools: Indices (int64) of the samples in use, by the name of the split.
-        observation_noise: Standard deviation of the logarithm of the observed losses.
-        loss_noise: The same of a factor of mean 1 on every mini-batch's loss.
+        observation_noise: Scale of the logarithm of the factors on the observed losses, which has
+            heavy tails.
+        loss_noise: Standard deviation of the logarithm of a factor of mean 1 on every mini-batch's
+            loss.
         gradient_noise: Standard deviation of noise added to every mini-batch's gradient, in
             units of the root mean square of that gradient.
     """

@@ -268,7 +268,8 @@ def _observation_factors(state: _Run) -> FloatArray:
     # Noise on the training loss draws from NOISE, and the two must be independent.
     stream = Stream.OBSERVATION_NOISE if state.data.loss_noise else Stream.NOISE
     draws = generator(state.seed, stream, state.epoch)
-    return np.exp(noise * draws.standard_normal(2))
+    # Two degrees of freedom: outliers are the rule. Cut off, so that no factor is infinite.
+    return np.exp(noise * draws.standard_t(2, size=2).clip(-10, 10))
 
 
 def batch_order(

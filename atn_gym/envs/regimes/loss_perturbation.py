@@ -12,27 +12,29 @@ from atn_gym.envs.regimes.base import Regime
 
 @dataclass(frozen=True)
 class LossPerturbation(Regime):
-    """Noise on the loss. Doing nothing is right: the env tests that a method does no harm.
+    """Noise on the loss: whoever trusts single observations, or trains on as before, loses.
 
-    Kinds, at strength s, with fresh draws e ~ N(0, 1):
-        observed: Observed training and validation losses are multiplied by exp(s e).
-            Training, rewards and metrics stay clean.
+    Kinds, at strength s, with fresh draws e ~ N(0, 1), and t of Student's distribution with 2
+    degrees of freedom, cut off at 10 on both sides:
+        both: `training` and `observed` at once.
+        observed: Observed training and validation losses are multiplied by exp(s t).
+            Training, rewards and metrics stay clean: doing nothing is right.
         training: The loss of every mini-batch is multiplied by exp(s e - s^2 / 2), whose
             mean is 1.
         gradient: Noise of s times the root mean square of the gradient is added to the
             gradient of every mini-batch.
     """
 
-    kinds = {"observed": 0.5, "training": 0.5, "gradient": 0.5}
+    kinds = {"both": 0.75, "observed": 0.75, "training": 0.75, "gradient": 0.5}
 
     def apply(
         self, epoch: int, model: nn.Module, data: RunData, optimizer: optim.Optimizer
     ) -> None:
-        """Sets the standard deviation of one of the three noises."""
+        """Sets the noises."""
         strength = self.strength(epoch)
-        if self.kind == "observed":
+        if self.kind in ("both", "observed"):
             data.observation_noise = strength
-        elif self.kind == "training":
+        if self.kind in ("both", "training"):
             data.loss_noise = strength
-        else:
+        if self.kind == "gradient":
             data.gradient_noise = strength
