@@ -47,9 +47,9 @@ class TuningParams:
         severity: Full strength of the regime in [0, 1]; the default of task and kind if None.
         kind: Kind of the regime; its first if None. For `Mixture` the only one that is drawn;
             any if None.
-        profile: "abrupt", "gradual" or "recurring"; "abrupt" if None.
+        profile: "abrupt", "gradual", "recurring" or "stream"; "abrupt" if None.
         duration: Length of a gradual ramp in epochs.
-        period: Length of a recurring phase in epochs.
+        period: Length of a recurring phase, or of one change of a stream, in epochs.
         split: For `Mixture` alone: "train" or "test"; "train" if None.
         num_epochs: Epoch budget T; that of the task if None.
         train_size: Number of training samples; all if None.

@@ -34,7 +34,7 @@ def make(**kwargs: Any) -> Any:
 
 def losses(env: Any, seed: int = 3) -> list[float]:
     env.reset(seed=seed)
-    return [env.step(IDLE)[4]["val_loss"] for _ in range(5)]
+    return [env.step(IDLE)[4]["privileged"]["val_loss"] for _ in range(5)]
 
 
 @pytest.mark.parametrize(("share", "moved"), [(0.01, 2), (0.4, 4), (0.6, 6), (1.0, 10)])
@@ -127,7 +127,7 @@ def test_a_slot_of_a_vector_env_is_the_single_env(kind: str, profile: str) -> No
     }
     vector = gymnasium.make_vec("atn_gym/DigitsCnn-DataShift-v0", num_envs=3, **arguments)
     vector.reset(seed=3)
-    found = [vector.step(np.zeros((3, 3), np.float32))[4]["val_loss"].tolist() for _ in range(5)]
+    found = [vector.step(np.zeros((3, 3), np.float32))[4]["privileged"]["val_loss"].tolist() for _ in range(5)]
     for slot in range(3):
         assert [row[slot] for row in found] == losses(make(**arguments), seed=3 + slot)
 
@@ -143,7 +143,7 @@ def test_a_frozen_network_loses_and_a_trained_one_recovers(kind: str) -> None:
         for epoch in range(16):
             stop = frozen and 4 <= epoch < 8
             action = np.array([-1, 0, 0], np.float32) if stop else IDLE
-            seen.append(env.step(action)[4]["val_loss"])
+            seen.append(env.step(action)[4]["privileged"]["val_loss"])
         ends[frozen] = seen
     assert ends[True][5] < 0.7
     assert ends[True][-1] > 1.2

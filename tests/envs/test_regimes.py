@@ -104,7 +104,7 @@ def test_an_unknown_name_is_refused_with_the_nearest_one(name, value, near):
 
 def test_the_first_kind_and_its_severity_are_the_defaults():
     regime = DataShift()
-    assert (regime.kind, regime.severity) == ("relabelling", 0.6)
+    assert (regime.kind, regime.severity) == ("relabelling", 1.0)
     assert DataShift(severity=0.0).shock_epoch is None
 
 

@@ -108,6 +108,6 @@ def test_a_snapshot_goes_on_across_the_next_change(kind: str, captured: int) -> 
 def test_each_change_strikes_anew() -> None:
     env = make(num_epochs=20, train_size=None, trigger=5, period=5, severity=1.0)
     env.reset(seed=10_000)
-    losses = [env.step(np.zeros(3, np.float32))[4]["val_loss"] for _ in range(20)]
+    losses = [env.step(np.zeros(3, np.float32))[4]["privileged"]["val_loss"] for _ in range(20)]
     for change in (5, 10, 15):
-        assert losses[change] > 2 * losses[change - 1]
+        assert losses[change] > losses[change - 1] + 0.5

@@ -39,7 +39,7 @@ class DataShift(Regime):
     """
 
     kinds = {
-        "relabelling": 0.6,
+        "relabelling": 1.0,
         "permutation": 0.6,
         "rotation": 0.6,
         "label_noise": 0.4,
