@@ -127,7 +127,10 @@ def test_a_slot_of_a_vector_env_is_the_single_env(kind: str, profile: str) -> No
     }
     vector = gymnasium.make_vec("atn_gym/DigitsCnn-DataShift-v0", num_envs=3, **arguments)
     vector.reset(seed=3)
-    found = [vector.step(np.zeros((3, 3), np.float32))[4]["privileged"]["val_loss"].tolist() for _ in range(5)]
+    found = [
+        vector.step(np.zeros((3, 3), np.float32))[4]["privileged"]["val_loss"].tolist()
+        for _ in range(5)
+    ]
     for slot in range(3):
         assert [row[slot] for row in found] == losses(make(**arguments), seed=3 + slot)
 
