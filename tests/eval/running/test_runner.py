@@ -73,7 +73,7 @@ def test_run_stores_every_seed_and_prints_a_table(config_file, capsys):
         config = yaml.safe_load((path.parent / "config.yaml").read_text())
         assert run_key(config) == path.parent.name
         assert config["env"]["kind"] == "relabelling"
-        assert config["env"]["severity"] == 0.4
+        assert config["env"]["severity"] == 1.0
         assert config["seed"] == summary["seed"]
         with (path.parent / "trace.csv").open() as file:
             rows = list(csv.DictReader(file))
