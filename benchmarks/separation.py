@@ -29,6 +29,7 @@ from scipy import stats
 
 import atn_gym
 from atn_gym import registration
+from atn_gym.envs import registry
 from atn_gym.eval.metrics.bootstrap import paired_difference
 
 CONTROLLERS = (
@@ -88,7 +89,7 @@ def blind_apart(
     print("| env | reactive oracle | best schedule | below by | best freeze | below by |")
     print("|---|---|---|---|---|---|")
     for task in tasks:
-        num_epochs = registration.get_task(task).num_epochs
+        num_epochs = registry.get_task(task).num_epochs
         grids = trained_to_the_end(num_epochs), frozen(num_epochs)
         for regime in regimes:
             env_id = registration.env_id(task, regime)
@@ -114,8 +115,8 @@ def main() -> None:
     """Prints one of the two tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("table", choices=("controllers", "blind"))
-    parser.add_argument("--tasks", nargs="+", default=_TASKS, choices=registration.task_names())
-    names = registration.regime_names()
+    parser.add_argument("--tasks", nargs="+", default=_TASKS, choices=registry.task_names())
+    names = registry.regime_names()
     parser.add_argument("--regimes", nargs="+", default=names, choices=names)
     parser.add_argument("--seeds", type=int, default=32, help="seeds from 10100 on")
     parser.add_argument("--chosen-on", type=int, default=16, help="seeds from 10000 on")
