@@ -278,8 +278,8 @@ def test_rescaling_draws_a_direction_and_a_size_for_each_run(digits):
     down, up = ([d for d in decades if (d > 0) == above] for above in (False, True))
     assert -1 <= min(down) < -0.95
     assert -0.55 < max(down) <= -0.5
-    assert 0.25 <= min(up) < 0.27
-    assert 0.48 < max(up) <= 0.5
+    assert 0.125 <= min(up) < 0.135
+    assert 0.24 < max(up) <= 0.25
     # Five standard deviations of the binomial count.
     assert abs(len(up) - 200) < 50
 

@@ -12,7 +12,7 @@ from atn_gym.envs.optimizers import nominal_hyperparameters, set_effective_hyper
 from atn_gym.envs.randomness import Stream, generator
 from atn_gym.envs.regimes.base import Regime
 
-_DOWN, _UP = (-2.0, -1.0), (0.5, 1.0)
+_DOWN, _UP = (-2.0, -1.0), (0.25, 0.5)
 
 
 @dataclass(frozen=True)
@@ -24,14 +24,14 @@ class OptimizerSensitivityShift(Regime):
 
     Kinds, at strength s:
         rescaling: The effective learning rate is the nominal one times 10^(s u). The run draws
-            a direction, and u uniformly from -2 to -1 down or from 0.5 to 1 up: what is too
+            a direction, and u uniformly from -2 to -1 down or from 0.25 to 0.5 up: what is too
             fast destroys more than what is too slow.
         weight_decay: The effective weight decay is the nominal one times 10^(4 s).
         learning_rate: The effective learning rate is the nominal one times 10^s.
         momentum: The effective 1 - m is the nominal one times 10^(-s), m at most 0.999.
     """
 
-    kinds = {"rescaling": 0.6, "weight_decay": 0.75, "learning_rate": 0.5, "momentum": 0.5}
+    kinds = {"rescaling": 0.75, "weight_decay": 0.75, "learning_rate": 0.5, "momentum": 0.5}
     drawn_kinds = ("rescaling",)
 
     trigger: int | float | Sequence[float] = (0.04, 0.2)
