@@ -1,4 +1,4 @@
-"""Runs an experiment: `python run_benchmark.py --config configs/digits_data_shift.yaml`.
+"""Runs an experiment: `python run_benchmark.py --config digits_data_shift`.
 
 The same as `atn-gym run`.
 """

@@ -44,7 +44,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"atn_gym {__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="run an experiment; what is complete is not run again")
-    run.add_argument("--config", required=True, metavar="FILE", help="experiment, see configs/")
+    run.add_argument(
+        "--config", required=True, metavar="FILE", help="an experiment: file or shipped name"
+    )
     run.add_argument("--results", metavar="FOLDER", help="in place of the one in the config")
     run.add_argument(
         "--seeds", metavar="N", type=int, help="seeds 0 to N - 1 in place of those in the config"
@@ -92,7 +94,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     compare.add_argument("--batch", metavar="N", type=int, default=20, help="seeds to add; 20")
     _add_workers(compare)
     train = commands.add_parser("train", help="train a controller; goes on where it stopped")
-    train.add_argument("--config", required=True, metavar="FILE", help="training, see configs/")
+    train.add_argument(
+        "--config", required=True, metavar="FILE", help="a training: file or shipped name"
+    )
     train.add_argument("--results", metavar="FOLDER", help="in place of the one in the config")
     export = commands.add_parser(
         "export", help="make an agent, which is no pickle, of a model that train wrote"

@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from typing import Any
 
 _MOST_LISTED = 20
+_NEAR = 0.65
+"""Likeness from which a name is suggested."""
 
 FOREIGN_ERRORS = (Exception, SystemExit)
 """What code of the user's may raise: `sys.exit()` too must not end the runs of others."""
@@ -60,12 +62,25 @@ def did_you_mean(name: object, choices: Iterable[str]) -> str:
         A phrase such as ``"did you mean 'label_noise'? Valid: contrast, label_noise"``.
     """
     choices = list(choices)
-    near = difflib.get_close_matches(str(name), choices, n=5, cutoff=0.5)
+    near = _near(str(name), choices)
     hint = f"did you mean {near[0]!r}? " if near else ""
     if len(choices) <= _MOST_LISTED:
         return f"{hint}Valid: {', '.join(choices)}"
     listed = near or choices[:5]
     return f"{hint}{len(choices)} are valid, such as {', '.join(listed)}"
+
+
+def _near(name: str, choices: Iterable[str]) -> list[str]:
+    """Choices that are like a name, or begin like it, the most alike first."""
+    likeness = {choice: _likeness(name, choice) for choice in choices}
+    ranked = sorted(likeness, key=lambda choice: -likeness[choice])
+    return [choice for choice in ranked if likeness[choice] >= _NEAR][:5]
+
+
+def _likeness(name: str, choice: str) -> float:
+    whole = difflib.SequenceMatcher(None, name, choice).ratio()
+    beginning = difflib.SequenceMatcher(None, name, choice[: len(name)]).ratio()
+    return max(whole, 0.9 * beginning) if name else 0.0
 
 
 def unknown_name(what: str, name: object, choices: Iterable[str]) -> InvalidArgument:
