@@ -27,7 +27,10 @@ class Method(ABC):
 
     @property
     def needs_env(self) -> bool:
-        """Whether it trains on its env, so that it cannot control a run in another loop."""
+        """Whether it trains on its env, or by an optimizer that the env makes.
+
+        If so, it cannot control a run in another loop.
+        """
         return False
 
     @abstractmethod

@@ -55,6 +55,11 @@ class OwnOptimizer(Method):
         if self.learning_rate is not None:
             check_number("learning_rate", self.learning_rate, 1e-5, 1)
 
+    @property
+    def needs_env(self) -> bool:
+        """The env makes its optimizer."""
+        return True
+
     def env_arguments(self) -> dict[str, Any]:
         """The optimizer of the env."""
         return {"optimizer": self.optimizer}
