@@ -1,4 +1,4 @@
-"""A small sweep, run by the command line here or in a process of its own."""
+"""Small experiments, run by the command line here or in a process of its own."""
 
 import contextlib
 import functools
@@ -22,9 +22,21 @@ SWEEP = {
     "seeds": 6,
 }
 
+EXPERIMENT = {
+    "experiment": "small",
+    "envs": [{"id": "atn_gym/DigitsCnn-DataShift-v0", "num_epochs": 3, "train_size": 128}],
+    "controllers": ["fixed", {"name": "reduce_lr_on_plateau", "patience": 0}],
+    "seeds": 2,
+}
+
 
 def run(config, results, *arguments):
     return cli.main(["run", "--config", str(config), "--results", str(results), *arguments])
+
+
+def stored(config_file):
+    """Summaries of the complete runs of `EXPERIMENT`."""
+    return sorted((config_file.parent / "results" / "small").glob("*/summary.json"))
 
 
 def contents(results):

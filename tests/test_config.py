@@ -1,8 +1,12 @@
 import sys
 
 import pytest
+import yaml
+from sweeps import EXPERIMENT
 
+from atn_gym import cli
 from atn_gym.config import load_config
+from atn_gym.config_file import SHIPPED
 from atn_gym.errors import InvalidArgument
 
 
@@ -63,3 +67,84 @@ def test_a_folder_is_searched_last_and_only_for_modules_that_a_config_names(
     )
     load_config(file, modules=tmp_path)
     assert sys.path == before + [str(tmp_path) for _ in searched]
+
+
+EXPERIMENTS = [path for path in SHIPPED.glob("*.yaml") if not path.stem.startswith("train_")]
+
+
+@pytest.mark.parametrize("path", sorted(EXPERIMENTS), ids=lambda path: path.stem)
+def test_every_shipped_experiment_is_valid(path):
+    config = load_config(path)
+    assert config.experiment == path.stem
+    assert load_config(path.stem) == config
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"controlers": []}, "unknown key 'controlers'; did you mean 'controllers'"),
+        ({"seeds": "many"}, "seeds must be a number >= 1, or a list .* got 'many'"),
+        ({"seeds": 0}, "seeds must be a number >= 1"),
+        ({"seeds": [1, 1]}, "seeds must be a number >= 1, or a list of different"),
+        ({"seeds": True}, "seeds must be a number >= 1"),
+        ({"experiment": "../up"}, "experiment: String should match"),
+        ({"envs": []}, "envs: List should have at least 1 item"),
+        ({"envs": ["atn_gym/DigitsCnn-DataShft-v0"]}, "did you mean 'atn_gym/DigitsCnn-DataShift"),
+        ({"envs": [{"id": "atn_gym/DigitsCnn-DataShift-v0", "sevrity": 1}]}, "mean 'severity'"),
+        (
+            {"envs": [{"id": "atn_gym/DigitsCnn-DataShift-v0", "severity": 3}]},
+            r"in \[0, 1\], got 3",
+        ),
+        ({"envs": ["no_such_module:x"]}, "No module named 'no_such_module'"),
+        (
+            {"envs": [{"id": "atn_gym/DigitsCnn-DataShift-v0", "task": "MnistCnn"}]},
+            "'task' is part of the env id",
+        ),
+        ({"controllers": ["fixd"]}, "unknown controller 'fixd'; did you mean 'fixed'"),
+        ({"controllers": [{"name": "reduce_lr_on_plateau", "factor": 3}]}, "Factor should be"),
+        ({"controllers": [{"patience": 3}]}, "the key 'controllers.0.name' is missing"),
+        (
+            {"seeds": [2**63]},
+            r"different integers from 0 to 2\*\*63 - 1, got \[9223372036854775808",
+        ),
+        ({"controllers": [{"name": "fixed", "lable": "x"}]}, "unknown key 'lable' .* mean 'label'"),
+        (
+            {"controllers": [{"name": "cosine", "label": "heuristic"}]},
+            "label of 'cosine' must not be the name of another controller, got 'heuristic'",
+        ),
+        (
+            {"envs": [EXPERIMENT["envs"][0], {**EXPERIMENT["envs"][0], "severity": 0.4}]},
+            "envs must differ in id or arguments, got 'atn_gym/DigitsCnn-DataShift-v0' and",
+        ),
+        (
+            {"controllers": ["step", "fixed", {"name": "step", "gamma": 0.3, "label": "mine"}]},
+            "controllers must differ in name or arguments, got 'step' and 'mine'",
+        ),
+    ],
+)
+def test_wrong_values_are_named(tmp_path, changes, message):
+    path = tmp_path / "wrong.yaml"
+    path.write_text(yaml.safe_dump({**EXPERIMENT, **changes}))
+    with pytest.raises(InvalidArgument, match=message):
+        load_config(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is empty"),
+        ("- a", "must hold a mapping"),
+        ("a: [", "not valid YAML.*line 1"),
+        ("seeds: 1\nb: {c: 1, c: 2}", "not valid YAML: the key 'c' is given twice.*line 2"),
+    ],
+)
+def test_files_that_hold_no_experiment_are_named(tmp_path, text, message):
+    path = tmp_path / "wrong.yaml"
+    path.write_text(text)
+    with pytest.raises(InvalidArgument, match=message):
+        load_config(path)
+
+
+def test_missing_config_points_at_a_shipped_one(capsys):
+    assert cli.main(["run", "--config", "digits_dta_shift"]) == 2
+    assert "did you mean 'digits_data_shift'" in capsys.readouterr().err

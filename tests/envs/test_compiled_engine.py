@@ -5,105 +5,30 @@ from __future__ import annotations
 import math
 import pickle
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any
 
 import gymnasium
-import numba
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from engine_twins import USUAL, Shape, Twins
 from gymnasium.utils.env_checker import data_equivalence
 from torch import Tensor, nn
 
-from atn_gym import registration
-from atn_gym.envs import registry
-from atn_gym.envs.engines import EpochPlan, EvaluationPlan, TorchEngine, choice, choose_engine
-from atn_gym.envs.engines.compiled_engine import CompiledEngine
-from atn_gym.envs.engines.kernels import building
+from atn_gym.envs.engines import EvaluationPlan, TorchEngine
 from atn_gym.envs.networks import SmallCnn
-from atn_gym.envs.params import TuningParams
-from atn_gym.envs.tasks import DIGITS_CNN
 from atn_gym.errors import InvalidArgument
-
-Shape = tuple[int, int, int]
 
 # Both engines compute in float32 and add in different orders. One mini-batch agrees to
 # about 1e-6; training magnifies the difference, by how much depends on the run.
 GRADIENT_TOLERANCE = 1e-5
-TRACE_TOLERANCE = {"rtol": 2e-3, "atol": 2e-4}
-WEIGHT_TOLERANCE = {"rtol": 1e-3, "atol": 1e-4}
-
-USUAL = {"learning_rate": 0.05, "momentum": 0.9, "weight_decay": 1e-4}
 SCHEDULE = [
     {"learning_rate": 0.02, "momentum": 0.0, "weight_decay": 1e-2},
     USUAL,
     {"learning_rate": 0.01, "momentum": 0.0, "weight_decay": 0.0},
     {"learning_rate": 0.02, "momentum": 0.5, "weight_decay": 1e-1},
 ]
-KINDS = [
-    (name, kind)
-    for name in registry.regime_names()
-    if name not in ("Stationary", "Mixture")
-    for kind in registry.get_regime(name).kinds
-]
-
-
-class Twins:
-    """A compiled and a torch engine of the same network, with the same samples."""
-
-    def __init__(
-        self,
-        shape: Shape = (1, 8, 8),
-        channels: tuple[int, int] = (8, 16),
-        hidden: int = 32,
-        classes: int = 10,
-        optimizer: str = "sgd",
-        num_samples: int = 96,
-        num_runs: int = 1,
-    ) -> None:
-        def make(seed: int) -> SmallCnn:
-            generator = torch.Generator().manual_seed(seed)
-            return SmallCnn(shape, classes, channels, hidden, generator)
-
-        self.compiled = CompiledEngine(num_runs, make, optimizer, shape)
-        self.torch = TorchEngine(num_runs, make, optimizer, torch.device("cpu"))
-        source = torch.Generator().manual_seed(0)
-        self.inputs = torch.randn(num_samples, *shape, generator=source)
-        self.labels = torch.randint(classes, (num_samples,), generator=source)
-        for engine in self.both:
-            for run in range(num_runs):
-                engine.reset(run, run, USUAL)
-
-    @property
-    def both(self) -> tuple[CompiledEngine, TorchEngine]:
-        return self.compiled, self.torch
-
-    def plan(self, steps: int = 4, batch: int = 24, seed: int = 0, **fields: Any) -> EpochPlan:
-        order = np.random.default_rng(seed).integers(len(self.labels), size=(steps, batch))
-        plan = EpochPlan(self.inputs, self.labels, torch.from_numpy(order), None, 0.0, 1, 0)
-        return replace(plan, **fields)
-
-    def set(self, values: dict[str, float], run: int = 0) -> None:
-        for engine in self.both:
-            group = engine.optimizer(run).param_groups[0]
-            group["lr"], group["weight_decay"] = values["learning_rate"], values["weight_decay"]
-            if "betas" in group:
-                group["betas"] = (values["momentum"], 0.999)
-            else:
-                group["momentum"] = values["momentum"]
-
-    def train(self, plan: EpochPlan) -> tuple[Any, Any]:
-        return tuple(engine.train([0], [plan]) for engine in self.both)  # type: ignore[return-value]
-
-    def assert_alike(self) -> None:
-        states = [engine.get_state(0) for engine in self.both]
-        assert states[0]["optimizer"]["param_groups"] == states[1]["optimizer"]["param_groups"]
-        for part in ("model", "optimizer"):
-            first, second = ({**state[part]} for state in states)
-            first.pop("param_groups", None), second.pop("param_groups", None)
-            torch.testing.assert_close(first, second, **WEIGHT_TOLERANCE)
 
 
 def float64_gradients(twins: Twins, samples: Tensor, scale: float) -> list[Tensor]:
@@ -197,57 +122,6 @@ def test_loss_scale_and_gradient_noise_equal_those_of_torch(
 
 
 @pytest.fixture
-def adamw_task() -> Iterator[None]:
-    registry.register_task("DigitsAdamW", replace(DIGITS_CNN, optimizer="adamw"))
-    env_id = registration.register_env("DigitsAdamW", "DataShift")
-    yield
-    del gymnasium.registry[env_id], registry._TASKS["DigitsAdamW"]
-
-
-def traces(pair: str, engine: str, num_epochs: int = 4, seeds: int = 2, **kwargs: Any) -> Any:
-    """Signals of some runs, (runs, epochs, signals)."""
-    env: Any = gymnasium.make_vec(
-        f"atn_gym/{pair}-v0", num_envs=seeds, num_epochs=num_epochs, engine=engine, **kwargs
-    )
-    env.reset(seed=0)
-    rows = []
-    actions = np.random.default_rng(0).uniform(-0.2, 0.1, (num_epochs, seeds, 3))
-    for action in actions.astype(np.float32):
-        observation = env.step(action)[0]
-        names = ("observed_train_loss", "observed_val_loss", "observed_val_accuracy")
-        rows.append([observation[name][:, -1] for name in names])
-    tests = [[m["test_loss"], m["test_accuracy"]] for m in env.unwrapped.test_metrics()]
-    return np.moveaxis(np.array(rows), 2, 0), np.array(tests)
-
-
-@pytest.mark.parametrize(("regime", "kind"), KINDS)
-def test_every_regime_gives_the_same_run_on_both_engines(regime: str, kind: str) -> None:
-    shift = {"kind": kind, "trigger": 2, "train_size": 512}
-    compiled, expected = (traces(f"DigitsCnn-{regime}", e, **shift) for e in ("auto", "torch"))
-    for mine, reference in zip(compiled, expected, strict=True):
-        # An accuracy may differ by an answer or two of some 320.
-        np.testing.assert_allclose(mine[..., :-1], reference[..., :-1], **TRACE_TOLERANCE)
-        np.testing.assert_allclose(mine[..., -1], reference[..., -1], atol=2.5 / 323)
-
-
-def test_learning_curves_over_twenty_seeds_are_the_same() -> None:
-    compiled, expected = (
-        traces("DigitsCnn-Stationary", e, num_epochs=6, seeds=20)[0] for e in ("auto", "torch")
-    )
-    difference = (compiled - expected)[..., 1:]
-    # The standard error of a mean over 20 seeds is 0.22 of the deviation.
-    assert (np.abs(difference.mean(0)) < 0.1 * expected[..., 1:].std(0)).all()
-
-
-@pytest.mark.mnist
-def test_an_mnist_run_is_the_same_on_both_engines() -> None:
-    kwargs = {"num_epochs": 2, "seeds": 1, "train_size": 3200}
-    compiled, expected = (traces("MnistCnn-Stationary", e, **kwargs)[0] for e in ("auto", "torch"))
-    np.testing.assert_allclose(compiled[..., :2], expected[..., :2], **TRACE_TOLERANCE)
-    np.testing.assert_allclose(compiled[..., 2], expected[..., 2], atol=0.001)
-
-
-@pytest.fixture
 def set_threads() -> Iterator[Callable[[int], None]]:
     before = torch.get_num_threads()
     yield torch.set_num_threads
@@ -322,29 +196,6 @@ def test_a_state_holds_no_more_than_the_run() -> None:
     twins.train(twins.plan())
     sizes = [len(pickle.dumps(engine.get_state(0))) for engine in twins.both]
     assert sizes[0] <= 1.05 * sizes[1]
-
-
-@pytest.mark.usefixtures("adamw_task")
-@pytest.mark.parametrize("task", ["DigitsCnn", "DigitsAdamW"])
-@pytest.mark.parametrize("engines", [("torch", "compiled"), ("compiled", "torch")])
-def test_an_env_goes_on_from_the_state_of_another_engine(
-    task: str, engines: tuple[str, str]
-) -> None:
-    kwargs = {"kind": "gaussian_noise", "trigger": 1, "num_epochs": 4, "checkpoint_rollback": True}
-    first, second = (
-        gymnasium.make(f"atn_gym/{task}-DataShift-v0", train_size=512, engine=e, **kwargs).unwrapped
-        for e in engines
-    )
-    initial = {"learning_rate": 0.002 if task == "DigitsAdamW" else 0.05}
-    first.reset(seed=0, options={"hyperparameters": initial})
-    first.step(np.zeros(4, np.float32))
-    first.step(np.zeros(4, np.float32))
-    second.set_state(pickle.loads(pickle.dumps(first.get_state())))
-    for rollback in (0, 1):
-        action = np.array([0, 0, 0, rollback], np.float32)
-        found, expected = (env.step(action)[4]["privileged"] for env in (second, first))
-        assert found["val_loss"] == pytest.approx(expected["val_loss"], rel=2e-3)
-        assert found["train_loss"] == pytest.approx(expected["train_loss"], rel=2e-3)
 
 
 @pytest.mark.parametrize("name", [name for name, _ in SmallCnn((1, 8, 8), 10).named_parameters()])
@@ -487,89 +338,3 @@ def test_inputs_may_be_strided() -> None:
     strided = twins.inputs.to(memory_format=torch.channels_last).requires_grad_()
     compiled, expected = twins.train(twins.plan(inputs=strided))
     np.testing.assert_allclose(compiled.loss, expected.loss, rtol=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("fields", "obstacle"),
-    [
-        ({}, None),
-        ({"optimizer": "adamw"}, None),
-        ({"network_kwargs": {"channels": (3, 5), "hidden": 7}}, None),
-        ({"optimizer": torch.optim.Adagrad}, "knows the optimizers 'sgd' and 'adamw' only"),
-        ({"network": type("Own", (SmallCnn,), {})}, "trains the network SmallCnn only, got Own"),
-    ],
-)
-def test_the_compiled_engine_is_chosen_where_it_applies(
-    fields: dict[str, Any], obstacle: str | None
-) -> None:
-    task = replace(DIGITS_CNN, **fields)
-    assert choose_engine("torch", task, "cpu") == "torch"
-    assert choose_engine("auto", task, "cpu") == ("torch" if obstacle else "compiled")
-    assert choose_engine("auto", task, "cuda") == "torch"
-    if obstacle is None:
-        assert choose_engine("compiled", task, "cpu") == "compiled"
-        obstacle, device = "trains on the CPU only, got device='cuda'", "cuda"
-    else:
-        device = "cpu"
-    with pytest.raises(InvalidArgument, match=obstacle):
-        choose_engine("compiled", task, device)
-
-
-def test_without_numba_torch_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choice, "_import_failure", lambda: "needs numba, which does not import (x)")
-    params = TuningParams(task="DigitsCnn", regime="DataShift")
-    assert params.resolved().engine == "torch"
-    with pytest.raises(InvalidArgument, match=r"needs numba.*use engine='auto'"):
-        TuningParams(task="DigitsCnn", regime="DataShift", engine="compiled")
-
-
-def test_resolved_parameters_name_the_engine_that_trains() -> None:
-    for engine, expected in (("auto", "compiled"), ("compiled", "compiled"), ("torch", "torch")):
-        params = TuningParams(task="DigitsCnn", regime="DataShift", engine=engine)
-        assert params.resolved().engine == expected
-
-
-def test_kernels_compile_where_nothing_can_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: Any) -> None:
-        raise PermissionError("read-only")
-
-    caching: Any = __import__("numba.core.caching", fromlist=["_CacheLocator"])
-    monkeypatch.setattr(caching._CacheLocator, "ensure_cache_path", refuse)
-    assert building.compiled(_fresh_double(), "a")(2) == 4
-
-
-def test_kernels_compile_where_a_write_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    caching: Any = __import__("numba.core.caching", fromlist=["IndexDataCacheFile"])
-
-    def refuse(*_: Any) -> None:
-        raise OSError("disk full")
-
-    monkeypatch.setattr(caching.IndexDataCacheFile, "save", refuse)
-    double = building.compiled(_fresh_double(), "b")
-    building.build(lambda: double(2))
-    assert double(2) == 4
-
-
-def test_variants_of_a_kernel_are_kept_in_files_of_their_own() -> None:
-    paths = {
-        building.compiled(_fresh_double(), variant).stats.cache_path
-        + building.compiled(_fresh_double(), variant)._cache._cache_file._index_name
-        for variant in ("a", "b", "a")
-    }
-    assert len(paths) == 2
-
-
-def test_compilation_is_announced_once_and_only_when_it_happens(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    twice, thrice = numba.njit(_fresh_double()), numba.njit(lambda x: 3 * x)
-    for count in (1, 0):
-        building.build(lambda: twice(1), lambda: thrice(1))
-        assert capsys.readouterr().err.count("compiling the training kernels") == count
-
-
-def _fresh_double() -> Callable[[int], int]:
-    def double(x: int) -> int:
-        return 2 * x
-
-    return double

@@ -2,9 +2,8 @@ from __future__ import annotations
 
 import pickle
 import random
-import weakref
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,26 +11,20 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn, optim
+from trainers import USUAL, MakeTrainer, Probe, Values, begin, train, weights
 
-from atn_gym.envs.data import Dataset, RunData, Split, dataset, load_digits
-from atn_gym.envs.episodes import trainer
+from atn_gym.envs.data import RunData, Split, load_digits
 from atn_gym.envs.episodes.trainer import Trainer, batch_order
 from atn_gym.envs.networks import SmallCnn
 from atn_gym.envs.randomness import Stream, generator
 from atn_gym.envs.regimes import (
     CurriculumShift,
     DataShift,
-    GaussianNoise,
     LossPerturbation,
     Regime,
     Stationary,
 )
-from atn_gym.errors import InvalidArgument
 
-Values = dict[str, float]
-MakeTrainer = Callable[..., Trainer]
-
-USUAL = {"learning_rate": 0.05, "momentum": 0.9, "weight_decay": 1e-4}
 SCHEDULE = [
     USUAL,
     {"learning_rate": 0.01, "momentum": 0.0, "weight_decay": 1e-2},
@@ -39,32 +32,6 @@ SCHEDULE = [
 ]
 PLAIN_SGD = {"learning_rate": 0.01, "momentum": 0.0, "weight_decay": 0.0}
 STANDING_STILL = {**PLAIN_SGD, "learning_rate": 0.0}
-
-
-@dataclass(frozen=True)
-class Probe(Regime):
-    """Restricts training to a pool if one is given, and keeps the mini-batches it sees."""
-
-    kinds = {"none": 0.0}
-    pool: Tensor | None = None
-    batches: list[Tensor] = field(default_factory=list)
-
-    def apply(
-        self, epoch: int, model: nn.Module, data: RunData, optimizer: optim.Optimizer
-    ) -> None:
-        if self.pool is not None:
-            data.pools["train"] = self.pool
-        if epoch == 0:
-            model.register_forward_pre_hook(self.keep)
-
-    def keep(self, model: nn.Module, inputs: tuple[Tensor]) -> None:
-        if model.training:
-            self.batches.append(inputs[0])
-
-    def samples(self, data: Split) -> list[int]:
-        """Indices of the samples seen so far."""
-        seen = torch.cat(self.batches).flatten(1)[:, None]
-        return (seen == data.inputs.flatten(1)).all(2).nonzero()[:, 1].tolist()
 
 
 class Regularised(nn.Module):
@@ -81,23 +48,8 @@ class Regularised(nn.Module):
         return self.linear(self.dropout(self.norm(inputs).flatten(1)))
 
 
-def weights(trainer: Trainer, run: int = 0) -> dict[str, Tensor]:
-    return trainer.get_checkpoint(run)["model"]
-
-
 def flat(parameters: dict[str, Tensor]) -> Tensor:
     return torch.cat([p.flatten() for p in parameters.values()])
-
-
-def begin(trainer: Trainer, *regimes: Regime, values: Values = USUAL) -> None:
-    """Begins one run for each regime, all with the seed 0."""
-    for run, regime in enumerate(regimes):
-        trainer.reset(run, 0, regime, values)
-
-
-def train(trainer: Trainer, run: int, schedule: Sequence[Values]) -> list[dict[str, float]]:
-    metrics = [trainer.train([run], [values]) for values in schedule]
-    return [{name: array.item() for name, array in vars(m).items()} for m in metrics]
 
 
 def global_generators() -> tuple[object, ...]:
@@ -352,69 +304,6 @@ def test_a_run_is_evaluated_under_the_data_of_its_last_epoch_alone(
         )
     assert metrics["val_loss"] == pytest.approx(validation, rel=1e-5)
     assert trainer.evaluate_test(0)[0] == pytest.approx(test, rel=1e-5)
-
-
-def test_a_batch_larger_than_the_data_is_refused(make_trainer):
-    with pytest.raises(InvalidArgument, match="at most the 128 training samples, got 129"):
-        make_trainer(batch_size=129)
-
-
-def test_an_empty_pool_is_refused(make_trainer):
-    trainer = make_trainer()
-    begin(trainer, Probe(pool=torch.empty(0, dtype=torch.int64)))
-    with pytest.raises(InvalidArgument, match="Probe must leave at least one sample"):
-        train(trainer, 0, [USUAL])
-
-
-def test_shifted_inputs_are_computed_once_while_the_shift_lasts(digits: Dataset) -> None:
-    calls: list[str] = []
-
-    def shift(inputs: Tensor, split: str) -> Tensor:
-        calls.append(split)
-        return inputs + 1
-
-    data = RunData(digits)
-    for _ in range(3):
-        data.clear()
-        data.transform = shift
-        assert torch.equal(data.inputs("train"), digits.train.inputs + 1)
-    assert calls == ["train"]
-    data.clear()
-    assert data.inputs("train") is digits.train.inputs
-
-
-def test_runs_with_inputs_of_their_own_hold_few_copies_and_train_as_ever(
-    make_trainer: MakeTrainer, digits: Dataset, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    live: list[weakref.ref[Tensor]] = []
-    most = 0
-
-    def held() -> int:
-        return sum(inputs.nbytes for ref in live if (inputs := ref()) is not None)
-
-    def noisy(self: GaussianNoise, inputs: Tensor, split: str) -> Tensor:
-        nonlocal most
-        shifted = plain(self, inputs, split)
-        live.append(weakref.ref(shifted))
-        most = max(most, held())
-        return shifted
-
-    def losses() -> list[list[float]]:
-        trainer = make_trainer(num_runs=6)
-        begin(trainer, *(DataShift(kind="gaussian_noise", trigger=0, seed=i) for i in range(6)))
-        return [trainer.train(range(6), [USUAL] * 6).val_loss.tolist() for _ in range(2)]
-
-    expected = losses()
-    plain = GaussianNoise.__call__
-    copy = digits.train.inputs.nbytes + digits.validation.inputs.nbytes
-    for module in (dataset, trainer):
-        monkeypatch.setattr(module, "KEPT_BYTES", 2 * copy)
-    monkeypatch.setattr(GaussianNoise, "__call__", noisy)
-    dataset._kept.clear()
-    assert losses() == expected
-    # What is kept, and what two runs train on meanwhile.
-    assert most <= 4 * copy
-    assert held() <= 2 * copy
 
 
 @dataclass(frozen=True)

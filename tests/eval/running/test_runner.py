@@ -1,13 +1,10 @@
 """Experiments from config to table: what is stored, resumed and refused."""
 
 import csv
-import io
 import json
-import linecache
 import math
 import re
 import subprocess
-import sys
 import threading
 
 import gymnasium as gym
@@ -15,49 +12,21 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from rich.console import Console
+from sweeps import stored
 
 from atn_gym import cli
 from atn_gym.agents import ControllerPolicy, Fixed
-from atn_gym.config import ControllerConfig, EnvConfig, load_config
-from atn_gym.config_file import SHIPPED
-from atn_gym.envs import registry
 from atn_gym.envs.chance import chance_loss, log_score
-from atn_gym.errors import InvalidArgument
 from atn_gym.eval.metrics import run_metrics
-from atn_gym.eval.metrics.formatting import NONE
-from atn_gym.eval.report.block_statistics import BlockStatistics
-from atn_gym.eval.report.each_env import env_table
 from atn_gym.eval.report.index import ResultIndex
 from atn_gym.eval.running import jobs
-from atn_gym.eval.running.experiment import Outcome
 from atn_gym.eval.running.rollout import run_seeds
-from atn_gym.eval.running.run_config import controller_config, run_configs
 from atn_gym.eval.running.summary import summarise
-from atn_gym.eval.running.table import outcome_tables, shown_names
 from atn_gym.eval.storage.experiment import read_experiment
 from atn_gym.eval.storage.keys import run_key
 from atn_gym.eval.storage.provenance import git_commit
 from atn_gym.eval.storage.sealing import read_sealed
 from atn_gym.eval.storage.store import ResultStore, StoreError
-
-EXPERIMENT = {
-    "experiment": "small",
-    "envs": [{"id": "atn_gym/DigitsCnn-DataShift-v0", "num_epochs": 3, "train_size": 128}],
-    "controllers": ["fixed", {"name": "reduce_lr_on_plateau", "patience": 0}],
-    "seeds": 2,
-}
-
-
-@pytest.fixture
-def config_file(tmp_path):
-    path = tmp_path / "small.yaml"
-    path.write_text(yaml.safe_dump({**EXPERIMENT, "results": str(tmp_path / "results")}))
-    return path
-
-
-def stored(config_file):
-    return sorted((config_file.parent / "results" / "small").glob("*/summary.json"))
 
 
 def test_run_stores_every_seed_and_prints_a_table(config_file, capsys):
@@ -178,161 +147,6 @@ def test_rerun_leaves_the_manifest_of_those_results(config_file):
     cli.main(["run", "--config", str(config_file)])
     assert manifest.stat().st_mtime_ns == before
     assert [path.name for path in manifest.parent.rglob(".*")] == [".claims"]
-
-
-MODULE = """
-from dataclasses import replace
-import atn_gym
-from atn_gym.agents import Fixed
-from atn_gym.envs.tasks import DIGITS_CNN
-
-class Mine(Fixed):
-    pass
-
-atn_gym.register_task("RunnerOwn", replace(DIGITS_CNN, num_epochs=2), replace=True)
-if atn_gym.registration.env_id("RunnerOwn", "Stationary") not in atn_gym.env_ids():
-    atn_gym.register_env("RunnerOwn", "Stationary")
-"""
-
-
-@pytest.fixture
-def own_module(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.setattr(registry, "_TASKS", dict(registry._TASKS))
-    (tmp_path / "runner_own.py").write_text(MODULE)
-    yield tmp_path / "runner_own.py"
-    sys.modules.pop("runner_own", None)
-    gym.registry.pop("atn_gym/RunnerOwn-Stationary-v0", None)
-
-
-def test_own_controller_and_env_run_from_the_current_folder(own_module, tmp_path):
-    own = {
-        "envs": [{"id": "runner_own:atn_gym/RunnerOwn-Stationary-v0", "train_size": 128}],
-        "controllers": ["runner_own:Mine"],
-    }
-    path = tmp_path / "own.yaml"
-    path.write_text(yaml.safe_dump({**EXPERIMENT, **own, "results": str(tmp_path / "results")}))
-    assert cli.main(["run", "--config", str(path)]) == 0
-    assert len(stored(path)) == 2
-    own_module.write_text(MODULE + "# changed\n")
-    linecache.clearcache()
-    assert cli.main(["run", "--config", str(path)]) == 0
-    assert len(stored(path)) == 4, "a changed controller is another run"
-
-
-METHOD = """
-from pathlib import Path
-from atn_gym.agents import Fixed, Method
-from atn_gym.agents.method import ControllerMethod
-
-class FromFile(Method):
-    def __init__(self, path):
-        self.path = Path(path)
-
-    def policy(self, env, seeds):
-        return ControllerMethod(Fixed).policy(env, seeds)
-
-    def digest(self):
-        return self.path.read_text()
-"""
-
-
-def test_a_run_key_depends_on_source_content_and_results_version(own_module, tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(str(tmp_path))
-    model = tmp_path / "model.txt"
-    model.write_text("weights")
-    own_module.write_text(METHOD)
-    controller = ControllerConfig(name="runner_own:FromFile", path=str(model))
-
-    def key():
-        linecache.clearcache()
-        env = EnvConfig(id="atn_gym/DigitsCnn-DataShift-v0")
-        return run_key(run_configs(env, controller, [0], True)[0])
-
-    keys = [key()]
-    assert key() == keys[0]
-    model.write_text("other weights")
-    keys.append(key())
-    own_module.write_text(METHOD + "# changed")
-    keys.append(key())
-    monkeypatch.setattr("atn_gym.eval.running.run_config.RESULTS_VERSION", "99.0.0")
-    keys.append(key())
-    assert len(set(keys)) == 4
-
-
-def test_a_digest_that_is_not_text_is_named(own_module, tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(str(tmp_path))
-    own_module.write_text(METHOD.replace("self.path.read_text()", "3"))
-    controller = ControllerConfig(name="runner_own:FromFile", path="x")
-    with pytest.raises(InvalidArgument, match=r"digest\(\) of method 'runner_own.*got 3"):
-        controller_config(controller)
-
-
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        ("def (", r"SyntaxError: invalid syntax \(faulty_own.py, line 1\)"),
-        ("int('x')", "ValueError: invalid literal"),
-        ("import sys; sys.exit(3)", "SystemExit: 3"),
-        ("import no_such_module", "No module named 'no_such_module'"),
-    ],
-)
-@pytest.mark.parametrize("kind", ["controllers", "envs"])
-def test_a_module_that_does_not_import_is_named_in_a_sentence(
-    tmp_path, monkeypatch, text, reason, kind
-):
-    monkeypatch.syspath_prepend(str(tmp_path))
-    (tmp_path / "faulty_own.py").write_text(text)
-    name = "faulty_own:Mine"
-    path = tmp_path / "faulty.yaml"
-    path.write_text(yaml.safe_dump({**EXPERIMENT, kind: [name]}))
-    message = f"'{name}' must be importable, but importing 'faulty_own' fails .{reason}"
-    with pytest.raises(InvalidArgument, match=message):
-        load_config(path)
-
-
-def test_a_method_or_controller_that_cannot_be_made_is_named_in_a_sentence(tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(str(tmp_path))
-    (tmp_path / "unmade_own.py").write_text(
-        "from atn_gym.agents import Fixed, Method\n"
-        "class Unmade:\n"
-        "    def __init__(self, *setting, rate=1.0):\n"
-        "        raise KeyError('rates')\n"
-        "class Own(Unmade, Method):\n"
-        "    def policy(self, env, seeds): pass\n"
-        "class Mine(Unmade, Fixed): pass\n"
-    )
-    path = tmp_path / "unmade.yaml"
-    for kind, name, told in [("method", "Own", "'unmade_own:Own'"), ("controller", "Mine", "Mine")]:
-        config = {**EXPERIMENT, "controllers": [{"name": f"unmade_own:{name}", "rate": 2}]}
-        path.write_text(yaml.safe_dump(config))
-        message = f"{kind} {told} raised KeyError when it was made: 'rates'"
-        with pytest.raises(InvalidArgument, match=message):
-            load_config(path)
-
-
-def test_whole_numbers_and_floats_make_the_same_run():
-    def keys(severity, rate, increase, gamma):
-        env = {"severity": severity, "initial": {"learning_rate": rate}}
-        env = EnvConfig(id="atn_gym/DigitsCnn-DataShift-v0", **env)
-        controllers = [
-            ControllerConfig(name="heuristic", increase=increase),
-            ControllerConfig(name="step", gamma=gamma),
-        ]
-        return [run_key(run_configs(env, c, [0], True)[0]) for c in controllers]
-
-    assert keys(1, 1, 2, 1) == keys(1.0, 1.0, 2.0, 1.0)
-    assert keys(1, 1, 2, 1)[0] != keys(1, 1, 3, 1)[0]
-
-
-def test_numbers_with_an_exponent_are_numbers(tmp_path):
-    path = tmp_path / "small.yaml"
-    path.write_text(
-        "experiment: small\nenvs: [atn_gym/DigitsCnn-DataShift-v0]\nseeds: 1\n"
-        "controllers: [{name: reduce_lr_on_plateau, threshold: 1e-4}]\n"
-    )
-    assert load_config(path).controllers[0].arguments["threshold"] == 1e-4
 
 
 def test_the_number_of_seeds_can_be_given_on_the_command_line(config_file, capsys):
@@ -514,182 +328,3 @@ def test_metrics_of_a_run_that_ended_early():
     assert run_metrics.anytime_performance(scores) == pytest.approx(-0.3)
     assert run_metrics.mean_val_loss(np.array([1.0, 2.0])) == 1.5
     assert run_metrics.final(np.array([1.0, 2.0])) == 2.0
-
-
-EXPERIMENTS = [path for path in SHIPPED.glob("*.yaml") if not path.stem.startswith("train_")]
-
-
-@pytest.mark.parametrize("path", sorted(EXPERIMENTS), ids=lambda path: path.stem)
-def test_every_shipped_experiment_is_valid(path):
-    config = load_config(path)
-    assert config.experiment == path.stem
-    assert load_config(path.stem) == config
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"controlers": []}, "unknown key 'controlers'; did you mean 'controllers'"),
-        ({"seeds": "many"}, "seeds must be a number >= 1, or a list .* got 'many'"),
-        ({"seeds": 0}, "seeds must be a number >= 1"),
-        ({"seeds": [1, 1]}, "seeds must be a number >= 1, or a list of different"),
-        ({"seeds": True}, "seeds must be a number >= 1"),
-        ({"experiment": "../up"}, "experiment: String should match"),
-        ({"envs": []}, "envs: List should have at least 1 item"),
-        ({"envs": ["atn_gym/DigitsCnn-DataShft-v0"]}, "did you mean 'atn_gym/DigitsCnn-DataShift"),
-        ({"envs": [{"id": "atn_gym/DigitsCnn-DataShift-v0", "sevrity": 1}]}, "mean 'severity'"),
-        (
-            {"envs": [{"id": "atn_gym/DigitsCnn-DataShift-v0", "severity": 3}]},
-            r"in \[0, 1\], got 3",
-        ),
-        ({"envs": ["no_such_module:x"]}, "No module named 'no_such_module'"),
-        (
-            {"envs": [{"id": "atn_gym/DigitsCnn-DataShift-v0", "task": "MnistCnn"}]},
-            "'task' is part of the env id",
-        ),
-        ({"controllers": ["fixd"]}, "unknown controller 'fixd'; did you mean 'fixed'"),
-        ({"controllers": [{"name": "reduce_lr_on_plateau", "factor": 3}]}, "Factor should be"),
-        ({"controllers": [{"patience": 3}]}, "the key 'controllers.0.name' is missing"),
-        (
-            {"seeds": [2**63]},
-            r"different integers from 0 to 2\*\*63 - 1, got \[9223372036854775808",
-        ),
-        ({"controllers": [{"name": "fixed", "lable": "x"}]}, "unknown key 'lable' .* mean 'label'"),
-        (
-            {"controllers": [{"name": "cosine", "label": "heuristic"}]},
-            "label of 'cosine' must not be the name of another controller, got 'heuristic'",
-        ),
-        (
-            {"envs": [EXPERIMENT["envs"][0], {**EXPERIMENT["envs"][0], "severity": 0.4}]},
-            "envs must differ in id or arguments, got 'atn_gym/DigitsCnn-DataShift-v0' and",
-        ),
-        (
-            {"controllers": ["step", "fixed", {"name": "step", "gamma": 0.3, "label": "mine"}]},
-            "controllers must differ in name or arguments, got 'step' and 'mine'",
-        ),
-    ],
-)
-def test_wrong_values_are_named(tmp_path, changes, message):
-    path = tmp_path / "wrong.yaml"
-    path.write_text(yaml.safe_dump({**EXPERIMENT, **changes}))
-    with pytest.raises(InvalidArgument, match=message):
-        load_config(path)
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "is empty"),
-        ("- a", "must hold a mapping"),
-        ("a: [", "not valid YAML.*line 1"),
-        ("seeds: 1\nb: {c: 1, c: 2}", "not valid YAML: the key 'c' is given twice.*line 2"),
-    ],
-)
-def test_files_that_hold_no_experiment_are_named(tmp_path, text, message):
-    path = tmp_path / "wrong.yaml"
-    path.write_text(text)
-    with pytest.raises(InvalidArgument, match=message):
-        load_config(path)
-
-
-def test_missing_config_points_at_a_shipped_one(capsys):
-    assert cli.main(["run", "--config", "digits_dta_shift"]) == 2
-    assert "did you mean 'digits_data_shift'" in capsys.readouterr().err
-
-
-def test_a_partly_failed_controller_is_marked_in_the_table():
-    def outcome(name, label, complete, failed):
-        summary = {
-            "compute_adjusted_performance": 0.5,
-            "anytime_performance": 0.25,
-            "final_val_accuracy": 0.9,
-            "collapsed": True,
-            "rollback_count": 1,
-        }
-        controller = ControllerConfig(name=name, label=label)
-        failures = dict.fromkeys(range(failed), "broke")
-        env = EnvConfig(id="atn_gym/DigitsCnn-Stationary-v0")
-        return Outcome(env, controller, [summary] * complete, failures)
-
-    (table,) = outcome_tables(
-        [outcome("fixed", "a", 4, 0), outcome("step", "[/b]", 1, 3), outcome("spsa", "c", 0, 4)]
-    )
-    assert str(table.title) == "DigitsCnn-Stationary, 4 seeds"
-    console = Console(file=io.StringIO(), width=120)
-    console.print(table)
-    rows = console.file.getvalue().splitlines()[5:]
-    assert [row.split()[0] for row in rows] == ["a", "[/b]", "c"]
-    assert rows[1].startswith("[/b] (1 of 4 seeds)")
-    assert "of" not in rows[0]
-    assert rows[0].split()[1:] == [
-        "0.500±0.000",
-        "0.250±0.000",
-        "90.0±0.0",
-        "4",
-        "/",
-        "4",
-        "1.0",
-        NONE,
-    ]
-    assert rows[2].split()[1:] == ["failed"]
-
-
-def test_terminal_and_report_show_the_same_statistics_words_and_order(tmp_path, capsys):
-    config = {
-        "experiment": "both",
-        "envs": [{"id": "atn_gym/DigitsCnnPoorInit-Stationary-v0", "num_epochs": 3}],
-        "controllers": ["fixed", "one_cycle", "random_online"],
-        "seeds": 5,
-        "results": str(tmp_path),
-    }
-    (tmp_path / "both.yaml").write_text(yaml.safe_dump(config))
-    assert cli.main(["run", "--config", str(tmp_path / "both.yaml")]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    stored = read_experiment(tmp_path / "both")
-    index = ResultIndex(stored.runs, stored.labels, stored.failures)
-    table = env_table(BlockStatistics(index, index.block()), "one env")
-    (title,) = [i for i, line in enumerate(lines) if line.startswith("DigitsCnnPoorInit-Stat")]
-    (first,) = [i for i, line in enumerate(lines) if line.startswith("controller ")]
-    words = " ".join(lines[title + 1 : first + 1]).split()
-    for i, row in enumerate(table.rows):
-        shown = lines[first + 1 + i].split()
-        assert shown[0] == row.cells[0].text
-        for place, name in enumerate(("compute-adjusted performance", "anytime performance"), 1):
-            cell = row.cells[table.headings.index(name)]
-            assert shown[place] == f"{cell.text}{cell.detail}".replace(" ", "")
-            assert set(name.replace("-", "- ").split()) <= set(words)
-        collapsed = row.cells[table.headings.index("collapsed runs")].text
-        assert collapsed in lines[first + 1 + i]
-
-
-def test_variants_are_told_apart_in_tables_as_in_the_report():
-    envs = [EnvConfig(id="atn_gym/DigitsCnn-DataShift-v0", **a) for a in ({}, {"severity": 0.1})]
-    controllers = [ControllerConfig(name="step", gamma=gamma) for gamma in (0.3, 0.5)]
-    outcomes = [Outcome(env, c, [], {0: "broke"}) for env in envs for c in controllers]
-    assert shown_names(outcomes) == [
-        (f"DigitsCnn-DataShift (severity={severity})", f"step (gamma={gamma})")
-        for severity in (0.4, 0.1)
-        for gamma in (0.3, 0.5)
-    ]
-    titles = [str(table.title) for table in outcome_tables(outcomes)]
-    assert titles[1].startswith("DigitsCnn-DataShift (severity=0.1), a SINGLE seed")
-
-
-def test_tables_in_a_file_are_whole_and_paths_are_no_markup(config_file, tmp_path, capsys):
-    label = "a label of a controller that is as long as a line of a terminal, or longer than it is"
-    config = yaml.safe_load(config_file.read_text())
-    controllers = [{"name": "fixed", "label": label}]
-    config_file.write_text(yaml.safe_dump({**config, "controllers": controllers}))
-    results = tmp_path / "x[b]y[" / "[/b]"
-    assert cli.main(["run", "--config", str(config_file), "--results", str(results)]) == 0
-    output = capsys.readouterr().out
-    (line,) = [line for line in output.splitlines() if label in line]
-    assert len(line.split("\N{PLUS-MINUS SIGN}")) == 4
-    assert f"Results: {results}/small\n" in output
-
-
-def test_list_prints_every_id(capsys):
-    assert cli.main(["list"]) == 0
-    lines = capsys.readouterr().out.split()
-    assert "atn_gym/MnistCnn-DataShift-v0" in lines
-    assert len(lines) >= 36
