@@ -13,6 +13,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
+import small_envs
 import stable_baselines3.common.env_checker
 import torch
 from gymnasium.envs.registration import EnvSpec
@@ -52,7 +53,7 @@ REGIMES = (
     "Mixture",
 )
 DATA_SHIFT = "atn_gym/DigitsCnn-DataShift-v0"
-SMALL = {"num_epochs": 2, "train_size": 128}
+SMALL = {**small_envs.SMALL, "num_epochs": 2}
 
 
 def marked(env_id: str) -> Any:

@@ -3,12 +3,13 @@
 import gymnasium as gym
 import numpy as np
 import pytest
+import small_envs
 
 import atn_gym
 from atn_gym.agents import Fixed
 from atn_gym.envs.params import TuningParams
 
-SMALL = {"num_epochs": 2, "train_size": 128}
+SMALL = {**small_envs.SMALL, "num_epochs": 2}
 ENVS = ("DigitsCnn-Stationary", "DigitsCnn-DataShift", "DigitsCnnPoorInit-Stationary")
 
 

@@ -3,6 +3,7 @@
 import gymnasium
 import numpy as np
 import pytest
+import small_envs
 
 import atn_gym
 from atn_gym.agents import Controller, Guarded, Heuristic, OfflineBayesian, controller_method
@@ -13,7 +14,7 @@ from atn_gym.errors import InvalidArgument
 from atn_gym.eval.running.run_config import controller_config
 
 ENV = "atn_gym/DigitsCnn-DataShift-v0"
-SMALL = {"num_epochs": 4, "train_size": 128}
+SMALL = {**small_envs.SMALL, "num_epochs": 4}
 SPACE = HyperparameterSpace(["learning_rate"])
 
 

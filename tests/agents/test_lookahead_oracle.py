@@ -3,6 +3,7 @@
 import gymnasium as gym
 import numpy as np
 import pytest
+import small_envs
 
 from atn_gym.agents import ControllerPolicy, Fixed, LookaheadOracle, RunAccount
 from atn_gym.errors import InvalidArgument
@@ -10,7 +11,7 @@ from atn_gym.eval.running.rollout import run_seeds
 from atn_gym.eval.running.summary import summarise
 
 ENV = "atn_gym/DigitsCnn-OptimizerSensitivityShift-v0"
-SMALL = {"num_epochs": 3, "train_size": 128, "trigger": 1}
+SMALL = {**small_envs.SMALL, "trigger": 1}
 
 
 def vector(num_envs=1, **kwargs):

@@ -5,6 +5,7 @@ from dataclasses import replace
 import gymnasium as gym
 import numpy as np
 import pytest
+import small_envs
 
 from atn_gym.agents import OfflineBayesian
 from atn_gym.agents.study import Study
@@ -14,7 +15,7 @@ from atn_gym.eval.running.rollout import run_seeds
 from atn_gym.eval.running.summary import summarise
 
 ENV = "atn_gym/DigitsCnn-DataShift-v0"
-SMALL = {"num_epochs": 2, "train_size": 128}
+SMALL = {**small_envs.SMALL, "num_epochs": 2}
 
 
 def vector(num_envs=1, **kwargs):

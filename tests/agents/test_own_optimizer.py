@@ -2,6 +2,7 @@
 
 import gymnasium
 import pytest
+import small_envs
 import yaml
 
 import atn_gym
@@ -12,7 +13,7 @@ from atn_gym.errors import InvalidArgument
 from atn_gym.eval.running.run_config import run_configs
 
 ENV = "atn_gym/DigitsCnn-DataShift-v0"
-SMALL = {"num_epochs": 4, "train_size": 256}
+SMALL = {**small_envs.SMALL, "num_epochs": 4, "train_size": 256}
 NAMES = [
     name
     for name, found in CONTROLLERS.items()

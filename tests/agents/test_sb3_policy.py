@@ -7,6 +7,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import yaml
+from small_envs import SMALL
 from stable_baselines3 import PPO, SAC
 
 import atn_gym
@@ -19,7 +20,6 @@ from atn_gym.errors import InvalidArgument
 from atn_gym.eval.running.failures import PolicyError
 
 ENV = "atn_gym/DigitsCnn-DataShift-v0"
-SMALL = {"num_epochs": 3, "train_size": 128}
 
 
 def small_env(flat, **kwargs):

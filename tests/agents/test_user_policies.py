@@ -3,6 +3,7 @@
 import gymnasium as gym
 import numpy as np
 import pytest
+import small_envs
 from gymnasium.wrappers import DiscretizeAction
 from stable_baselines3 import DQN, PPO
 from stable_baselines3.common.vec_env import VecNormalize
@@ -17,7 +18,7 @@ from atn_gym.eval.running.batch import evaluate_seeds
 from atn_gym.training import MixedVecEnv, TuningVecEnv
 
 ENV = "atn_gym/DigitsCnn-CurriculumShift-v0"
-SMALL = {"num_epochs": 4, "train_size": 128}
+SMALL = {**small_envs.SMALL, "num_epochs": 4}
 
 
 def traces(runs):

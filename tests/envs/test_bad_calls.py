@@ -4,29 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import gymnasium
 import numpy as np
 import pytest
 from gymnasium.error import ResetNeeded
+from small_envs import assert_says, make_vector_env, make_wrapped_env
 
 from atn_gym.errors import EpisodeStateError, InvalidArgument
 
-DATA_SHIFT = "atn_gym/DigitsCnn-DataShift-v0"
-SMALL = {"num_epochs": 3, "train_size": 128}
 IDLE = np.zeros(3, np.float32)
-
-
-def make(**kwargs: Any) -> gymnasium.Env[Any, Any]:
-    return gymnasium.make(DATA_SHIFT, **{**SMALL, **kwargs})
-
-
-def make_vector(num_envs: int = 2, **kwargs: Any) -> Any:
-    return gymnasium.make_vec(DATA_SHIFT, num_envs=num_envs, **{**SMALL, **kwargs})
-
-
-def assert_says(error: pytest.ExceptionInfo[Exception], *parts: str) -> None:
-    for part in parts:
-        assert part in str(error.value)
 
 
 BAD_ACTIONS = [
@@ -48,7 +33,7 @@ BAD_ACTIONS = [
 def test_bad_action_is_refused_and_leaves_the_run_alone(
     action: Any, parts: tuple[str, ...], wrapped: bool
 ) -> None:
-    env, other = make(), make()
+    env, other = make_wrapped_env(), make_wrapped_env()
     env.reset(seed=0)
     other.reset(seed=0)
     with pytest.raises(ValueError, match="action") as error:
@@ -67,7 +52,7 @@ def test_bad_action_is_refused_and_leaves_the_run_alone(
     ],
 )
 def test_bad_actions_of_a_vector_env_are_refused(actions: Any, part: str) -> None:
-    env = make_vector()
+    env = make_vector_env()
     env.reset(seed=0)
     with pytest.raises(InvalidArgument) as error:
         env.step(actions)
@@ -76,7 +61,7 @@ def test_bad_actions_of_a_vector_env_are_refused(actions: Any, part: str) -> Non
 
 @pytest.mark.parametrize("mode", ["Disabled", "NextStep"])
 def test_actions_of_ended_runs_are_ignored_whatever_they_are(mode: str) -> None:
-    env = make_vector(num_epochs=1, autoreset_mode=mode)
+    env = make_vector_env(num_epochs=1, autoreset_mode=mode)
     env.reset(seed=0)
     assert env.step(np.zeros((2, 3), np.float32))[2].all()
     env.step(np.full((2, 3), np.nan, np.float32))
@@ -86,7 +71,7 @@ def test_actions_of_ended_runs_are_ignored_whatever_they_are(mode: str) -> None:
 
 
 def test_step_needs_a_running_episode() -> None:
-    env = make()
+    env = make_wrapped_env()
     for stepped in (env, env.unwrapped):
         with pytest.raises(ResetNeeded, match="reset"):
             stepped.step(IDLE)
@@ -96,13 +81,13 @@ def test_step_needs_a_running_episode() -> None:
     for stepped in (env, env.unwrapped):
         with pytest.raises(ResetNeeded, match=r"call reset\(\)"):
             stepped.step(IDLE)
-    vector = make_vector()
+    vector = make_vector_env()
     with pytest.raises(ResetNeeded, match=r"call reset\(\)"):
         vector.step(np.zeros((2, 3), np.float32))
 
 
 def test_calls_before_reset_say_so() -> None:
-    env: Any = make().unwrapped
+    env: Any = make_wrapped_env().unwrapped
     for call in (env.get_state, env.test_metrics):
         with pytest.raises(EpisodeStateError, match=r"call reset\(\) first"):
             call()
@@ -122,7 +107,7 @@ BAD_OPTIONS = [
 
 def test_an_initial_value_that_is_not_controlled_is_refused_with_the_remedy() -> None:
     kwargs: Any = {"hyperparameters": ["learning_rate"]}
-    for env in (make(**kwargs), make_vector(**kwargs)):
+    for env in (make_wrapped_env(**kwargs), make_vector_env(**kwargs)):
         with pytest.raises(InvalidArgument) as error:
             env.reset(options={"hyperparameters": {"momentum": 0.5}})
         assert_says(error, "'momentum' is not controlled", "initial={'momentum': 0.5}")
@@ -132,7 +117,7 @@ def test_an_initial_value_that_is_not_controlled_is_refused_with_the_remedy() ->
     ("options", "parts"), [(case[0], case[1:]) for case in BAD_OPTIONS], ids=str
 )
 def test_bad_reset_option_is_refused(options: dict[str, Any], parts: tuple[str, ...]) -> None:
-    for env in (make(), make_vector()):
+    for env in (make_wrapped_env(), make_vector_env()):
         with pytest.raises(InvalidArgument) as error:
             env.reset(seed=0, options=options)
         assert_says(error, *parts)
@@ -140,7 +125,7 @@ def test_bad_reset_option_is_refused(options: dict[str, Any], parts: tuple[str, 
 
 @pytest.mark.parametrize("seed", [-1, 2**63, 2**70, 1.5, "ab", True])
 def test_bad_seed_is_refused_and_leaves_the_run_alone(seed: Any) -> None:
-    single, vector = make(), make_vector()
+    single, vector = make_wrapped_env(), make_vector_env()
     single.reset(seed=0)
     vector.reset(seed=0)
     for env, given in ((single, seed), (vector, seed), (vector, [1, seed])):
@@ -153,15 +138,15 @@ def test_bad_seed_is_refused_and_leaves_the_run_alone(seed: Any) -> None:
 
 def test_the_largest_seed_is_that_of_the_last_slot() -> None:
     largest = 2**63 - 1
-    env = make_vector()
+    env = make_vector_env()
     assert env.reset(seed=largest - 1)[1]["privileged"]["seed"].tolist() == [largest - 1, largest]
-    assert make().reset(seed=largest)[1]["privileged"]["seed"] == largest
+    assert make_wrapped_env().reset(seed=largest)[1]["privileged"]["seed"] == largest
     with pytest.raises(InvalidArgument, match=f"from 0 to {largest - 1}, got {largest}"):
         env.reset(seed=largest)
 
 
 def test_a_mask_cannot_leave_out_a_run_that_has_not_begun() -> None:
-    env = make_vector()
+    env = make_vector_env()
     with pytest.raises(EpisodeStateError, match=r"\[True, False\]: call reset\(\) without it"):
         env.reset(seed=0, options={"reset_mask": np.array([True, False])})
     assert not env.unwrapped.episodes.begun(0)
@@ -183,14 +168,14 @@ def test_a_mask_cannot_leave_out_a_run_that_has_not_begun() -> None:
     ids=str,
 )
 def test_bad_reset_of_a_vector_env_is_refused(call: dict[str, Any], parts: tuple[str, ...]) -> None:
-    env = make_vector()
+    env = make_vector_env()
     with pytest.raises(InvalidArgument) as error:
         env.reset(**call)
     assert_says(error, *parts)
 
 
 def test_refused_reset_of_a_vector_env_leaves_every_run_alone() -> None:
-    env, other = make_vector(), make_vector()
+    env, other = make_vector_env(), make_vector_env()
     env.reset(seed=0)
     other.reset(seed=0)
     env.step(np.zeros((2, 3), np.float32))
@@ -203,8 +188,8 @@ def test_refused_reset_of_a_vector_env_leaves_every_run_alone() -> None:
 
 
 def test_foreign_states_are_refused() -> None:
-    env: Any = make().unwrapped
-    other: Any = make(num_epochs=4).unwrapped
+    env: Any = make_wrapped_env().unwrapped
+    other: Any = make_wrapped_env(num_epochs=4).unwrapped
     env.reset(seed=0)
     other.reset(seed=0)
     with pytest.raises(InvalidArgument, match=r"here num_epochs=4, got num_epochs=3"):
@@ -213,10 +198,10 @@ def test_foreign_states_are_refused() -> None:
     for setter, state in (
         (env.set_state, part),
         (env.set_state, {**env.get_state(), "params": 3}),
-        (make_vector(1).set_state, [part]),
+        (make_vector_env(1).set_state, [part]),
     ):
         with pytest.raises(InvalidArgument, match=r"get_state\(\) returned, with .*, got params"):
             setter(state)
-    vector = make_vector()
+    vector = make_vector_env()
     with pytest.raises(InvalidArgument, match=r"num_envs=2, got 1"):
         vector.set_state([env.get_state()])

@@ -10,6 +10,7 @@ import gymnasium
 import pytest
 import torch
 from gymnasium.error import NameNotFound
+from small_envs import SMALL, assert_says, make_vector_env, make_wrapped_env
 
 import atn_gym
 from atn_gym.envs.episodes import episodes
@@ -19,22 +20,7 @@ from atn_gym.envs.tasks import DIGITS_CNN
 from atn_gym.envs.tuning_env import TuningEnv
 from atn_gym.errors import DeviceUnavailable, InvalidArgument
 
-DATA_SHIFT = "atn_gym/DigitsCnn-DataShift-v0"
 MIXTURE = "atn_gym/DigitsCnn-Mixture-v0"
-SMALL = {"num_epochs": 3, "train_size": 128}
-
-
-def make(**kwargs: Any) -> gymnasium.Env[Any, Any]:
-    return gymnasium.make(DATA_SHIFT, **{**SMALL, **kwargs})
-
-
-def make_vector(num_envs: int = 2, **kwargs: Any) -> Any:
-    return gymnasium.make_vec(DATA_SHIFT, num_envs=num_envs, **{**SMALL, **kwargs})
-
-
-def assert_says(error: pytest.ExceptionInfo[Exception], *parts: str) -> None:
-    for part in parts:
-        assert part in str(error.value)
 
 
 BAD_ARGUMENTS = [
@@ -85,7 +71,7 @@ def test_bad_argument_is_refused_before_data_is_loaded(
     monkeypatch: pytest.MonkeyPatch, kwargs: dict[str, Any], parts: tuple[str, ...]
 ) -> None:
     monkeypatch.setattr(episodes, "load_dataset", no_data)
-    for maker in (make, make_vector):
+    for maker in (make_wrapped_env, make_vector_env):
         with pytest.raises(InvalidArgument) as error:
             maker(**kwargs)
         assert_says(error, *parts)
@@ -123,7 +109,7 @@ def test_bad_argument_of_the_mixture_is_refused(
 )
 def test_sizes_beyond_the_data_are_refused(kwargs: dict[str, Any], parts: tuple[str, ...]) -> None:
     with pytest.raises(InvalidArgument) as error:
-        make(**kwargs)
+        make_wrapped_env(**kwargs)
     assert_says(error, *parts)
 
 
@@ -136,7 +122,7 @@ def test_unknown_render_mode_is_refused() -> None:
     with pytest.raises(InvalidArgument, match="render_mode 'rgb'; did you mean 'rgb_array'"):
         TuningEnv(task="DigitsCnn", regime="DataShift", render_mode="rgb")
     with pytest.raises(InvalidArgument, match=r"render_mode 'human'.*Valid: rgb_array, ansi"):
-        make_vector(render_mode="human")
+        make_vector_env(render_mode="human")
 
 
 @pytest.mark.parametrize(
@@ -211,13 +197,13 @@ def test_tasks_and_parameters_keep_copies_of_what_they_are_given() -> None:
 @pytest.mark.parametrize("data_dir", [5, ["data"]])
 def test_a_data_folder_must_be_a_path(data_dir: Any) -> None:
     with pytest.raises(InvalidArgument, match="data_dir must be a path, got"):
-        make(data_dir=data_dir)
+        make_wrapped_env(data_dir=data_dir)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
 def test_absent_device_is_named_with_the_remedy() -> None:
     with pytest.raises(DeviceUnavailable, match=r"device='cuda'.*use device='cpu'"):
-        make(device="cuda")
+        make_wrapped_env(device="cuda")
 
 
 @pytest.mark.parametrize(
@@ -233,5 +219,5 @@ def test_absent_device_is_named_with_the_remedy() -> None:
 )
 def test_bad_vector_argument_is_refused(kwargs: dict[str, Any], parts: tuple[str, ...]) -> None:
     with pytest.raises(InvalidArgument) as error:
-        make_vector(**kwargs)
+        make_vector_env(**kwargs)
     assert_says(error, *parts)

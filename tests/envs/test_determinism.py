@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import random
 from collections.abc import Iterator
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from gymnasium.utils.env_checker import data_equivalence
+from small_envs import make_env
 
 from atn_gym.envs import registry
 from atn_gym.envs.engines import EpochPlan
@@ -30,11 +32,7 @@ ACTIONS = np.random.default_rng(0).uniform(-0.3, 0.3, (20, 3)).astype(np.float32
 IDLE = np.zeros(3, np.float32)
 
 
-def make(pair: str, **kwargs: Any) -> TuningEnv:
-    small = {"num_epochs": 4, "train_size": 128}
-    env = gymnasium.make(f"atn_gym/{pair}-v0", **{**small, **kwargs}).unwrapped
-    assert isinstance(env, TuningEnv)
-    return env
+make = functools.partial(make_env, num_epochs=4)
 
 
 def follow(env: TuningEnv, actions: np.ndarray) -> list[Any]:

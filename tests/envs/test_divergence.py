@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import copy
+import functools
 import math
 from collections.abc import Iterator
 from typing import Any
 
-import gymnasium
 import numpy as np
 import pytest
 import torch
+from small_envs import make_env
 
 from atn_gym.envs.engines.compiled_engine import CompiledEngine
 from atn_gym.envs.tuning_env import TuningEnv
@@ -23,11 +24,7 @@ ROLL_BACK = np.array([0, 0, 0, 1], np.float32)
 RAISE_RATE_AND_ROLL_BACK = np.array([1, 0, 0, 1], np.float32)
 
 
-def make(pair: str = "DigitsCnn-Stationary", **kwargs: Any) -> TuningEnv:
-    small = {"num_epochs": 6, "train_size": 256}
-    env = gymnasium.make(f"atn_gym/{pair}-v0", **{**small, **kwargs}).unwrapped
-    assert isinstance(env, TuningEnv)
-    return env
+make = functools.partial(make_env, num_epochs=6, train_size=256)
 
 
 def network(env: TuningEnv) -> torch.nn.Module:

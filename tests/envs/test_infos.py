@@ -7,11 +7,11 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
+from small_envs import SMALL
 
 import atn_gym  # noqa: F401
 from atn_gym.envs.regimes import DataShift, Mixture, Regime, Stationary, in_numbers
 
-SMALL: dict[str, Any] = {"num_epochs": 3, "train_size": 128}
 PAIRS = ("DigitsCnn-LossPerturbation", "DigitsCnnUnknownScale-Mixture", "DigitsCnn-Stationary")
 
 

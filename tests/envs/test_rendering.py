@@ -8,6 +8,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
+import small_envs
 from gymnasium.error import ResetNeeded
 from gymnasium.wrappers import RecordVideo
 from matplotlib import pyplot
@@ -15,7 +16,7 @@ from matplotlib import pyplot
 from atn_gym.errors import EpisodeStateError
 
 DATA_SHIFT = "atn_gym/DigitsCnn-DataShift-v0"
-SMALL = {"num_epochs": 4, "train_size": 128, "trigger": 2}
+SMALL = {**small_envs.SMALL, "num_epochs": 4, "trigger": 2}
 ACTION = np.array([-0.5, 0, 0.5], np.float32)
 RED = np.array([214, 39, 40])
 """Colour of the line that marks the shock."""

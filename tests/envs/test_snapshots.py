@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import pickle
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.utils.env_checker import data_equivalence
+from small_envs import make_env
 from torch import nn
 
 import atn_gym
@@ -29,11 +31,7 @@ KINDS = [
 ACTIONS = np.random.default_rng(0).uniform(-0.3, 0.3, (20, 4)).astype(np.float32)
 
 
-def make(pair: str, **kwargs: Any) -> TuningEnv:
-    small = {"num_epochs": 4, "train_size": 128}
-    env = gymnasium.make(f"atn_gym/{pair}-v0", **{**small, **kwargs}).unwrapped
-    assert isinstance(env, TuningEnv)
-    return env
+make = functools.partial(make_env, num_epochs=4)
 
 
 def follow(env: TuningEnv, actions: np.ndarray) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import math
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,6 +15,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from gymnasium.utils.env_checker import data_equivalence
+from small_envs import make_env
 
 import atn_gym
 from atn_gym.envs import registry
@@ -33,11 +35,7 @@ SIGNALS = (
 )
 
 
-def make(pair: str = "DigitsCnn-Stationary", **kwargs: Any) -> TuningEnv:
-    small = {"num_epochs": 4, "train_size": 256}
-    env = gymnasium.make(f"atn_gym/{pair}-v0", **{**small, **kwargs}).unwrapped
-    assert isinstance(env, TuningEnv)
-    return env
+make = functools.partial(make_env, num_epochs=4, train_size=256)
 
 
 def network(env: TuningEnv) -> torch.nn.Module:

@@ -9,6 +9,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
+import small_envs
 import torch
 from gymnasium.utils.env_checker import data_equivalence
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
@@ -19,7 +20,7 @@ from atn_gym.envs.tuning_env import TuningEnv
 from atn_gym.envs.vector_env import TuningVectorEnv
 
 PAIR = "atn_gym/DigitsCnnPoorInit-Mixture-v0"
-SMALL = {"num_epochs": 3, "train_size": 128, "window": 2}
+SMALL = {**small_envs.SMALL, "window": 2}
 ACTIONS = np.random.default_rng(0).uniform(-0.4, 0.4, (20, 3, 3)).astype(np.float32)
 MODES = list(AutoresetMode)
 

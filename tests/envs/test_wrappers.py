@@ -8,6 +8,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
+import small_envs
 import stable_baselines3.common.env_checker
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
 
@@ -15,7 +16,7 @@ from atn_gym.envs.wrappers import FlatObservation, VectorFlatObservation
 from atn_gym.errors import InvalidArgument
 
 DATA_SHIFT = "atn_gym/DigitsCnn-DataShift-v0"
-SMALL = {"num_epochs": 4, "train_size": 256, "window": 3}
+SMALL = {**small_envs.SMALL, "num_epochs": 4, "train_size": 256, "window": 3}
 ACTIONS = np.random.default_rng(0).uniform(-0.5, 0.5, (8, 3)).astype(np.float32)
 
 

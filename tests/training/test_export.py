@@ -4,6 +4,7 @@ import gymnasium
 import numpy as np
 import pytest
 import stable_baselines3
+from small_envs import SMALL
 from torch import nn
 
 import atn_gym
@@ -15,7 +16,6 @@ from atn_gym.errors import InvalidArgument
 from atn_gym.training.export import export
 
 ENV = "atn_gym/DigitsCnn-DataShift-v0"
-SMALL = {"num_epochs": 3, "train_size": 128}
 SIZE = 4 * 10 + 3 + 1
 
 

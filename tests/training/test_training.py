@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from small_envs import SMALL
 from strikes import strike
 
 import atn_gym
@@ -24,7 +25,6 @@ from atn_gym.training.envs import make_training_env
 from atn_gym.training.log import LOG, STEPS, final_evaluations, read_log
 from atn_gym.training.train import TrainingError, train
 
-SMALL = {"num_epochs": 3, "train_size": 128}
 ENV = {"id": "atn_gym/DigitsCnn-Mixture-v0", **SMALL}
 POOR = {"id": "atn_gym/DigitsCnnPoorInit-Mixture-v0", **SMALL}
 VALUES = {

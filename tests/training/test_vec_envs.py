@@ -3,6 +3,7 @@
 import gymnasium as gym
 import numpy as np
 import pytest
+from small_envs import SMALL
 from stable_baselines3 import PPO, SAC
 from stable_baselines3.common.callbacks import EvalCallback
 from stable_baselines3.common.evaluation import evaluate_policy
@@ -14,7 +15,6 @@ from atn_gym.errors import InvalidArgument
 from atn_gym.training import MixedVecEnv, TuningVecEnv
 
 ENV = "atn_gym/DigitsCnn-Mixture-v0"
-SMALL = {"num_epochs": 3, "train_size": 128}
 
 
 def adapter(num_envs=2, **kwargs):

@@ -7,6 +7,7 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 import gymnasium as gym
 import numpy as np
 import pytest
+import small_envs
 import torch
 
 import atn_gym
@@ -18,7 +19,7 @@ from atn_gym.eval.running.batch import evaluate_seeds, has_twin
 from atn_gym.eval.running.failures import PolicyError
 
 ENV = "atn_gym/DigitsCnn-OptimizerSensitivityShift-v0"
-SMALL = {"num_epochs": 4, "train_size": 128, "trigger": 2}
+SMALL = {**small_envs.SMALL, "num_epochs": 4, "trigger": 2}
 
 
 class Halving(Controller):

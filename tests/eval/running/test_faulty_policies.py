@@ -1,12 +1,16 @@
 """A policy that breaks a rule is named, with the seeds that it cost."""
 
+import functools
+
 import numpy as np
 import pytest
-from small_envs import make_vector_env
+import small_envs
 
 from atn_gym.agents import ControllerPolicy, Fixed
 from atn_gym.eval.running.failures import PolicyError
 from atn_gym.eval.running.rollout import run_seeds
+
+vector = functools.partial(small_envs.make_vector_env, autoreset_mode="Disabled")
 
 
 class Faulty(ControllerPolicy):
@@ -78,13 +82,16 @@ AT_ONE = "at epoch 1 of the runs with seeds 3, 4"
     ],
 )
 def test_a_faulty_policy_is_named_with_seeds_and_moment(faults, message):
-    env = make_vector_env()
+    env = vector()
     with pytest.raises(PolicyError, match=f"policy Faulty .*{message}"):
         run_seeds(Faulty(env, **faults), env, [3, 4])
 
 
 def test_an_action_with_nan_loses_its_own_run_alone():
-    env, reference = make_vector_env(num_envs=3), make_vector_env(num_envs=3)
+    env, reference = (
+        vector(num_envs=3),
+        vector(num_envs=3),
+    )
     found = {"found": lambda: [{"momentum": 0.5}] * 3}
     records = run_seeds(Faulty(env, nan_in(1), **found), env, [3, 4, 5])
     expected = run_seeds(Faulty(reference, **found), reference, [3, 4, 5])
@@ -98,7 +105,7 @@ def test_an_action_with_nan_loses_its_own_run_alone():
 
 
 def test_nan_everywhere_ends_all_runs_and_is_told_of_each():
-    env = make_vector_env()
+    env = vector()
     records = run_seeds(Faulty(env, nan_in(0, 1)), env, [3, 4])
     assert [len(record.trace) for record in records] == [1, 1]
     for record in records:
@@ -106,7 +113,7 @@ def test_nan_everywhere_ends_all_runs_and_is_told_of_each():
 
 
 def test_a_fault_of_the_env_is_not_put_down_to_the_policy():
-    env = make_vector_env()
+    env = vector()
 
     def broken(*arguments):
         raise ZeroDivisionError("a bug")

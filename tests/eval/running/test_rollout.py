@@ -9,6 +9,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import yaml
+from small_envs import SMALL
 
 from atn_gym import cli
 from atn_gym.agents import ControllerPolicy, Fixed, RunSetting, controller_method
@@ -18,8 +19,6 @@ from atn_gym.eval.report.report import write_report
 from atn_gym.eval.running.failures import PolicyError
 from atn_gym.eval.running.rollout import run_seeds
 from atn_gym.eval.running.summary import summarise
-
-SMALL = {"num_epochs": 3, "train_size": 128}
 
 
 def vector(env_id="atn_gym/DigitsCnn-DataShift-v0", num_envs=2, **kwargs):
