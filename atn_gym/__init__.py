@@ -31,12 +31,12 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from atn_gym.agents.hyperparameter_scheduler import HyperparameterScheduler
     from atn_gym.eval.running.evaluate import evaluate
     from atn_gym.eval.running.evaluation import compare
+    from atn_gym.loops.hyperparameter_scheduler import HyperparameterScheduler
 
 _LAZY = {
-    "HyperparameterScheduler": "atn_gym.agents.hyperparameter_scheduler",
+    "HyperparameterScheduler": "atn_gym.loops.hyperparameter_scheduler",
     "compare": "atn_gym.eval.running.evaluation",
     "evaluate": "atn_gym.eval.running.evaluate",
 }

@@ -50,7 +50,7 @@ LAYERS = (
     ("atn_gym.eval.running",),
     ("atn_gym.eval.report",),
     ("atn_gym.eval",),
-    ("atn_gym.training",),
+    ("atn_gym.loops", "atn_gym.training"),
     ("atn_gym.cli",),
 )
 TASKS = ("Mnist", "Fashion", "Digits")

@@ -12,13 +12,13 @@ from torch import optim
 
 from atn_gym.agents.controller import RunSetting
 from atn_gym.agents.method import Method
-from atn_gym.agents.optimizer_groups import OptimizerGroups
 from atn_gym.agents.policy import Policy
 from atn_gym.agents.registry import as_method
 from atn_gym.envs.chance import chance_accuracy, chance_loss, largest_loss
 from atn_gym.envs.episodes.observations import ObservationView
 from atn_gym.envs.hyperparameters import HyperparameterSpace
 from atn_gym.errors import InvalidArgument, check_number, check_positive_integer
+from atn_gym.loops.optimizer_groups import OptimizerGroups
 
 _LARGEST = 700.0
 """Initial loss above which exp overflows."""

@@ -1,0 +1,1 @@
+"""Controllers in loops that are no env: plain PyTorch, Hugging Face, Lightning."""
