@@ -12,7 +12,7 @@ from atn_gym.agents.greedy_lr import GreedyLR
 from atn_gym.agents.guarded import Guarded
 from atn_gym.agents.heuristic import Heuristic
 from atn_gym.agents.lookahead_oracle import LookaheadOracle
-from atn_gym.agents.offline_bayesian import OfflineBayesian
+from atn_gym.agents.offline_bayesian import EarlyBayesian, OfflineBayesian
 from atn_gym.agents.own_optimizer import (
     DAdaptSGD,
     HypergradientSGD,
@@ -30,6 +30,7 @@ from atn_gym.agents.sb3_policy import SB3Policy
 from atn_gym.agents.schedulers import Scheduler
 from atn_gym.agents.schedules import Cosine, OneCycle, ReduceLROnPlateau, Step, WarmRestarts
 from atn_gym.agents.spsa import SPSA
+from atn_gym.agents.successive_halving import SuccessiveHalving
 
 CONTROLLERS.update(
     {
@@ -44,6 +45,8 @@ CONTROLLERS.update(
         "warmup_cosine": WarmupCosine,
         "warmup_stable_decay": WarmupStableDecay,
         "offline_bayesian": OfflineBayesian,
+        "early_bayesian": EarlyBayesian,
+        "successive_halving": SuccessiveHalving,
         "random_online": RandomOnline,
         "heuristic": Heuristic,
         "greedy_lr": GreedyLR,

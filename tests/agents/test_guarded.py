@@ -34,6 +34,7 @@ class Episode:
     def __init__(self, guard, width=1, factory=Raising, epochs=10):
         episodes = type("Episodes", (), {"hyperparameters": SPACE, "num_epochs": epochs})
         episodes.action_space = gymnasium.spaces.Box(-1, 1, (width,), np.float32)
+        episodes.params = type("Params", (), {"controller_seed": staticmethod(int)})
         self.unwrapped = type("Env", (), {"episodes": episodes})
         self.value, self.epoch, self.epochs = np.array([1e-3]), 0, epochs
         self.policy = guard.policy(self, [0])

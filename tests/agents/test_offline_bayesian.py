@@ -53,7 +53,7 @@ def test_trials_together_find_what_they_find_one_after_the_other():
                 scores.append(float(log_score(loss, chance_loss(10))))
             study.tell(trial, float(np.mean(scores)))
     for (values, score), (expected, expected_score) in zip(
-        together.study.completed, study.completed, strict=True
+        together.tried, study.completed, strict=True
     ):
         np.testing.assert_array_equal(values, expected)
         assert score == pytest.approx(expected_score, abs=1e-12)
@@ -62,14 +62,14 @@ def test_trials_together_find_what_they_find_one_after_the_other():
 
 def test_the_best_trial_is_taken():
     result, found = search()
-    scores = [score for _, score in result.study.completed]
-    best = result.study.completed[int(np.argmax(scores))][0]
+    scores = [score for _, score in result.tried]
+    best = result.tried[int(np.argmax(scores))][0]
     space = vector().unwrapped.episodes.hyperparameters
     assert found == space.named(space.from_log10(best))
 
 
 def test_the_same_seed_makes_the_same_study():
-    first, second, other = (search(seed)[0].study.completed for seed in (3, 3, 4))
+    first, second, other = (search(seed)[0].tried for seed in (3, 3, 4))
     assert [s for _, s in first] == [s for _, s in second]
     assert [s for _, s in first] != [s for _, s in other]
 
@@ -98,7 +98,7 @@ def test_the_scored_run_has_what_was_found_and_leaves_it_alone():
     policy = OfflineBayesian(num_trials=2, together=2).policy(env, [0])
     (record,) = run_seeds(policy, env, [0])
     space = env.unwrapped.episodes.hyperparameters
-    found = space.named(space.from_log10(policy.searches[0].study.best))
+    found = space.named(space.from_log10(policy.searches[0].found))
     assert record.initial == pytest.approx(found)
     for row in record.trace:
         assert {name: row[name] for name in found} == record.initial
@@ -113,10 +113,10 @@ def test_search_on_the_same_env_meets_the_shock():
     """A weight decay a thousand times as strong changes what the search finds out."""
     kwargs = {"num_epochs": 4, "trigger": 0, "severity": 1.0}
     env = gym.make("atn_gym/DigitsCnn-OptimizerSensitivityShift-v0", train_size=128, **kwargs)
-    stationary = search(env=env)[0].study.completed
+    stationary = search(env=env)[0].tried
     policy = OfflineBayesian(num_trials=5, together=2, env="same").policy(env, [0])
     policy.search()
-    same = policy.searches[0].study.completed
+    same = policy.searches[0].tried
     assert [s for _, s in stationary] != [s for _, s in same]
 
 
@@ -147,7 +147,7 @@ def test_diverged_trials_count_minus_one_for_every_epoch_lost(monkeypatch):
         scores.append((total - (30 - info["epoch"])) / 30)
         assert info["diverged"]
         assert info["epoch"] < 30
-    completed = [score for _, score in policy.searches[0].study.completed]
+    completed = [score for _, score in policy.searches[0].tried]
     assert completed == pytest.approx(scores, abs=1e-9)
     assert policy.searches[0].account.gradient_steps == 17 * steps
 
@@ -165,7 +165,7 @@ def test_single_envs_take_it_too():
 @pytest.mark.parametrize("sampler", ["gp", "random"])
 def test_other_samplers_of_optuna(sampler):
     result, _ = search(sampler=sampler, num_trials=3, startup_trials=1)
-    assert len(result.study.completed) == 3
+    assert len(result.tried) == 3
 
 
 @pytest.mark.parametrize(
