@@ -1,8 +1,8 @@
 """Schedules that never look, chosen from a small grid: what an env gives to whoever is blind.
 
 A schedule sets absolute values of learning rate, momentum and weight decay for every epoch. One
-family trains to the end: constants, and cosines to zero or to a tenth. The other freezes: it
-trains at a rate, halves it twice, and goes on at the smallest rate there is.
+family trains to the end: constants, and cosines to zero. The other freezes: it trains at a rate,
+halves it twice, and goes on at the smallest rate there is.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FloatArray = NDArray[np.float64]
 TOGETHER = 128
 """Runs in one vector env."""
 _FROZEN = 1e-5
-_OTHERS = ((0.8, 1e-6), (0.9, 1e-6), (0.9, 1e-4))
+_OTHERS = ((0.8, 1e-6), (0.9, 1e-6))
 """Pairs of momentum and weight decay."""
 
 
@@ -43,11 +43,10 @@ class Schedule:
 
 
 def trained_to_the_end(num_epochs: int) -> list[Schedule]:
-    """Constants, and cosines that end at zero or at a tenth."""
+    """Constants, and cosines that end at zero."""
     shapes = {
         "constant": [1.0] * num_epochs,
-        "cosine": [_cosine(e / num_epochs, 0.0) for e in range(num_epochs)],
-        "cosine to a tenth": [_cosine(e / num_epochs, 0.1) for e in range(num_epochs)],
+        "cosine": [(1 + math.cos(math.pi * e / num_epochs)) / 2 for e in range(num_epochs)],
     }
     return [
         Schedule(
@@ -62,9 +61,7 @@ def trained_to_the_end(num_epochs: int) -> list[Schedule]:
 
 def frozen(num_epochs: int) -> list[Schedule]:
     """Schedules that stop training after a share of the budget."""
-    ends = sorted(
-        {round(share * num_epochs) for share in (0.13, 0.2, 0.27, 0.33, 0.4, 0.5, 0.6, 0.75)}
-    )
+    ends = sorted({round(share * num_epochs) for share in (0.2, 0.3, 0.4, 0.5, 0.6, 0.75)})
     return [
         Schedule(
             f"{rate:g}, {momentum:g}, {decay:g}, frozen after {end}",
@@ -73,12 +70,8 @@ def frozen(num_epochs: int) -> list[Schedule]:
                 for epoch in range(num_epochs)
             ),
         )
-        for end, rate, (momentum, decay) in itertools.product(ends, (0.05, 0.1, 0.2), _OTHERS[:2])
+        for end, rate, (momentum, decay) in itertools.product(ends, (0.1, 0.2), _OTHERS[:1])
     ]
-
-
-def _cosine(progress: float, last: float) -> float:
-    return last + (1 - last) * (1 + math.cos(math.pi * progress)) / 2
 
 
 def _held(epoch: int, end: int) -> float:

@@ -32,11 +32,6 @@ def make(**kwargs: Any) -> Any:
     )
 
 
-def losses(env: Any, seed: int = 3) -> list[float]:
-    env.reset(seed=seed)
-    return [env.step(IDLE)[4]["privileged"]["val_loss"] for _ in range(5)]
-
-
 @pytest.mark.parametrize(("share", "moved"), [(0.01, 2), (0.4, 4), (0.6, 6), (1.0, 10)])
 def test_a_cycle_moves_its_share_once_around(share: float, moved: int) -> None:
     target = cycle(share, 10, np.random.default_rng(0))
@@ -95,44 +90,6 @@ def test_what_moves_is_drawn_by_the_seed(kind: str, digits: Dataset) -> None:
 
     assert held(1) == held(1)
     assert held(1) != held(2)
-
-
-@pytest.mark.parametrize("kind", NEW_KINDS)
-def test_the_twin_is_identical_up_to_the_shock_and_no_further(kind: str) -> None:
-    run, twin = losses(make(kind=kind)), losses(make(kind=kind, twin=True))
-    assert run[:2] == twin[:2]
-    assert all(a != b for a, b in zip(run[2:], twin[2:], strict=True))
-
-
-@pytest.mark.parametrize("kind", NEW_KINDS)
-@pytest.mark.parametrize("profile", ["abrupt", "stream"])
-def test_both_engines_meet_the_same_shift(kind: str, profile: str) -> None:
-    compiled, torch_ = (
-        losses(make(kind=kind, profile=profile, period=1, engine=engine))
-        for engine in ("compiled", "torch")
-    )
-    np.testing.assert_allclose(compiled, torch_, rtol=2e-3)
-
-
-@pytest.mark.parametrize("kind", NEW_KINDS)
-@pytest.mark.parametrize("profile", ["gradual", "stream"])
-def test_a_slot_of_a_vector_env_is_the_single_env(kind: str, profile: str) -> None:
-    arguments: dict[str, Any] = {
-        "kind": kind,
-        "profile": profile,
-        "period": 1,
-        "num_epochs": 5,
-        "train_size": 256,
-        "trigger": 2,
-    }
-    vector = gymnasium.make_vec("atn_gym/DigitsCnn-DataShift-v0", num_envs=3, **arguments)
-    vector.reset(seed=3)
-    found = [
-        vector.step(np.zeros((3, 3), np.float32))[4]["privileged"]["val_loss"].tolist()
-        for _ in range(5)
-    ]
-    for slot in range(3):
-        assert [row[slot] for row in found] == losses(make(**arguments), seed=3 + slot)
 
 
 @pytest.mark.parametrize("kind", NEW_KINDS)
