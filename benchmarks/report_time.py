@@ -10,21 +10,20 @@ import itertools
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from atn_gym.eval.report.report import write_report
+from atn_gym.eval.storage.parts import RunResult
 from atn_gym.eval.storage.store import ResultStore
 
 _REGIMES = ("Stationary", "DataShift", "CurriculumShift", "LossPerturbation")
+_TOGETHER = 32
 _EPOCHS, _SHOCK, _FLOPS = 30, 15, 172_249_984
 
 
-def make_run(
-    env: int, controller: int, seed: int
-) -> tuple[dict[str, Any], list[dict[str, Any]], dict[str, Any]]:
-    """Config, trace and summary of a run that never was."""
+def make_run(env: int, controller: int, seed: int) -> RunResult:
+    """A run that never was."""
     rng = np.random.default_rng([env, controller, seed])
     loss = 2.3 * np.exp(-np.arange(_EPOCHS) / 8) + rng.uniform(0.01, 0.2, _EPOCHS)
     rate = 0.05 * 10 ** (0.1 * rng.normal(size=_EPOCHS).cumsum())
@@ -75,7 +74,7 @@ def make_run(
         "gradient_steps": 17 * _EPOCHS,
         "wall_clock_s": {"training": 1.0, "controller": 0.1, "search": 0.0, "total": 1.1},
     }
-    return config, trace, summary
+    return RunResult(config, trace, summary)
 
 
 def main() -> None:
@@ -88,8 +87,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "made_up"
         store = ResultStore(root)
-        for numbers in itertools.product(*(range(n) for n in counts)):
-            store.write(*make_run(*numbers))
+        for env, controller in itertools.product(range(counts[0]), range(counts[1])):
+            for first in range(0, counts[2], _TOGETHER):
+                seeds = range(first, min(first + _TOGETHER, counts[2]))
+                store.write([make_run(env, controller, seed) for seed in seeds], {})
         began, busy = time.perf_counter(), time.process_time()
         written = write_report(root)
         wall, processor = time.perf_counter() - began, time.process_time() - busy

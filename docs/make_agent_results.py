@@ -20,9 +20,8 @@ from matplotlib import pyplot as plt
 from atn_gym.eval.metrics.aggregate import interquartile_mean
 from atn_gym.eval.metrics.bootstrap import Estimate, bootstrap, paired_difference
 from atn_gym.eval.storage.experiment import read_experiment
-from atn_gym.eval.storage.keys import run_key
 from atn_gym.eval.storage.names import name_variants
-from atn_gym.eval.storage.runs import StoredRun
+from atn_gym.eval.storage.runs import StoredRun, distinct_variants, trace_matrices
 from atn_gym.training.log import LOG, STEPS, read_log
 
 Runs = dict[str, list[StoredRun]]
@@ -49,11 +48,11 @@ _QUANTITIES = (
 def read_runs(root: Path) -> Runs:
     """Runs of an experiment by what tables call their controllers."""
     experiment = read_experiment(root)
-    configs = [run.config["controller"] for run in experiment.runs]
+    configs = distinct_variants(experiment.runs, "controller")
     variants = name_variants(configs, "name", experiment.labels)
     found: Runs = {}
     for run in experiment.runs:
-        label = variants[run_key(run.config["controller"])].label
+        label = variants[run.variant_key("controller")].label
         found.setdefault(label, []).append(run)
     return found
 
@@ -64,7 +63,7 @@ def scores_of(runs: Runs, metric: str) -> dict[str, np.ndarray]:
     for name, own in runs.items():
         found: dict[str, dict[int, float]] = {}
         for run in own:
-            found.setdefault(run.config["env"]["id"], {})[run.seed] = run.metric(metric)
+            found.setdefault(run.variant("env")["id"], {})[run.seed] = run.metric(metric)
         scores[name] = np.array([[found[e][s] for s in sorted(found[e])] for e in sorted(found)])
     return scores
 
@@ -97,7 +96,7 @@ def _shown(estimate: Estimate) -> str:
 def print_envs(runs: Runs) -> None:
     """Prints the agent on every env beside the best of the other controllers."""
     anytime = scores_of(runs, "anytime_performance")
-    envs = sorted({run.config["env"]["id"] for run in runs[_AGENT]})
+    envs = sorted({run.variant("env")["id"] for run in runs[_AGENT]})
     print("| env | agent | best other controller | agent above it | agent above `fixed` |")
     print("|---|---|---|---|---|")
     for i, env in enumerate(envs):
@@ -142,12 +141,10 @@ def draw_shock(runs: Runs) -> None:
     )
     for column, env in enumerate(_ENVS):
         for name in _DRAWN:
-            chosen = [r for r in runs[name] if r.config["env"]["id"] == f"atn_gym/{env}-v0"]
+            chosen = [r for r in runs[name] if r.variant("env")["id"] == f"atn_gym/{env}-v0"]
             for row, (quantity, _) in enumerate(_QUANTITIES):
-                budget = max(len(run.trace["epoch"]) for run in chosen)
-                values = np.full((len(chosen), budget), np.nan)
-                for i, run in enumerate(chosen):
-                    values[i, : len(run.trace[quantity])] = run.trace[quantity]
+                budget = max(run.num_epochs for run in chosen)
+                values = trace_matrices(chosen, [quantity], budget)[quantity]
                 if quantity == "momentum":
                     values = 1 - values
                 epochs = np.arange(1, budget + 1)
@@ -186,7 +183,7 @@ def main() -> None:
     print(f"{_STATIONARY} alone:\n")
     print_differences(
         {
-            name: [run for run in own if run.config["env"]["id"] == _STATIONARY]
+            name: [run for run in own if run.variant("env")["id"] == _STATIONARY]
             for name, own in digits.items()
         }
     )

@@ -125,8 +125,8 @@ def make_page(name: str, folder: Path) -> str:
 def _origin(results: Results) -> str:
     """Commit, versions and machine."""
     runs = results.stored.runs
-    commits = Counter(str(run.summary.get("commit") or "unknown") for run in runs)
-    versions = Counter(str(run.summary.get("version")) for run in runs)
+    commits = Counter(str(run.text("commit") or "unknown") for run in runs)
+    versions = Counter(str(run.text("version")) for run in runs)
     said = "; ".join(f"{commit} ({count(n, 'run')})" for commit, n in commits.most_common())
     parts = [f"Made by atn_gym {', '.join(versions)}, commit {said}."]
     manifest = results.stored.manifest

@@ -1,5 +1,6 @@
 """Stored runs of given metrics, made without training."""
 
+from atn_gym.eval.storage.parts import RunResult
 from atn_gym.eval.storage.store import ResultStore
 
 EPOCHS, SHOCK = 10, 5
@@ -44,4 +45,4 @@ def add(root, controller="fixed", seed=0, env=ENV, rows=None, arguments=None, **
         "shock_epoch": SHOCK if env is ENV else None,
         **summary,
     }
-    ResultStore(root).write(config, rows or trace(), metrics)
+    ResultStore(root).write([RunResult(config, rows or trace(), metrics)], {})

@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 
 from atn_gym import cli
+from atn_gym.eval.storage.experiment import read_experiment
+from atn_gym.files import StoreError
 
 SWEEP = {
     "experiment": "sweep",
@@ -34,28 +36,37 @@ def run(config, results, *arguments):
     return cli.main(["run", "--config", str(config), "--results", str(results), *arguments])
 
 
+def results_of(config_file):
+    return config_file.parent / "results" / "small"
+
+
 def stored(config_file):
-    """Summaries of the complete runs of `EXPERIMENT`."""
-    return sorted((config_file.parent / "results" / "small").glob("*/summary.json"))
+    """Runs of the small experiment that are stored."""
+    return read_experiment(results_of(config_file)).runs
+
+
+def part_files(config_file):
+    return sorted(results_of(config_file).glob("parts/*"))
 
 
 def contents(results):
-    """Every file but the locks, by its path, without wall-clock.
+    """What is stored of every run, bit for bit, without wall-clock.
 
     And without the commit: the tree may be worked in while this test runs.
     """
-    files = {}
-    for path in sorted((results / "sweep").rglob("*")):
-        if path.is_dir() or ".claims" in path.parts:
-            continue
-        text = path.read_text()
-        if path.name == "summary.json":
-            # The checksum is of these as well.
-            text = json.dumps(
-                {**json.loads(text), "wall_clock_s": None, "commit": None, "checksum": None}
-            )
-        files[str(path.relative_to(results))] = text
-    return files
+    try:
+        runs = read_experiment(results / "sweep").runs
+    except StoreError:
+        return {}
+    varying = {"wall_clock_s": None, "commit": None}
+    return {
+        run.key: (
+            json.dumps(run.config),
+            json.dumps({**run.summary, **varying}),
+            {name: values.tobytes() for name, values in run.trace.items()},
+        )
+        for run in runs
+    }
 
 
 def start(config, results, *arguments):
@@ -70,11 +81,6 @@ def start(config, results, *arguments):
         preexec_fn=functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
-
-
-def without_manifest(files):
-    """Without what tells of the commands, which are others if one is killed."""
-    return {path: text for path, text in files.items() if Path(path).name != "manifest.json"}
 
 
 def children(pid):

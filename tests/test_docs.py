@@ -16,9 +16,8 @@ from atn_gym.envs.tasks import DIGITS_CNN, MNIST_CNN
 from atn_gym.eval.metrics import adaptation, aggregate, bootstrap, run_metrics
 from atn_gym.eval.storage.experiment import REPORT_FILES
 from atn_gym.eval.storage.labels import LABELS_FILE
-from atn_gym.eval.storage.runs import FAILURE_FILE
-
-OTHER_FILES = (FAILURE_FILE, LABELS_FILE, *REPORT_FILES)
+from atn_gym.eval.storage.reading import PARTS_FOLDER
+from atn_gym.eval.storage.store import CLAIMS_FOLDER, DAMAGED_FOLDER, MANIFEST_FILE
 
 
 @pytest.mark.parametrize("regime", REGIMES, ids=lambda regime: regime.__name__)
@@ -72,7 +71,7 @@ def test_every_metric_of_a_summary_is_defined_and_no_other(run):
     )
     assert set().union(*(defined(page, section) for section in sections)) == set(run.summary)
     assert all(f"`{part}`" in page for part in run.summary["wall_clock_s"])
-    assert defined(page, "### `trace.csv`") == set(run.trace[0])
+    assert defined(page, "### Columns of a trace") == set(run.trace[0])
 
 
 @pytest.mark.parametrize("module", [run_metrics, adaptation, aggregate, bootstrap])
@@ -90,8 +89,15 @@ def test_every_metric_function_stands_in_its_page(module):
 
 def test_every_file_of_a_results_folder_is_named():
     page = (DOCS / "metrics.md").read_text(encoding="utf-8")
-    for name in ("config.yaml", "trace.csv", "summary.json", "manifest.json", *OTHER_FILES):
-        assert re.search(rf"`(<run key>/)?{re.escape(name)}`", page)
+    for name in (
+        PARTS_FOLDER,
+        DAMAGED_FOLDER,
+        CLAIMS_FOLDER,
+        MANIFEST_FILE,
+        LABELS_FILE,
+        *REPORT_FILES,
+    ):
+        assert re.search(rf"`{re.escape(name)}/?`", page)
 
 
 def controller_pages():

@@ -1,6 +1,5 @@
 """Models of Stable-Baselines3 beside the baselines, in one call and in one config."""
 
-import json
 from pathlib import Path
 
 import gymnasium as gym
@@ -18,6 +17,7 @@ from atn_gym.config import load_config
 from atn_gym.envs.wrappers import FlatObservation
 from atn_gym.errors import InvalidArgument
 from atn_gym.eval.running.failures import PolicyError
+from atn_gym.eval.storage.experiment import read_experiment
 
 ENV = "atn_gym/DigitsCnn-DataShift-v0"
 
@@ -96,10 +96,8 @@ def test_one_config_evaluates_a_model_and_a_policy_beside_the_baselines(
     assert cli.main(["run", "--config", "beside.yaml"]) == 0
     assert "6 runs complete, 0 failed" in capsys.readouterr().out
     direct = atn_gym.evaluate(Mine(), ENV, seeds=2, **SMALL)
-    losses = {
-        json.loads(path.read_text())["final_val_loss"]
-        for path in tmp_path.glob("results/*/*/summary.json")
-    }
+    runs = read_experiment(tmp_path / "results" / "beside").runs
+    losses = {run.metric("final_val_loss") for run in runs}
     assert {summary["final_val_loss"] for summary in direct.summaries} <= losses
 
 

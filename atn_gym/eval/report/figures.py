@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from atn_gym.arrays import FloatArray
 from atn_gym.eval.metrics.aggregate import shares_above
 from atn_gym.eval.metrics.bootstrap import performance_profile
 from atn_gym.eval.metrics.formatting import count, seed_count
@@ -15,9 +16,11 @@ from atn_gym.eval.report.index import ResultIndex
 from atn_gym.eval.report.plots import Curve, Entry, Point, intervals, panels, strips, trade_off
 from atn_gym.eval.report.run_budget import num_epochs
 from atn_gym.eval.report.svg import Axis
-from atn_gym.eval.storage.runs import StoredRun
+from atn_gym.eval.storage.runs import StoredRun, trace_matrices
 
 _THRESHOLDS = 61
+_MOST_DRAWN = 200
+"""Seeds of a controller in a figure over epochs: more move its quartiles by less than a line."""
 
 
 def headline_figure(statistics: BlockStatistics) -> Figure:
@@ -133,13 +136,20 @@ def run_figure(index: ResultIndex, env: str, order: list[str]) -> Figure:
     """
     runs = index.of_env(env)
     epochs = max(num_epochs(run) for run in runs)
-    columns = ["val_loss", *_hyperparameters(runs)]
     by_controller = {c: index.of_pair(c, env) for c in order}
-    curves = {
-        controller: tuple(_over_seeds(seeds, column, epochs) for column in columns)
-        for controller, seeds in by_controller.items()
-        if seeds
-    }
+    most = max(map(len, by_controller.values()))
+    drawn = [run for of_one in by_controller.values() for run in of_one[:_MOST_DRAWN]]
+    controlled = _hyperparameters(runs)
+    traces = trace_matrices(drawn, ["val_loss", *controlled], epochs)
+    traced = [name for name in controlled if np.isfinite(traces[name]).any(axis=1).all()]
+    columns = ["val_loss", *traced]
+    curves, first = {}, 0
+    for controller, of_one in by_controller.items():
+        seeds = of_one[:_MOST_DRAWN]
+        rows = slice(first, first + len(seeds))
+        first += len(seeds)
+        if seeds:
+            curves[controller] = tuple(_over_seeds(seeds, c, traces[c][rows]) for c in columns)
     entries = [Entry(c, drawn, c in index.references) for c, drawn in curves.items()]
     baseline = next((e for e in entries if e.label == index.baseline), None)
     shown = [entry for entry in entries if entry is not baseline] or entries
@@ -156,6 +166,7 @@ def run_figure(index: ResultIndex, env: str, order: list[str]) -> Figure:
     extent = f"{min(counts)} to {max(counts)} seeds"
     if len(counts) == 1:
         extent = seed_count(counts.pop())
+    thinned = f" Drawn from the first {_MOST_DRAWN} seeds." if most > _MOST_DRAWN else ""
     where = ". Orange: the shock" if np.isfinite(mark) else ""
     if shocks:
         where = ". The shock is not marked: it differs between runs"
@@ -165,7 +176,7 @@ def run_figure(index: ResultIndex, env: str, order: list[str]) -> Figure:
         "Line: median over seeds (of an even number, the lower of the middle two). Band: between "
         "the quartiles. A run that diverged keeps the loss of divergence and has no "
         "hyperparameters from then on. "
-        f"{_legend(entries, baseline)}{where}.",
+        f"{_legend(entries, baseline)}{where}.{thinned}",
     )
 
 
@@ -178,21 +189,18 @@ _SHOWN = {
 
 
 def _hyperparameters(runs: list[StoredRun]) -> list[str]:
-    """Those that are controlled and traced in all runs."""
-    named = runs[0].config["env"].get("hyperparameters")
-    names = named if isinstance(named, list) else []
-    return [name for name in names if all(name in run.trace for run in runs)]
+    """Those that are controlled."""
+    named = runs[0].variant("env").get("hyperparameters")
+    return named if isinstance(named, list) else []
 
 
-def _over_seeds(runs: list[StoredRun], column: str, epochs: int) -> Curve:
-    values = np.full((len(runs), epochs), np.nan)
-    for filled, run in zip(values, runs, strict=True):
-        trained = run.trace[column][:epochs]
-        filled[: len(trained)] = trained
-        if column == "val_loss" and run.metric("diverged") == 1:
-            # The loss that the metrics give to every epoch from divergence on.
-            lost = ~np.isfinite(filled)
-            filled[lost] = run.metric("final_val_loss")
+def _over_seeds(runs: list[StoredRun], column: str, values: FloatArray) -> Curve:
+    epochs = values.shape[1]
+    if column == "val_loss":
+        # The loss that the metrics give to every epoch from divergence on.
+        diverged = np.array([run.metric("diverged") == 1 for run in runs])
+        final = np.array([run.metric("final_val_loss") for run in runs])
+        values = np.where(diverged[:, None] & ~np.isfinite(values), final[:, None], values)
     values = np.where(np.isfinite(values), values, np.nan)
     if column == "momentum":
         values = 1 - values

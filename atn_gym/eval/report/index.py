@@ -15,12 +15,11 @@ from statistics import mode
 import numpy as np
 from numpy.typing import NDArray
 
-from atn_gym.arrays import FloatArray
+from atn_gym.arrays import FloatArray, IntArray
 from atn_gym.eval.metrics.adaptation_score import REACTIVE_ORACLE
 from atn_gym.eval.report.largest_block import largest_block
-from atn_gym.eval.storage.keys import run_key
 from atn_gym.eval.storage.names import Variant, name_variants
-from atn_gym.eval.storage.runs import StoredFailure, StoredRun
+from atn_gym.eval.storage.runs import StoredFailure, StoredRun, distinct_variants
 
 BASELINE = "fixed"
 """The controller that does nothing, with which others are compared."""
@@ -47,9 +46,15 @@ class Block:
 
     def values(self, metric: str) -> FloatArray:
         """A metric of every run, NaN where there is none: (controllers, envs, seeds)."""
+        table = next(iter(self.runs.values())).table
+        return table.metric(metric)[self._rows]
+
+    @cached_property
+    def _rows(self) -> IntArray:
+        """Rows of the runs in their table: (controllers, envs, seeds)."""
         return np.array(
             [
-                [[self.runs[c, e, s].metric(metric) for s in self.seeds] for e in self.envs]
+                [[self.runs[c, e, s].row for s in self.seeds] for e in self.envs]
                 for c in self.controllers
             ]
         )
@@ -65,9 +70,9 @@ class Block:
         """Initial values of each beginning of an env, in the order of the strata."""
         rates: dict[int, list[float]] = {}
         for run in self.runs_of(env):
-            initial = run.summary.get("initial_hyperparameters")
-            if isinstance(initial, dict) and "learning_rate" in initial:
-                rates.setdefault(_beginning(run), []).append(initial["learning_rate"])
+            initial = run.metric("initial_hyperparameters.learning_rate")
+            if np.isfinite(initial):
+                rates.setdefault(_beginning(run), []).append(initial)
         # The most frequent one: a search before the run sets initial values of its own.
         return [f"learning rate {mode(rates[beginning]):g}" for beginning in sorted(rates)]
 
@@ -103,10 +108,10 @@ class ResultIndex:
         labels: Mapping[str, str] | None = None,
         failures: Sequence[StoredFailure] = (),
     ) -> None:
-        configs = [run.config for run in runs] + [failure.config for failure in failures]
-        envs = name_variants([config["env"] for config in configs], "id", {})
+        everything: list[StoredRun | StoredFailure] = [*runs, *failures]
+        envs = name_variants(distinct_variants(everything, "env"), "id", {})
         controllers = name_variants(
-            [config["controller"] for config in configs], "name", labels or {}
+            distinct_variants(everything, "controller"), "name", labels or {}
         )
         self.failed = _failure_lines(failures, envs, controllers)
         self.envs = _variants_of(runs, "env", envs)
@@ -114,9 +119,9 @@ class ResultIndex:
         self.runs: dict[tuple[str, str, int], StoredRun] = {}
         self.superseded: list[str] = []
         # A run may be stored twice: with its twin, which the shock cost needs, and without.
-        for run in sorted(runs, key=lambda r: not r.config.get("twins", False)):
-            controller = controllers[run_key(run.config["controller"])].label
-            place = controller, envs[run_key(run.config["env"])].label, run.seed
+        for run in sorted(runs, key=lambda run: not run.has_twin):
+            controller = controllers[run.variant_key("controller")].label
+            place = controller, envs[run.variant_key("env")].label, run.seed
             if place in self.runs:
                 self.superseded.append(f"{run.key}: {self.runs[place].key} is the same run")
             else:
@@ -214,7 +219,7 @@ def _variants_of(
     runs: Sequence[StoredRun], what: str, variants: Mapping[str, Variant]
 ) -> list[Variant]:
     """Envs or controllers of some runs, by their labels."""
-    found = [variants[run_key(run.config[what])] for run in runs]
+    found = [variants[key] for key in {run.variant_key(what) for run in runs}]
     return sorted({v.label: v for v in found}.values(), key=lambda variant: variant.label)
 
 
@@ -230,10 +235,10 @@ def _failure_lines(
     """
     seeds: dict[tuple[str, str, str], set[int]] = {}
     for failure in failures:
-        env = envs[run_key(failure.config["env"])].label
-        controller = controllers[run_key(failure.config["controller"])].label
+        env = envs[failure.variant_key("env")].label
+        controller = controllers[failure.variant_key("controller")].label
         reason = _SEEDS.sub(r"\1", failure.reason)
-        seeds.setdefault((env, controller, reason), set()).add(failure.config["seed"])
+        seeds.setdefault((env, controller, reason), set()).add(failure.seed)
     return [
         f"{env}, {controller}, seed {', '.join(map(str, sorted(same)))}: {reason}"
         for (env, controller, reason), same in sorted(seeds.items())

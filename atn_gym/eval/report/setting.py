@@ -81,11 +81,11 @@ def _counts(found: Counter[str]) -> str:
 
 
 def _version(run: StoredRun) -> str:
-    return str(run.summary.get("version") or _UNKNOWN)
+    return str(run.text("version") or _UNKNOWN)
 
 
 def _commit(run: StoredRun) -> str:
-    return str(run.summary.get("commit") or _UNKNOWN)
+    return str(run.text("commit") or _UNKNOWN)
 
 
 def _env_table(index: ResultIndex) -> Table:

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from atn_gym.errors import DependencyUnavailable, InvalidArgument
-from atn_gym.eval.running.executors import WorkerLost
+from atn_gym.eval.running.executors import WorkerDied, WorkerLost
 
 _CONNECT_SECONDS = 10
 _SAID_AFTER_S = 10.0
@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 @contextlib.contextmanager
 def dask_cluster(address: str) -> Iterator[tuple[Executor, int]]:
-    """The workers of a Dask cluster, which must see the folder of the results.
+    """The workers of a Dask cluster, which need not see the folder of the results.
 
     What goes by "module:Class" or "module:id" must be importable there: its folder belongs on
     the PYTHONPATH of the workers. Jobs wait for workers that are gone, which the log says after
@@ -61,7 +61,7 @@ def dask_cluster(address: str) -> Iterator[tuple[Executor, int]]:
     # What a job raises comes back as its result: tornado would log it besides, at length.
     logging.getLogger("tornado.application").setLevel(logging.CRITICAL)
     try:
-        with client, contextlib.closing(_Watched(client, address)) as executor:
+        with client, contextlib.closing(_Watched(client, KilledWorker, address)) as executor:
             # A cluster that grows with its work may have none yet.
             with contextlib.suppress(TimeoutError):
                 client.wait_for_workers(1, timeout=_CONNECT_SECONDS)
@@ -72,12 +72,6 @@ def dask_cluster(address: str) -> Iterator[tuple[Executor, int]]:
                 # Or else the client logs, at length, that it no longer tries to connect.
                 logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
                 raise
-    except KilledWorker as error:
-        raise WorkerLost(
-            "a job killed the Dask workers that ran it, perhaps for want of memory: complete runs "
-            "are kept; run the same command again to resume, with fewer workers a machine if it "
-            "recurs"
-        ) from error
     except (CancelledError, CommClosedError) as error:
         raise WorkerLost(
             f"the Dask scheduler at {address!r} is lost: complete runs are kept; start one with "
@@ -90,11 +84,13 @@ class _Watched(Executor):
 
     Args:
         client: Client of the cluster.
+        killed: What a job raises that killed its workers.
         address: What messages call it.
     """
 
-    def __init__(self, client: Any, address: str) -> None:
+    def __init__(self, client: Any, killed: type[Exception], address: str) -> None:
         self._client = client
+        self._killed = killed
         self._address = address
         self._jobs: dict[str, tuple[Any, Future[Any]]] = {}
         self._lock = threading.Lock()
@@ -110,6 +106,11 @@ class _Watched(Executor):
         job.add_done_callback(self._end)
         return outer
 
+    @property
+    def num_workers(self) -> int:
+        """Jobs that the cluster runs at once, now."""
+        return sum(self._client.nthreads().values())
+
     def close(self) -> None:
         """Ends the watch, not the cluster."""
         self._closed.set()
@@ -124,6 +125,14 @@ class _Watched(Executor):
             return
         try:
             outer.set_result(job.result())
+        except self._killed as error:
+            died = WorkerDied(
+                "a job killed the Dask workers that ran it, perhaps for want of memory: complete "
+                "runs are kept; run the same command again to resume, with fewer workers a machine "
+                "if it recurs"
+            )
+            died.__cause__ = error
+            outer.set_exception(died)
         except Exception as error:
             outer.set_exception(error)
 

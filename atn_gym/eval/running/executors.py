@@ -16,8 +16,9 @@ from typing import Any
 
 from atn_gym.errors import AtnGymError
 
+_KEPT = "complete runs are kept; run the same command again to resume"
 _MOST_DEATHS = 3
-"""Times that a job may be begun anew because a worker died."""
+"""Times that a worker may die without a job done in between."""
 _END_WITHIN_S = 5.0
 """Seconds that a worker has to end after its last job."""
 
@@ -26,12 +27,16 @@ class WorkerLost(AtnGymError, RuntimeError):
     """A worker process died, and with it the runs that it was making."""
 
 
+class WorkerDied(WorkerLost):
+    """A worker died with a job that another one may take."""
+
+
 @contextlib.contextmanager
 def processes(workers: int) -> Iterator[Executor]:
     """Processes on this machine, ended at once on an interrupt.
 
     They are spawned: a fork of a process that has used threads can stand still for ever. If one
-    dies, all are begun anew, and with them the jobs that are not done.
+    dies, all are begun anew, and the jobs that are not done raise `WorkerDied`.
 
     Args:
         workers: Number of processes, >= 1.
@@ -93,16 +98,21 @@ class _Renewed(Executor):
                 if self._deaths >= _MOST_DEATHS:
                     raise WorkerLost(
                         "a worker process died again and again, perhaps for want of memory: "
-                        "complete runs are kept; run the same command again to resume, with fewer "
-                        "workers if it recurs"
+                        f"{_KEPT}, with fewer workers if it recurs"
                     ) from cause
                 self._pool = self._make_pool()
             return self._pool
 
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Runs a call in one of the processes; if that dies, again in another.
+    @property
+    def num_workers(self) -> int:
+        """Number of processes."""
+        return self._workers
 
-        Its future raises `WorkerLost` once processes die without a result in between.
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Runs a call in one of the processes.
+
+        Its future raises `WorkerDied` if that dies, and `WorkerLost` once processes die again and
+        again without a result in between.
         """
         outer: Future[Any] = Future()
 
@@ -122,7 +132,8 @@ class _Renewed(Executor):
             if isinstance(error, BrokenProcessPool):
                 # Nothing is raised within a callback, but for a pool that is shut down.
                 try:
-                    begin(self._pool_after(pool, error))
+                    self._pool_after(pool, error)
+                    outer.set_exception(WorkerDied(f"a worker process died: {_KEPT}"))
                 except RuntimeError as instead:
                     outer.set_exception(instead)
             elif error is not None:

@@ -15,12 +15,13 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-Failures = dict[int, str]
-Make = Callable[[tuple[int, ...]], Failures]
-"""Makes and stores the runs of some seeds, and says why those failed that did; it pickles."""
+from atn_gym.eval.running.batch import EvaluatedRun
+
+Make = Callable[[tuple[int, ...]], list[EvaluatedRun]]
+"""Makes the runs of some seeds; it pickles."""
 
 
-def make_isolated(make: Make, seeds: Sequence[int]) -> tuple[Failures, Failures]:
+def make_isolated(make: Make, seeds: Sequence[int]) -> tuple[list[EvaluatedRun], dict[int, str]]:
     """Makes runs in another process.
 
     Args:
@@ -28,29 +29,29 @@ def make_isolated(make: Make, seeds: Sequence[int]) -> tuple[Failures, Failures]
         seeds: Their seeds.
 
     Returns:
-        Why a run failed, by seed, and likewise of those that end their process whenever they
-        are made alone.
+        The runs; and of those that end their process whenever they are made alone, how it
+        ended, by seed.
     """
     ended = _in_process(make, tuple(seeds))
-    if isinstance(ended, dict):
+    if isinstance(ended, list):
         return ended, {}
     if len(seeds) == 1:
-        return {}, {
+        return [], {
             seeds[0]: f"the process that made this run alone ended with {_told(ended)}: its "
             "controller or env ended it, or memory ran out"
         }
-    failures, deadly = Failures(), Failures()
+    made, deadly = list[EvaluatedRun](), dict[int, str]()
     for half in (seeds[: len(seeds) // 2], seeds[len(seeds) // 2 :]):
         of_half = make_isolated(make, half)
-        failures |= of_half[0]
+        made += of_half[0]
         deadly |= of_half[1]
-    return failures, deadly
+    return made, deadly
 
 
-def _in_process(make: Make, seeds: tuple[int, ...]) -> Failures | int:
-    """Makes runs in a process of their own: failures, or the exit status of one that died."""
+def _in_process(make: Make, seeds: tuple[int, ...]) -> list[EvaluatedRun] | int:
+    """Makes runs in a process of their own; the exit status of one that died."""
     with tempfile.TemporaryDirectory() as folder:
-        answer = Path(folder) / "failures"
+        answer = Path(folder) / "runs"
         # What this process imports, that one does, and nothing from the working directory else.
         paths = os.pathsep.join(path or os.getcwd() for path in sys.path)
         process = subprocess.Popen(
@@ -74,7 +75,7 @@ def _in_process(make: Make, seeds: tuple[int, ...]) -> Failures | int:
             process.wait()
         if not answer.exists():
             return status
-        found: Failures | BaseException = pickle.loads(answer.read_bytes())
+        found: list[EvaluatedRun] | BaseException = pickle.loads(answer.read_bytes())
         if isinstance(found, BaseException):
             raise found
         return found
@@ -95,7 +96,7 @@ def main(answer: Path) -> None:
     make, seeds = pickle.load(sys.stdin.buffer)
     threading.Thread(target=_follow_parent, daemon=True).start()
     try:
-        found: Failures | BaseException = make(seeds)
+        found: list[EvaluatedRun] | BaseException = make(seeds)
     except Exception as error:
         found = error
     temporary = answer.with_suffix(".writing")

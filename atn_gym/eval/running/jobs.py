@@ -1,26 +1,25 @@
-"""Jobs: some seeds of one (env, controller) pair, run and stored wherever there is room."""
+"""Jobs: some seeds of one (env, controller) pair, made wherever there is room.
+
+A job returns a part for the store of whoever sent it. It needs no folder of results.
+"""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from atn_gym.config import ControllerConfig, EnvConfig
-from atn_gym.eval.running.batch import evaluate_seeds
+from atn_gym.eval.running.batch import EvaluatedRun, evaluate_seeds
 from atn_gym.eval.running.failures import PolicyError
-from atn_gym.eval.running.isolation import Failures, make_isolated
+from atn_gym.eval.running.isolation import make_isolated
 from atn_gym.eval.running.origin import Origin, check_keys
 from atn_gym.eval.running.rollout import OnEpoch
 from atn_gym.eval.running.run_config import run_configs
-from atn_gym.eval.storage.marks import is_marked, marked, unmark
-from atn_gym.eval.storage.store import ResultStore
-
-_WRITERS = 8
-"""Runs stored at once: a write waits for the disk, which syncs several files as fast as one."""
+from atn_gym.eval.running.threads import thread_count
+from atn_gym.eval.storage.parts import RunResult, encode
+from atn_gym.eval.storage.provenance import make_provenance
 
 
 @dataclass(frozen=True)
@@ -32,30 +31,26 @@ class Job:
         controller: The controller.
         seeds: Its seeds.
         twins: Whether twins are run too.
-        root: Folder of the results.
+        keys: Keys of the runs where the job was made.
         workers: Number of processes that share the cores of the machine.
-        keys: Keys of the runs where the job was made, if it is for another process.
-        origin: What that process is, likewise.
+        is_suspect: Whether a process died while it made these runs, perhaps because of one of
+            them: they are made in a process of their own, see `isolation`.
+        origin: What sent the job; None if it is for the same process.
     """
 
     env: EnvConfig
     controller: ControllerConfig
     seeds: tuple[int, ...]
     twins: bool
-    root: Path
+    keys: tuple[str, ...]
     workers: int = 1
-    keys: tuple[str, ...] = ()
+    is_suspect: bool = False
     origin: Origin | None = None
 
-    def part(self, seeds: Sequence[int]) -> Job:
-        """The job of some of its seeds."""
-        keys = dict(zip(self.seeds, self.keys, strict=True)) if self.keys else {}
-        return replace(self, seeds=tuple(seeds), keys=tuple(keys[s] for s in seeds if keys))
-
-    def configs(self) -> dict[int, dict[str, Any]]:
-        """The resolved config of the run with each seed."""
-        found = run_configs(self.env, self.controller, self.seeds, self.twins)
-        return dict(zip(self.seeds, found, strict=True))
+    def part(self, keys: Sequence[str]) -> Job:
+        """The job of some of its runs."""
+        seeds = dict(zip(self.keys, self.seeds, strict=True))
+        return replace(self, seeds=tuple(seeds[key] for key in keys), keys=tuple(keys))
 
 
 @dataclass(frozen=True)
@@ -63,101 +58,61 @@ class JobResult:
     """What became of a job.
 
     Args:
-        done: Seeds whose runs are stored now.
-        failures: Why a run failed, by seed.
-        elsewhere: Seeds that another process is running at this moment.
+        part: Content of a part with all its runs, see `atn_gym.eval.storage.parts`.
+        summaries: Metrics of the complete runs, by key.
+        failures: Why a run failed, by key.
+        deadly: Keys of the failed runs that ended their process.
     """
 
-    done: tuple[int, ...] = ()
-    failures: dict[int, str] = field(default_factory=dict)
-    elsewhere: tuple[int, ...] = ()
+    part: bytes
+    summaries: dict[str, Mapping[str, Any]]
+    failures: dict[str, str]
+    deadly: frozenset[str] = field(default_factory=frozenset)
 
 
 def run_job(job: Job, on_epoch: OnEpoch | None = None) -> JobResult:
-    """Runs what the store does not hold and no other process is running.
-
-    A run that a process was making when it died is made in a process of its own, see `isolation`:
-    it may be what ended that process.
+    """Makes the runs of a job.
 
     Args:
         job: What to run.
         on_epoch: Called with the number of runs that trained an epoch.
 
     Raises:
-        WorkerRefused: If this process would make other runs than the one that sent the job, or
-            store them elsewhere.
+        WorkerRefused: If this process would make other runs than the one that sent the job.
     """
     if job.origin is not None:
-        job.origin.check(job.root)
-    configs = job.configs()
+        job.origin.check()
+    configs = run_configs(job.env, job.controller, job.seeds, job.twins)
     check_keys(job.keys, configs)
-    store = ResultStore(job.root)
-    with store.claims(list(configs.values())) as claimed:
-        mine = [s for s, free in zip(job.seeds, claimed, strict=True) if free]
-        # Another process may have completed a run since the job was made.
-        missing = {seed: configs[seed] for seed in mine if not store.has(configs[seed])}
-        elsewhere = tuple(seed for seed in job.seeds if seed not in mine)
-        suspects = {s: config for s, config in missing.items() if is_marked(job.root, config)}
-        others = tuple(seed for seed in missing if seed not in suspects)
-        failures = _make(job.part(others), store, configs, on_epoch) if others else {}
-        if suspects:
-            failures |= _make_suspects(job, store, suspects)
-        done = tuple(seed for seed in mine if seed not in failures)
-        return JobResult(done, failures, elsewhere)
+    deadly: dict[int, str] = {}
+    if job.is_suspect:
+        runs, deadly = make_isolated(functools.partial(_make, job), job.seeds)
+        runs += [EvaluatedRun(seed, [], None, reason) for seed, reason in deadly.items()]
+    else:
+        runs = _make(job, job.seeds, on_epoch)
+    made = {run.seed: run for run in runs}
+    engine = job.env.params().resolved().engine
+    threads = {engine: thread_count(engine, job.workers)}
+    results = [_result(config, made[config["seed"]]) for config in configs]
+    keyed = list(zip(job.keys, job.seeds, results, strict=True))
+    return JobResult(
+        encode(results, make_provenance(job.workers, threads)),
+        {key: result.summary for key, _, result in keyed if result.summary is not None},
+        {key: result.error for key, _, result in keyed if result.error is not None},
+        frozenset(key for key, seed, _ in keyed if seed in deadly),
+    )
 
 
-def _make(
-    job: Job,
-    store: ResultStore,
-    configs: Mapping[int, dict[str, Any]],
-    on_epoch: OnEpoch | None = None,
-) -> Failures:
-    """Makes and stores runs, which are marked meanwhile; says why those failed that did."""
-    with marked(store.root, [configs[seed] for seed in job.seeds]):
-        return _make_and_store(job, store, configs, on_epoch)
-
-
-def _make_suspects(job: Job, store: ResultStore, configs: Mapping[int, dict[str, Any]]) -> Failures:
-    failures, deadly = make_isolated(functools.partial(_make_seeds, job), list(configs))
-    for seed, reason in deadly.items():
-        store.write_failure(configs[seed], reason)
-    for seed, config in configs.items():
-        # What ends its process does so the next time as well: its mark stays.
-        if seed not in deadly:
-            unmark(store.root, config)
-    return failures | deadly
-
-
-def _make_seeds(job: Job, seeds: tuple[int, ...]) -> Failures:
-    """Makes and stores some runs of a job that another process has claimed."""
-    part = job.part(seeds)
-    return _make_and_store(part, ResultStore(job.root), part.configs())
-
-
-def _make_and_store(
-    job: Job,
-    store: ResultStore,
-    configs: Mapping[int, dict[str, Any]],
-    on_epoch: OnEpoch | None = None,
-) -> Failures:
-    failures: Failures = {}
+def _make(job: Job, seeds: Sequence[int], on_epoch: OnEpoch | None = None) -> list[EvaluatedRun]:
     try:
-        runs = evaluate_seeds(
-            job.controller.method(), job.env, job.seeds, job.twins, job.workers, on_epoch
+        return evaluate_seeds(
+            job.controller.method(), job.env, seeds, job.twins, job.workers, on_epoch
         )
     except PolicyError as error:
-        runs, failures = [], dict.fromkeys(job.seeds, str(error))
-    failures |= {run.seed: str(run.error) for run in runs if run.summary is None}
-    with ThreadPoolExecutor(_WRITERS) as writers:
-        stored = [
-            writers.submit(store.write, configs[run.seed], run.trace, run.summary)
-            for run in runs
-            if run.summary is not None
-        ]
-        stored += [
-            writers.submit(store.write_failure, configs[seed], reason)
-            for seed, reason in failures.items()
-        ]
-    for write in stored:
-        write.result()
-    return failures
+        return [EvaluatedRun(seed, [], None, str(error)) for seed in seeds]
+
+
+def _result(config: dict[str, Any], run: EvaluatedRun) -> RunResult:
+    if run.summary is None:
+        return RunResult(config, error=str(run.error))
+    return RunResult(config, run.trace, run.summary)

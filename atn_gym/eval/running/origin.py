@@ -1,14 +1,12 @@
-"""What a worker must share with the process that sends it jobs: code, libraries and a folder."""
+"""What a worker must share with the process that sends it jobs: code and libraries."""
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import hashlib
 import importlib.metadata
 import socket
-import time
-import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,15 +14,12 @@ from typing import Any
 import atn_gym
 from atn_gym.errors import AtnGymError
 from atn_gym.eval.storage.keys import run_key
-from atn_gym.eval.storage.store import not_written
 
 _LIBRARIES = ("numpy", "torch", "numba")
-_SEEN_WITHIN_S = 5.0
-"""Seconds within which a network file system shows a new file to all machines."""
 
 
 class WorkerRefused(AtnGymError, RuntimeError):
-    """A worker has other code or another folder than the process that sent it a job."""
+    """A worker has other code than the process that sent it a job."""
 
 
 @dataclass(frozen=True)
@@ -34,18 +29,13 @@ class Origin:
     Args:
         version: Version of atn_gym and of what results depend on, by package.
         source: Digest of the source of atn_gym.
-        token: Name of a file among the claims in the folder of the results.
     """
 
     version: dict[str, str]
     source: str
-    token: str
 
-    def check(self, root: Path) -> None:
+    def check(self) -> None:
         """Checks this process against it.
-
-        Args:
-            root: Folder of the results.
 
         Raises:
             WorkerRefused: If it differs.
@@ -62,48 +52,25 @@ class Origin:
                 f"a worker on {here} has other code of atn_gym {atn_gym.__version__} than this "
                 "command: install the same on all machines, and restart the workers"
             )
-        deadline = time.monotonic() + _SEEN_WITHIN_S
-        while not (root / ".claims" / self.token).is_file():
-            if time.monotonic() > deadline:
-                raise WorkerRefused(
-                    f"a worker on {here} does not see the results folder {root} of this command: "
-                    "give --results, or results in the config, a folder that all machines share"
-                )
-            time.sleep(0.1)
 
 
-@contextlib.contextmanager
-def sending_jobs(root: Path) -> Iterator[Origin]:
-    """Describes this process for its jobs; its token lies in a folder of results meanwhile.
-
-    Raises:
-        StoreError: If the token cannot be written.
-    """
-    token = root / ".claims" / f"sender-{uuid.uuid4().hex}"
-    try:
-        token.parent.mkdir(exist_ok=True)
-        token.touch()
-    except OSError as error:
-        raise not_written(root, error) from error
-    try:
-        yield Origin(_versions(), _SOURCE, token.name)
-    finally:
-        token.unlink(missing_ok=True)
+def this_process() -> Origin:
+    """This process, for the jobs that it sends."""
+    return Origin(_versions(), _SOURCE)
 
 
-def check_keys(expected: Sequence[str], configs: Mapping[int, Mapping[str, Any]]) -> None:
+def check_keys(expected: Sequence[str], configs: Sequence[Mapping[str, Any]]) -> None:
     """Checks that runs have the keys here that they had where their job was made.
 
     Args:
-        expected: Those keys, in the order of `configs`; none for a job that was made here.
-        configs: Resolved configs of the runs, by seed.
+        expected: Those keys.
+        configs: Resolved configs of the runs, in their order.
 
     Raises:
         WorkerRefused: If not.
     """
-    found = tuple(run_key(config) for config in configs.values())
-    if expected and found != tuple(expected):
-        controller = next(iter(configs.values()))["controller"]["name"]
+    if [run_key(config) for config in configs] != list(expected):
+        controller = configs[0]["controller"]["name"]
         raise WorkerRefused(
             f"a worker on {socket.gethostname()} would make other runs of {controller!r} than this "
             "command: its modules, model files or data are not the same there, or have changed "
@@ -111,6 +78,7 @@ def check_keys(expected: Sequence[str], configs: Mapping[int, Mapping[str, Any]]
         )
 
 
+@functools.cache
 def _versions() -> dict[str, str]:
     libraries = {name: importlib.metadata.version(name) for name in _LIBRARIES}
     return {"atn_gym": atn_gym.__version__, **libraries}

@@ -1,21 +1,18 @@
-"""Reads the files of a results folder, whatever may have become of them."""
+"""Finds stored runs that are no complete runs, though their part is sound."""
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from atn_gym.arrays import FloatArray
-from atn_gym.files import Unreadable
+from atn_gym.arrays import BoolArray
+from atn_gym.eval.storage.keys import keys_of_seeds
+from atn_gym.eval.storage.runs import TOO_LARGE, RunTable
+from atn_gym.plain_values import check_plain
 
-TOO_LARGE = 1e300
-"""From here on, where nothing real is, numbers would overflow."""
-_COLUMNS = ("epoch", "val_loss", "gradient_steps")
-_TRUTH = {"True": 1.0, "False": 0.0}
 _ESSENTIAL = {
     "anytime_performance": (-1, 1),
     "compute_adjusted_performance": (0, 1),
@@ -36,70 +33,85 @@ _RANGES: dict[str, tuple[float, float]] = {
 _TRUTHS = ("diverged", "collapsed", "recovered")
 
 
-def parse_trace(text: str) -> dict[str, FloatArray]:
-    """Columns of a `trace.csv` by name, truth as 0 or 1.
+class _Faults(dict[int, str]):
+    """The first fault found of each row."""
 
-    Raises:
-        Unreadable: If it is no table of numbers, or lacks a column that every trace has.
-    """
-    try:
-        header, *rows = csv.reader(text.splitlines())
-    except (ValueError, csv.Error) as error:
-        raise Unreadable("trace.csv cannot be read: it has no header") from error
-    for line, row in enumerate(rows, 2):
-        if len(row) != len(header):
-            raise Unreadable(
-                f"trace.csv cannot be read: line {line} has {len(row)} values for "
-                f"{len(header)} columns"
-            )
-    values = np.array([[_number(v) for v in row] for row in rows]).reshape(-1, len(header))
-    trace = dict(zip(header, values.T, strict=True))
-    missing = [name for name in _COLUMNS if name not in trace]
-    if missing:
-        raise Unreadable(f"trace.csv has no column {missing[0]}")
-    return trace
+    def note(self, faulty: BoolArray, reason: str) -> None:
+        for row in np.flatnonzero(faulty).tolist():
+            self.setdefault(row, reason)
 
 
-def _number(text: str) -> float:
-    try:
-        return _TRUTH[text] if text in _TRUTH else float(text)
-    except ValueError as error:
-        raise Unreadable(f"trace.csv cannot be read: {text!r} is not a number") from error
+def config_faults(table: RunTable) -> dict[int, str]:
+    """Says of runs what is wrong with their config or key, by their rows."""
+    faults = _Faults()
+    for of, config in enumerate(table.configs):
+        rows = np.flatnonzero(table.config_of == of)
+        reason = _config_fault(config)
+        if reason is not None:
+            faults.update(dict.fromkeys(rows.tolist(), reason))
+            continue
+        key = keys_of_seeds(config)
+        for row, seed in zip(rows.tolist(), table.seeds[rows].tolist(), strict=True):
+            if key(seed) != table.keys[row]:
+                faults[row] = f"its config is of the run {key(seed)}, not of this one"
+    return faults
 
 
-def check_epochs(epochs: FloatArray, budget: object, has_diverged: bool) -> None:
-    """Checks that a trace has every epoch once, up to the budget or divergence.
+def run_faults(table: RunTable) -> dict[int, str]:
+    """Says of runs that did not fail why they are no complete runs, by their rows."""
+    faults = _Faults(config_faults(table))
+    faults.note(table.numbers("seed") != table.seeds, "its summary is of another seed")
+    for name, (low, high) in _RANGES.items():
+        values, known = table.numbers(name), table.known(name)
+        needed = known | (name in _ESSENTIAL)
+        with np.errstate(invalid="ignore"):
+            finite = np.abs(values) < TOO_LARGE
+            inside = (low <= values) & (values <= high)
+        for row in np.flatnonzero(needed & ~(finite & inside)).tolist():
+            value = table.texts(name)[row]
+            limit = f"not in [{low}, {high}]" if finite[row] else "not a finite number"
+            faults.setdefault(row, f"{name} is {value!r}, {limit}")
+    for name in _TRUTHS:
+        if not table.is_truth(name):
+            faults.note(table.known(name), f"{name} is not true or false")
+    with np.errstate(invalid="ignore"):
+        above = table.numbers("run_flops") > table.numbers("flops")
+    faults.note(above, "run_flops is above flops, which are of all that was run")
+    _check_epochs(table, faults)
+    return faults
 
-    Raises:
-        Unreadable: If it has not.
-    """
-    if not len(epochs) or epochs.tolist() != list(range(1, len(epochs) + 1)):
-        raise Unreadable("trace.csv does not have the epochs 1, 2, 3 and so on, each once")
-    if type(budget) is not int:
-        return
-    if len(epochs) > budget or (len(epochs) < budget and not has_diverged):
-        raise Unreadable(
-            f"trace.csv has {len(epochs)} epochs of a budget of {budget}, "
-            f"and the run {'diverged' if has_diverged else 'did not diverge'}"
+
+def _check_epochs(table: RunTable, faults: _Faults) -> None:
+    """Checks that traces have every epoch once, up to the budget or divergence."""
+    faults.note(
+        (table.epochs == 0) | ~table.counts_epochs(),
+        "its trace does not have the epochs 1, 2, 3 and so on, each once",
+    )
+    envs = [config.get("env") for config in table.configs]
+    budgets = [env.get("num_epochs") if isinstance(env, dict) else None for env in envs]
+    known = np.array([b if type(b) is int else -1 for b in budgets], dtype=np.int64)
+    budget = known[table.config_of]
+    diverged = table.numbers("diverged") == 1
+    wrong = (table.epochs > budget) | ((table.epochs < budget) & ~diverged)
+    for row in np.flatnonzero(wrong & (budget >= 0)).tolist():
+        ended = "diverged" if diverged[row] else "did not diverge"
+        faults.setdefault(
+            row,
+            f"its trace has {table.epochs[row]} epochs of a budget of {budget[row]}, and the run "
+            f"{ended}",
         )
 
 
-def check_metrics(summary: Mapping[str, Any]) -> None:
-    """Checks that metrics are numbers within their limits; most may be None or absent.
-
-    Raises:
-        Unreadable: If one is not.
-    """
-    for name, (low, high) in _RANGES.items():
-        value: Any = summary.get(name)
-        if value is None and name not in _ESSENTIAL:
-            continue
-        if not (type(value) in (int, float) and abs(value) < TOO_LARGE):
-            raise Unreadable(f"summary.json: {name} is {value!r}, not a finite number")
-        if not low <= value <= high:
-            raise Unreadable(f"summary.json: {name} is {value!r}, not in [{low}, {high}]")
-    for name in _TRUTHS:
-        if not isinstance(summary.get(name), (bool, type(None))):
-            raise Unreadable(f"summary.json: {name} is {summary[name]!r}, not true or false")
-    if summary["run_flops"] > summary["flops"]:
-        raise Unreadable("summary.json: run_flops is above flops, which are of all that was run")
+def _config_fault(config: Mapping[str, Any]) -> str | None:
+    try:
+        check_plain(config)
+    except ValueError as error:
+        return f"its config is none of a run: {error}"
+    env, controller = config.get("env"), config.get("controller")
+    complete = (
+        isinstance(env, dict)
+        and isinstance(env.get("id"), str)
+        and isinstance(controller, dict)
+        and isinstance(controller.get("name"), str)
+    )
+    return None if complete else "its config is none of a run: env or controller is missing"

@@ -1,6 +1,6 @@
 """Reads the results of an experiment back: every complete run, and why others are not read.
 
-Whatever is no complete run is named and left alone.
+All that is no complete run is named and left alone.
 """
 
 from __future__ import annotations
@@ -10,15 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from atn_gym.eval.storage.labels import LABELS_FILE, ControllerNames, read_labels
-from atn_gym.eval.storage.runs import (
-    RUN_FOLDER,
-    StoredFailure,
-    StoredRun,
-    read_failure,
-    read_run,
-)
+from atn_gym.eval.storage.reading import PARTS_FOLDER, StoredParts, part_names, read_parts
+from atn_gym.eval.storage.run_folders import run_folders
+from atn_gym.eval.storage.runs import StoredFailure, StoredRun
 from atn_gym.eval.storage.sealing import read_sealed
-from atn_gym.eval.storage.store import MANIFEST_FILE
+from atn_gym.eval.storage.store import DAMAGED_FOLDER, MANIFEST_FILE
 from atn_gym.files import StoreError, Unreadable
 
 REPORT_FILES = ("report.html", "report.md", "summary.csv")
@@ -73,53 +69,64 @@ def read_experiment(root: Path) -> StoredExperiment:
     """
     try:
         entries = sorted(path for path in root.iterdir() if not path.name.startswith("."))
+        found = _read_parts(root / PARTS_FOLDER)
     except OSError as error:
         raise StoreError(
             f"results folder {root} cannot be read ({error.strerror}): name the folder of an "
             "experiment that `atn-gym run` has written, such as results/digits_data_shift"
         ) from error
-    runs: list[StoredRun] = []
-    failures: list[StoredFailure] = []
-    skipped: list[Skipped] = []
+    reasons = {f"{PARTS_FOLDER}/{name}": reason for name, reason in found.damaged.items()}
+    reasons |= {f"run {key}": reason for key, reason in found.faulty.items()}
     manifest = None
     names = ControllerNames()
+    folders = run_folders(root)
     for path in entries:
         try:
             if path.name == MANIFEST_FILE:
                 manifest = read_sealed(path)
             elif path.name == LABELS_FILE:
                 names = read_labels(path)
-            elif path.name not in REPORT_FILES:
-                _read_entry(path, runs, failures)
+            elif path in folders:
+                raise Unreadable(f"is in the layout of earlier versions: {_CONVERT} {root}`")
+            elif path.name not in (*REPORT_FILES, PARTS_FOLDER, DAMAGED_FOLDER):
+                raise Unreadable("is no file of an experiment")
         except Unreadable as error:
-            # Of a file, the reason begins with the name, which is said already.
-            reason = str(error).removeprefix(path.name).lstrip(": ")
-            skipped.append(Skipped(path.name, reason))
-    if not runs:
+            reasons[path.name] = str(error)
+    # Of a file, the reason begins with the name, which is told already.
+    skipped = [
+        Skipped(name, reason.removeprefix(Path(name).name).lstrip(": "))
+        for name, reason in reasons.items()
+    ]
+    if found.runs is None:
         raise StoreError(
-            f"results folder {root} holds no complete run: {_remedy(root, failures, skipped)}"
+            f"results folder {root} holds no complete run: "
+            f"{_remedy(root, found, skipped, bool(folders))}"
         )
-    return StoredExperiment(root, runs, failures, skipped, manifest, names.labels, names.current)
+    return StoredExperiment(
+        root, list(found.runs), found.failures, skipped, manifest, names.labels, names.current
+    )
 
 
-def _read_entry(path: Path, runs: list[StoredRun], failures: list[StoredFailure]) -> None:
-    try:
-        runs.append(read_run(path))
-    except Unreadable:
-        failure = read_failure(path)
-        if failure is None:
-            raise
-        failures.append(failure)
+_CONVERT = "convert it with `atn-gym pack"
 
 
-def _remedy(root: Path, failures: list[StoredFailure], skipped: list[Skipped]) -> str:
+def _read_parts(folder: Path) -> StoredParts:
+    """Reads all parts; once more, if some were merged meanwhile."""
+    found = read_parts(folder, part_names(folder))
+    while found.gone:
+        found = read_parts(folder, part_names(folder))
+    return found
+
+
+def _remedy(root: Path, found: StoredParts, skipped: list[Skipped], has_folders: bool) -> str:
     inside = [path.parent for path in sorted(root.glob(f"*/{MANIFEST_FILE}"))]
     if inside:
         return f"name the folder of one experiment, such as {inside[0]}"
-    if failures:
-        failed = "the only run" if len(failures) == 1 else f"all {len(failures)} runs"
-        return f"{failed} failed: {failures[0].reason}"
-    if any(RUN_FOLDER.fullmatch(entry.name) for entry in skipped):
-        first = next(entry for entry in skipped if RUN_FOLDER.fullmatch(entry.name))
+    if found.failures:
+        count = len(found.failures)
+        which = "the only run" if count == 1 else f"all {count} runs"
+        return f"{which} failed: {found.failures[0].reason}"
+    if found.damaged or found.faulty or has_folders:
+        first = next(entry for entry in skipped if entry.name != MANIFEST_FILE)
         return f"{first.name}: {first.reason}"
     return "make some with `atn-gym run`, or name the folder of another experiment"

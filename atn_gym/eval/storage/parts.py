@@ -28,6 +28,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from atn_gym.arrays import BoolArray, FloatArray, IntArray
+from atn_gym.eval.metrics.formatting import printable
 from atn_gym.eval.storage.keys import run_key
 from atn_gym.files import Unreadable
 
@@ -53,7 +54,7 @@ class RunResult:
         config: Its resolved config.
         trace: A row for each epoch, all with the same names; empty if it failed.
         summary: Its metrics; None if it failed.
-        error: Why it failed; None if it did not.
+        error: Why it failed, which is stored on one line; None if it did not.
     """
 
     config: Mapping[str, Any]
@@ -75,7 +76,7 @@ def encode(runs: Sequence[RunResult], provenance: Mapping[str, Any]) -> bytes:
         "key": pa.array([run_key(run.config) for run in runs]),
         "seed": pa.array([run.config["seed"] for run in runs], pa.int64()),
         "stored_at": pa.array([time.time_ns()] * len(runs), pa.int64()),
-        "error": pa.array([run.error for run in runs], pa.string()),
+        "error": pa.array([_one_line(run.error) for run in runs], pa.string()),
         "config": pa.array([_shared_config(run.config) for run in runs]),
         "provenance": pa.array([json.dumps(dict(provenance))] * len(runs)),
     }
@@ -309,6 +310,11 @@ def plain_rows(table: Table, prefix: str) -> Iterator[dict[str, Any]]:
                 place = place.setdefault(part, {})
             place[last] = value
         yield nested
+
+
+def _one_line(error: str | None) -> str | None:
+    """A reason without line breaks and characters that a terminal obeys."""
+    return None if error is None else " ".join(printable(error).split())
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -25,24 +25,36 @@ _PACKAGES = (
 )
 
 
+def make_provenance(workers: int, threads: Mapping[str, int]) -> dict[str, Any]:
+    """Collects versions, processes, processor and commit as plain values.
+
+    Args:
+        workers: Number of processes that share the machine.
+        threads: Threads that each of them trains with, by engine.
+    """
+    return {**_of_machine(), "workers": workers, "threads": dict(threads)}
+
+
+@functools.cache
+def _of_machine() -> dict[str, Any]:
+    return {
+        "atn_gym": atn_gym.__version__,
+        "python": platform.python_version(),
+        "packages": {name: _version(name) for name in _PACKAGES},
+        "processor": _processor(),
+        "git_commit": git_commit(),
+    }
+
+
 def make_manifest(seeds: list[int], workers: int, threads: Mapping[str, int]) -> dict[str, Any]:
-    """Collects versions, processes, processor, commit and seeds as plain values.
+    """What `make_provenance` collects, and the seeds.
 
     Args:
         seeds: Seeds of the runs.
         workers: Number of processes that share the machine.
         threads: Threads that each of them trains with, by engine.
     """
-    return {
-        "atn_gym": atn_gym.__version__,
-        "python": platform.python_version(),
-        "packages": {name: _version(name) for name in _PACKAGES},
-        "workers": workers,
-        "threads": dict(threads),
-        "processor": _processor(),
-        "git_commit": git_commit(),
-        "seeds": seeds,
-    }
+    return {**make_provenance(workers, threads), "seeds": seeds}
 
 
 @functools.cache

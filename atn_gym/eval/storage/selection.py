@@ -11,7 +11,7 @@ from atn_gym.eval.storage.experiment import StoredExperiment
 from atn_gym.eval.storage.keys import run_key
 from atn_gym.eval.storage.labels import DIGESTS, contender_key
 from atn_gym.eval.storage.names import Variant, name_variants
-from atn_gym.eval.storage.runs import StoredFailure, StoredRun
+from atn_gym.eval.storage.runs import StoredFailure, StoredRun, distinct_variants
 
 _Stored = StoredRun | StoredFailure
 
@@ -55,8 +55,8 @@ def select(stored: StoredExperiment, selection: Selection = CURRENT) -> StoredEx
     if not selection.earlier_sources:
         stored, stale = _current(stored)
     everything: list[_Stored] = [*stored.runs, *stored.failures]
-    controllers = name_variants([r.config["controller"] for r in everything], "name", stored.labels)
-    envs = name_variants([r.config["env"] for r in everything], "id", {})
+    controllers = name_variants(distinct_variants(everything, "controller"), "name", stored.labels)
+    envs = name_variants(distinct_variants(everything, "env"), "id", {})
     chosen = {
         "controller": _chosen("controller", selection.controllers, controllers),
         "env": _chosen("env", selection.envs, envs),
@@ -64,8 +64,8 @@ def select(stored: StoredExperiment, selection: Selection = CURRENT) -> StoredEx
     seeds = _chosen_seeds(selection.seeds, everything)
 
     def is_shown(run: _Stored) -> bool:
-        variants = all(run_key(run.config[of]) in keys for of, keys in chosen.items())
-        return variants and run.config["seed"] in seeds
+        variants = all(run.variant_key(of) in keys for of, keys in chosen.items())
+        return variants and run.seed in seeds
 
     runs = [run for run in stored.runs if is_shown(run)]
     if not runs:
@@ -82,7 +82,7 @@ def _current(stored: StoredExperiment) -> tuple[StoredExperiment, dict[str, str]
 
     A controller of whose current source no run is complete keeps the earlier ones.
     """
-    complete = {run_key(run.config["controller"]) for run in stored.runs}
+    complete = {run.variant_key("controller") for run in stored.runs}
 
     def is_current(run: _Stored) -> bool:
         controller = run.config["controller"]
@@ -124,7 +124,7 @@ def _chosen(what: str, wanted: Sequence[str], variants: Mapping[str, Variant]) -
 
 
 def _chosen_seeds(wanted: Sequence[int], runs: Iterable[_Stored]) -> set[int]:
-    seeds: set[int] = {run.config["seed"] for run in runs}
+    seeds: set[int] = {run.seed for run in runs}
     for seed in wanted:
         if seed not in seeds:
             raise unknown_name("seed", seed, [str(known) for known in sorted(seeds)])

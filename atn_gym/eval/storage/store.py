@@ -1,166 +1,175 @@
-"""Results on disk: one folder a run, complete or absent.
+"""Results on disk: one part for the runs of a job, complete or absent.
 
-`<root>/<run key>/` holds `config.yaml`, `trace.csv` and, written last, `summary.json`; of a run
-that failed it holds `config.yaml` and `failure.json`.
-`<root>/manifest.json` says what made them, the command that made runs last and, under
-`earlier`, those before that differ from it; files in `<root>/.claims/` are locked while a run is
-being made. The run key is a hash of the resolved config. Every file is written under a
-temporary name, synced and renamed, so that nothing half-written is ever read. Every JSON file
-ends with a checksum of its content; that of a summary or failure covers config and trace as well.
+`<root>/parts/` holds the parts, see `atn_gym.eval.storage.parts`; `<root>/damaged/` those that were
+changed after they were written. `<root>/manifest.json` says what made them, the command that made
+runs last and, under `earlier`, those before that differ from it; `<root>/labels.json` what
+controllers are called. Files in `<root>/.claims/` are locked while a run is being made. Every file
+is written under a temporary name, synced and renamed, so that nothing half-written is ever read.
 """
 
 from __future__ import annotations
 
 import contextlib
-import csv
-import io
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
-from atn_gym.eval.metrics.formatting import printable
+from atn_gym.eval.storage import parts
+from atn_gym.eval.storage.claims import Claims, claiming
 from atn_gym.eval.storage.keys import run_key
-from atn_gym.eval.storage.runs import CONFIG_FILE, FAILURE_FILE, SUMMARY_FILE, TRACE_FILE, read_run
+from atn_gym.eval.storage.reading import PARTS_FOLDER, part_names, read_parts
+from atn_gym.eval.storage.run_folders import run_folders
+from atn_gym.eval.storage.runs import StoredRun
 from atn_gym.eval.storage.sealing import read_sealed, seal
 from atn_gym.files import StoreError, Unreadable, remove_temporary, write_atomically
 
 _log = logging.getLogger(__name__)
-# The dumper in C, where there is one: the other takes longer than half an epoch of Digits.
-_DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 MANIFEST_FILE = "manifest.json"
+DAMAGED_FOLDER = "damaged"
+CLAIMS_FOLDER = ".claims"
 
 
 class ResultStore:
-    """The results of one experiment.
+    """The results of one experiment, to be added to.
 
     Args:
         root: Its folder; made if absent.
 
     Raises:
-        StoreError: If the folder cannot be made.
+        StoreError: If the folder cannot be made, or holds runs of an earlier layout.
     """
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._parts = root / PARTS_FOLDER
+        self._read = set[str]()
+        self._runs: dict[str, StoredRun] = {}
+        self._written: dict[str, Mapping[str, Any]] = {}
         try:
-            root.mkdir(parents=True, exist_ok=True)
+            self._parts.mkdir(parents=True, exist_ok=True)
+            (root / CLAIMS_FOLDER).mkdir(exist_ok=True)
         except OSError as error:
             raise StoreError(
                 f"results folder {root} cannot be made ({error.strerror}): choose another one"
             ) from error
+        earlier = run_folders(root)
+        if earlier:
+            raise StoreError(
+                f"results folder {root} holds {len(earlier)} runs in the layout of earlier "
+                f"versions: convert them with `atn-gym pack {root}`, and nothing is lost"
+            )
 
-    def read(self, config: Mapping[str, Any]) -> dict[str, Any] | None:
-        """The summary of a run, or None if the run is not complete.
+    def refresh(self) -> None:
+        """Reads the parts that this process has not read or written yet.
 
-        A damaged run is named in the log and taken for none, so that it is made anew.
+        One that was changed is named in the log and set aside, so that its runs are made anew.
         """
+        while True:
+            names = set(part_names(self._parts))
+            if self._read - names:
+                # Parts were merged, or set aside by another process: all are read anew.
+                self._read, self._runs, self._written = set(), {}, {}
+            new = sorted(names - self._read)
+            if not new:
+                return
+            found = read_parts(self._parts, new)
+            self._read.update(names - {*found.damaged, *found.gone})
+            for name, reason in found.damaged.items():
+                self._set_aside(name, reason)
+            for key, reason in found.faulty.items():
+                _log.warning("run %s in %s is made anew: %s", key, self._parts, reason)
+            for run in found.runs or ():
+                self._runs.setdefault(run.key, run)
+
+    def _set_aside(self, name: str, reason: str) -> None:
+        place = self.root / DAMAGED_FOLDER / name
         try:
-            return self._summary(config)
-        except Unreadable as error:
-            _log.warning("%s is damaged and made anew: %s", self.root / run_key(config), error)
-            return None
+            place.parent.mkdir(exist_ok=True)
+            (self._parts / name).replace(place)
+        except OSError:
+            place = self._parts / name
+            self._read.add(name)
+        _log.warning("%s is damaged, and the runs in it are made anew: %s", place, reason)
 
-    def has(self, config: Mapping[str, Any]) -> bool:
-        """Whether a run is complete, and not damaged."""
-        try:
-            return self._summary(config) is not None
-        except Unreadable:
-            return False
+    def has(self, key: str) -> bool:
+        """Whether a run is complete, as of the last `refresh` or `write`."""
+        return key in self._written or key in self._runs
 
-    def _summary(self, config: Mapping[str, Any]) -> dict[str, Any] | None:
-        folder = self.root / run_key(config)
-        return read_run(folder).summary if (folder / SUMMARY_FILE).exists() else None
+    def summary(self, key: str) -> Mapping[str, Any] | None:
+        """The summary of a run, or None if the run is not complete."""
+        if key in self._written:
+            return self._written[key]
+        run = self._runs.get(key)
+        return None if run is None else run.summary
 
-    def write(
-        self,
-        config: Mapping[str, Any],
-        trace: Sequence[Mapping[str, Any]],
-        summary: Mapping[str, Any],
+    def write(self, runs: Sequence[parts.RunResult], provenance: Mapping[str, Any]) -> None:
+        """Stores runs as one part, whole or not at all.
+
+        Args:
+            runs: At least one; the first of them must be claimed, if others write too.
+            provenance: What made them.
+
+        Raises:
+            StoreError: If it cannot be written.
+        """
+        keys = [run_key(run.config) for run in runs]
+        complete = {
+            key: run.summary for key, run in zip(keys, runs, strict=True) if run.summary is not None
+        }
+        self.write_part(parts.encode(runs, provenance), keys[0], complete)
+
+    def write_part(
+        self, content: bytes, claim: str, summaries: Mapping[str, Mapping[str, Any]]
     ) -> None:
-        """Stores a run, in place of why it failed, if it has before.
+        """Stores a part that was made elsewhere.
 
         Args:
-            config: Its resolved config.
-            trace: A row for each epoch, all with the same keys; at least one.
-            summary: Its metrics.
+            content: Of `atn_gym.eval.storage.parts.encode`.
+            claim: Key of one of its runs that this process has claimed, if others write too: its
+                temporary file goes by it.
+            summaries: Summaries of its complete runs by their keys.
 
         Raises:
-            StoreError: If a file cannot be written.
+            StoreError: If it cannot be written.
         """
-        folder = self.root / run_key(config)
-        table = io.StringIO()
-        writer = csv.DictWriter(table, fieldnames=list(trace[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(trace)
-        text = _config_text(config)
-        files = {
-            CONFIG_FILE: text,
-            TRACE_FILE: table.getvalue(),
-            SUMMARY_FILE: seal(summary, text, table.getvalue()),
-        }
-        self._write_files(folder, files)
+        name = parts.part_name(content)
         try:
-            (folder / FAILURE_FILE).unlink(missing_ok=True)
+            write_atomically(self._parts / name, content, self._temporary(claim))
         except OSError as error:
-            raise not_written(folder, error) from error
+            raise not_written(self._parts, error) from error
+        self._read.add(name)
+        self._written.update(summaries)
 
-    def write_failure(self, config: Mapping[str, Any], reason: str) -> None:
-        """Stores why a run failed, until it is made.
-
-        Args:
-            config: Its resolved config.
-            reason: What went wrong; stored on one line, without characters that a terminal obeys.
-
-        Raises:
-            StoreError: If a file cannot be written.
-        """
-        text = _config_text(config)
-        files = {
-            CONFIG_FILE: text,
-            FAILURE_FILE: seal({"error": " ".join(printable(reason).split())}, text),
-        }
-        self._write_files(self.root / run_key(config), files)
-
-    def _write_files(self, folder: Path, files: Mapping[str, str]) -> None:
-        """Writes the files of a run in their order."""
-        try:
-            folder.mkdir(exist_ok=True)
-            for name, text in files.items():
-                write_atomically(folder / name, text)
-        except OSError as error:
-            raise not_written(folder, error) from error
+    def _temporary(self, key: str) -> Path:
+        return self.root / CLAIMS_FOLDER / f"{key}.part"
 
     @contextlib.contextmanager
-    def claims(self, configs: Sequence[Mapping[str, Any]]) -> Iterator[list[bool]]:
-        """Claims runs for this process, so that no other on this machine makes them too.
+    def claims(self, keys: Sequence[str]) -> Iterator[Claims]:
+        """Claims runs, see `claiming`, and reads what others have stored.
 
-        A claim ends with the context, or with the process, however it ends. What a process
-        that was killed left in the folder of a claimed run under a temporary name is removed.
+        What a process that was killed left of the part of a claimed run under a temporary name
+        is removed.
 
         Args:
-            configs: Resolved configs of the runs.
-
-        Yields:
-            Whether each run was free, and is now claimed.
+            keys: Keys of the runs.
 
         Raises:
             StoreError: If the folder of the claims cannot be written.
         """
-        folder = self.root / ".claims"
+        folder = self.root / CLAIMS_FOLDER
         with contextlib.ExitStack() as stack:
             try:
-                folder.mkdir(exist_ok=True)
-                claimed = [_claim(stack, folder / run_key(config)) for config in configs]
-                for config, is_claimed in zip(configs, claimed, strict=True):
-                    if is_claimed:
-                        remove_temporary(self.root / run_key(config))
+                claims = stack.enter_context(claiming(folder, keys))
+                for key in claims.suspects:
+                    self._temporary(key).unlink(missing_ok=True)
             except OSError as error:
                 raise not_written(folder, error) from error
-            yield claimed
+            # Another process may have completed a run since this one looked.
+            self.refresh()
+            yield claims
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
         """Stores what makes the results; what made earlier ones, if it differs, is kept.
@@ -170,17 +179,11 @@ class ResultStore:
         """
         path = self.root / MANIFEST_FILE
         try:
-            lock = self.root / ".claims" / "manifest"
-            lock.parent.mkdir(exist_ok=True)
-            with FileLock(lock):
+            with FileLock(self.root / CLAIMS_FOLDER / "manifest"):
                 remove_temporary(self.root, path.name)
                 write_atomically(path, seal({**manifest, **_earlier(path, manifest)}))
         except OSError as error:
             raise not_written(self.root, error) from error
-
-
-def _config_text(config: Mapping[str, Any]) -> str:
-    return str(yaml.dump(dict(config), Dumper=_DUMPER))
 
 
 def _earlier(path: Path, manifest: Mapping[str, Any]) -> dict[str, list[Any]]:
@@ -200,11 +203,3 @@ def not_written(folder: Path, error: OSError) -> StoreError:
         f"results cannot be written to {folder} ({error.strerror}): earlier results are intact; "
         "make room or choose another folder, and run the same command again"
     )
-
-
-def _claim(stack: contextlib.ExitStack, path: Path) -> bool:
-    try:
-        stack.enter_context(FileLock(path, blocking=False))
-    except Timeout:
-        return False
-    return True

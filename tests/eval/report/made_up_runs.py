@@ -9,6 +9,7 @@ from atn_gym.eval.report.index import ResultIndex
 from atn_gym.eval.report.report import make_document
 from atn_gym.eval.storage.experiment import read_experiment
 from atn_gym.eval.storage.keys import run_key
+from atn_gym.eval.storage.parts import RunResult
 from atn_gym.eval.storage.store import ResultStore
 
 __all__ = ["ENV", "EPOCHS", "OTHER", "SHOCK", "add", "trace"]
@@ -16,7 +17,7 @@ __all__ = ["ENV", "EPOCHS", "OTHER", "SHOCK", "add", "trace"]
 
 def fail(root, controller, seed, reason="it <b>broke</b>", env=ENV):
     config = {"env": env, "controller": {"name": controller}, "seed": seed}
-    ResultStore(root).write_failure(config, reason)
+    ResultStore(root).write([RunResult(config, error=reason)], {})
 
 
 def made_document(root):

@@ -12,6 +12,7 @@ from atn_gym.eval.report.index import ResultIndex
 from atn_gym.eval.report.plots import Point, pareto_front
 from atn_gym.eval.report.svg import Axis
 from atn_gym.eval.storage.experiment import read_experiment
+from atn_gym.eval.storage.runs import trace_matrices
 
 
 def test_curves_over_seeds_go_through_values_that_a_run_had(root):
@@ -19,7 +20,8 @@ def test_curves_over_seeds_go_through_values_that_a_run_had(root):
         rate = 1e-3 if seed < 2 else 0.1
         add(root, "fixed", seed, rows=[{**row, "learning_rate": rate} for row in trace()])
     runs = read_experiment(root).runs
-    curve = _over_seeds(runs, "learning_rate", EPOCHS)
+    rates = trace_matrices(runs, ["learning_rate"], EPOCHS)["learning_rate"]
+    curve = _over_seeds(runs, "learning_rate", rates)
     for part in (curve.low, curve.middle, curve.high):
         assert set(part) <= {1e-3, 0.1}
 
@@ -35,6 +37,15 @@ def test_diverged_runs_are_drawn_with_the_loss_of_divergence(root):
     assert len(heights) == EPOCHS
     assert len(set(heights[3:])) == 1
     assert heights[3] < min(heights[:3])
+
+
+def test_a_figure_of_many_seeds_is_drawn_from_some_and_says_so(root, monkeypatch):
+    monkeypatch.setattr("atn_gym.eval.report.figures._MOST_DRAWN", 3)
+    for seed in range(4):
+        add(root, "fixed", seed)
+    figure = run_figure(ResultIndex(read_experiment(root).runs), "DigitsCnn-DataShift", ["fixed"])
+    assert "4 seeds" in figure.title
+    assert figure.note.endswith("Drawn from the first 3 seeds.")
 
 
 def test_figures_are_drawings_with_the_shock_and_every_controller(known):

@@ -10,6 +10,7 @@ from made_up_runs import ENV, Page, add, fail, mine
 
 from atn_gym.eval.metrics.formatting import printable
 from atn_gym.eval.report.report import write_report
+from atn_gym.eval.storage.experiment import read_experiment
 from atn_gym.eval.storage.labels import set_labels
 from atn_gym.eval.storage.store import ResultStore
 
@@ -43,19 +44,17 @@ def test_names_arguments_paths_and_errors_are_escaped(tmp_path):
     env = {**ENV, "id": 'm:atn_gym/" onload="<script>-v0', "kind": EVIL}
     add(root, f"m:{EVIL}", arguments={"note": EVIL}, env=env, version=EVIL)
     add(root, f"m:{EVIL}", seed=1, env=env, arguments={"note": "x"})
-    (root / "<script>alert(2)<").mkdir()
-    folder = root / "0123456789abcdef"
-    folder.mkdir()
-    (folder / "summary.json").write_text("{}")
-    (folder / "config.yaml").write_text("<script>: [")
     ResultStore(root).write_manifest({"processor": EVIL, EVIL: EVIL})
+    (root / "<script>alert(2)<").mkdir()
+    (root / "parts" / "<script>").write_text("")
+    (root / "0123456789abcdef").mkdir()
     write_report(root)
     page = Page((root / "report.html").read_text())
     assert "script" not in page.tags
     assert "b" not in page.tags
     shown = "".join(page.text)
     assert "<script>alert('1')</script>" in shown
-    assert "<script>alert(2)<: is no run" in shown
+    assert "<script>alert(2)<: is no file" in shown
     lines = (root / "report.md").read_text().splitlines()
     assert not any("<script>" in line.replace("\\<", "") for line in lines)
     for before, line in itertools.pairwise(lines):
@@ -73,7 +72,7 @@ def test_summary_has_a_row_for_every_run(known):
     assert row["config.env.severity"] == "0.4"
     assert json.loads(row["config.env.hyperparameters"]) == ["learning_rate", "momentum"]
     assert float(row["anytime_performance"]) == 0.8
-    assert (known / row["run"] / "summary.json").exists()
+    assert row["run"] in {run.key for run in read_experiment(known).runs}
     assert rows[0]["rollback_count"] == "", "fixed has none"
 
 

@@ -21,7 +21,7 @@ def test_foreign_files_are_named_and_own_ones_are_not(root):
     (root / "notes.txt").write_text("")
     (root / "checkpoints").mkdir()
     assert skipped(root) == dict.fromkeys(
-        ["checkpoints", "notes.txt"], "is no run of an experiment"
+        ["checkpoints", "notes.txt"], "is no file of an experiment"
     )
 
 
@@ -35,13 +35,13 @@ def test_the_reason_of_a_failure_stands_on_one_line_without_escape_characters(ro
 
 def test_a_damaged_failure_is_named(root):
     add(root)
+    before = set(root.glob("parts/*"))
     fail(root, "worst", 0)
-    (path,) = root.glob("*/failure.json")
-    path.write_text("[]")
-    assert skipped(root) == {path.parent.name: "failure.json holds no mapping"}
-    path.write_text("{}")
+    (path,) = set(root.glob("parts/*")) - before
+    path.write_bytes(path.read_bytes()[:-1])
+    assert list(skipped(root)) == [f"parts/{path.name}"]
     (reason,) = skipped(root).values()
-    assert reason.startswith("failure.json or another file")
+    assert reason.startswith("was changed: its checksum does not match")
 
 
 def test_empty_missing_and_wrong_folders_are_explained(tmp_path, capsys):
@@ -61,10 +61,9 @@ def test_empty_missing_and_wrong_folders_are_explained(tmp_path, capsys):
     wanted = tmp_path / "results" / "trial"
     assert f"name the folder of one experiment, such as {wanted}" in message(tmp_path / "results")
     add(tmp_path / "broken")
-    (summary,) = (tmp_path / "broken").glob("*/summary.json")
-    summary.write_text("{")
-    name = summary.parent.name
-    assert f"{name}: summary.json cannot be read" in message(tmp_path / "broken")
+    (part,) = (tmp_path / "broken").glob("parts/*")
+    part.write_text("{")
+    assert f"parts/{part.name}: was changed" in message(tmp_path / "broken")
 
 
 def test_an_experiment_in_which_all_failed_says_why(root, capsys):
@@ -101,7 +100,7 @@ def test_failed_write_leaves_the_earlier_report(known, monkeypatch):
     with pytest.raises(StoreError, match=r"No space left on device.*--out"):
         write_report(known)
     assert (known / "report.html").read_text() == before
-    assert list(known.glob(".*")) == []
+    assert list(known.glob(".report*")) == []
 
 
 def test_what_the_runner_stores_can_be_reported(tmp_path):

@@ -7,11 +7,11 @@ import sys
 import pytest
 import yaml
 
-from atn_gym.config import ControllerConfig, EnvConfig
-from atn_gym.eval.running.jobs import Job, run_job
+from atn_gym.config import EnvConfig, ExperimentConfig
+from atn_gym.eval.running.experiment import run_experiment
+from atn_gym.eval.running.run_config import run_configs
+from atn_gym.eval.storage.experiment import read_experiment
 from atn_gym.eval.storage.keys import run_key
-from atn_gym.eval.storage.marks import is_marked
-from atn_gym.eval.storage.runs import read_failure
 from atn_gym.eval.storage.store import ResultStore
 
 MODULE = '''
@@ -25,7 +25,7 @@ from atn_gym.agents import Fixed
 class Deadly(Fixed):
     """Ends its process in the run whose random numbers say so."""
 
-    def __init__(self, setting, seed=1, status=0):
+    def __init__(self, setting, seed, status=0):
         super().__init__(setting)
         self.deadly = setting.seed == seed
         self.status = status
@@ -72,36 +72,41 @@ def command(tmp_path):
     return run
 
 
-DEADLY = {"name": "isolated_own:Deadly", "seed": 1, "status": 7}
+CONTROLLER_SEED = EnvConfig.model_validate(ENV).params().resolved().controller_seed(1)
+DEADLY = {"name": "isolated_own:Deadly", "seed": CONTROLLER_SEED, "status": 7}
 
 
-def job(tmp_path, controller):
-    config = ControllerConfig.model_validate(controller)
-    return Job(EnvConfig.model_validate(ENV), config, (1,), False, tmp_path / "results")
+def experiment(tmp_path, controller):
+    return ExperimentConfig.model_validate(
+        {
+            "experiment": "isolated",
+            "envs": [ENV],
+            "controllers": [controller],
+            "seeds": [1],
+            "twins": False,
+        }
+    )
 
 
 def test_a_run_whose_process_died_is_made_in_another_one(tmp_path, monkeypatch):
     (tmp_path / "isolated_own.py").write_text(MODULE)
     monkeypatch.syspath_prepend(str(tmp_path))
-    deadly = job(tmp_path, DEADLY)
-    store, config = ResultStore(deadly.root), deadly.configs()[1]
-    (deadly.root / ".claims").mkdir()
-    leave_a_mark(deadly.root, config)
-    assert "exit status 7" in run_job(deadly).failures[1]
-    assert "exit status 7" in read_failure(deadly.root / run_key(config)).reason
-    assert is_marked(deadly.root, config), "what ends its process does so the next time as well"
-    harmless = job(tmp_path, {"name": "fixed"})
-    config = harmless.configs()[1]
-    leave_a_mark(deadly.root, config)
-    assert run_job(harmless).done == (1,)
-    assert store.has(config)
-    assert not is_marked(deadly.root, config)
-
-
-def leave_a_mark(root, config):
-    """As a process does that dies."""
-    (root / ".claims" / f"{run_key(config)}.begun").touch()
-    assert is_marked(root, config)
+    store = ResultStore(tmp_path / "results")
+    claims = tmp_path / "results" / ".claims"
+    for controller in (DEADLY, {"name": "fixed"}):
+        config = experiment(tmp_path, controller)
+        (run,) = run_configs(config.envs[0], config.controllers[0], [1], False)
+        # As a process leaves it that dies.
+        (claims / run_key(run)).touch()
+        (outcome,) = run_experiment(config, store)
+        if controller is DEADLY:
+            assert "exit status 7" in outcome.failures[1]
+            assert (claims / run_key(run)).exists(), "it ends its process the next time as well"
+        else:
+            assert len(outcome.summaries) == 1
+            assert not (claims / run_key(run)).exists()
+    (failure,) = read_experiment(store.root).failures
+    assert "exit status 7" in failure.reason
 
 
 @pytest.mark.slow

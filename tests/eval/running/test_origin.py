@@ -1,16 +1,16 @@
-"""Workers with other code or another folder than the process that sends them jobs."""
+"""Workers with other code than the process that sends them jobs."""
 
 import dataclasses
-import shutil
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from atn_gym.config import ExperimentConfig
-from atn_gym.eval.running import experiment, origin
+from atn_gym.eval.running import dispatch
 from atn_gym.eval.running.experiment import run_experiment
 from atn_gym.eval.running.jobs import run_job
-from atn_gym.eval.running.origin import WorkerRefused, sending_jobs
+from atn_gym.eval.running.origin import WorkerRefused, this_process
+from atn_gym.eval.storage.experiment import read_experiment
 from atn_gym.eval.storage.store import ResultStore
 
 CONFIG = ExperimentConfig.model_validate(
@@ -23,16 +23,8 @@ CONFIG = ExperimentConfig.model_validate(
 )
 
 
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch):
-    monkeypatch.setattr(origin, "_SEEN_WITHIN_S", 0.0)
-    monkeypatch.setattr(experiment, "_SEEN_WITHIN_S", 0.0)
-
-
-def test_a_worker_like_the_sender_is_accepted(tmp_path):
-    with sending_jobs(tmp_path) as sender:
-        sender.check(tmp_path)
-    assert not list((tmp_path / ".claims").iterdir()), "the token is gone"
+def test_a_worker_like_the_sender_is_accepted():
+    this_process().check()
 
 
 @pytest.mark.parametrize(
@@ -40,30 +32,19 @@ def test_a_worker_like_the_sender_is_accepted(tmp_path):
     [
         ({"source": "0" * 64}, "other code of atn_gym .* restart the workers"),
         ({"version": {"atn_gym": "0.0.1"}}, r"has atn_gym .*, but this command has 0\.0\.1"),
-        ({"token": "sender-0"}, "does not see the results folder .* that all machines share"),
     ],
 )
-def test_a_worker_that_differs_is_refused(changes, reason, tmp_path):
-    with sending_jobs(tmp_path) as sender:
-        other = dataclasses.replace(sender, **changes)
-        with pytest.raises(WorkerRefused, match=reason):
-            other.check(tmp_path)
+def test_a_worker_that_differs_is_refused(changes, reason):
+    other = dataclasses.replace(this_process(), **changes)
+    with pytest.raises(WorkerRefused, match=reason):
+        other.check()
 
 
 def run_changed(tmp_path, monkeypatch, run):
     """Runs the experiment by a worker that does something else with a job."""
-    monkeypatch.setattr(experiment, "run_job", run)
+    monkeypatch.setattr(dispatch, "run_job", run)
     with ThreadPoolExecutor(1) as executor:
         return run_experiment(CONFIG, ResultStore(tmp_path / "here"), executor=executor)
-
-
-def test_a_worker_without_the_folder_is_refused(tmp_path, monkeypatch):
-    def elsewhere(job):
-        return run_job(dataclasses.replace(job, root=tmp_path / "there"))
-
-    with pytest.raises(WorkerRefused, match="does not see the results folder"):
-        run_changed(tmp_path, monkeypatch, elsewhere)
-    assert not (tmp_path / "there").exists()
 
 
 def test_a_worker_that_would_make_other_runs_is_refused(tmp_path, monkeypatch):
@@ -72,17 +53,19 @@ def test_a_worker_that_would_make_other_runs_is_refused(tmp_path, monkeypatch):
 
     with pytest.raises(WorkerRefused, match="would make other runs of 'fixed' than this command"):
         run_changed(tmp_path, monkeypatch, others)
-    assert not list((tmp_path / "here").glob("*/summary.json"))
+    assert not list((tmp_path / "here").glob("parts/*"))
 
 
-def test_runs_that_a_worker_reports_done_and_nobody_can_read_are_failures(tmp_path, monkeypatch):
-    def vanishing(job):
+def test_a_worker_needs_no_folder_of_results(tmp_path, monkeypatch):
+    seen = []
+
+    def watched(job):
+        before = set(tmp_path.rglob("*"))
         result = run_job(job)
-        for config in job.configs().values():
-            shutil.rmtree(tmp_path / "here" / experiment.run_key(config))
+        seen.append(set(tmp_path.rglob("*")) - before)
         return result
 
-    (outcome,) = run_changed(tmp_path, monkeypatch, vanishing)
-    assert not outcome.summaries
-    assert list(outcome.failures) == [0, 1]
-    assert "reported it done, but" in outcome.failures[0]
+    (outcome,) = run_changed(tmp_path, monkeypatch, watched)
+    assert len(outcome.summaries) == 2
+    assert seen == [set()]
+    assert len(read_experiment(tmp_path / "here").runs) == 2

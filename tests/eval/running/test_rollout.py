@@ -19,6 +19,7 @@ from atn_gym.eval.report.report import write_report
 from atn_gym.eval.running.failures import PolicyError
 from atn_gym.eval.running.rollout import run_seeds
 from atn_gym.eval.running.summary import summarise
+from atn_gym.eval.storage.experiment import read_experiment
 
 
 def vector(env_id="atn_gym/DigitsCnn-DataShift-v0", num_envs=2, **kwargs):
@@ -327,8 +328,8 @@ def test_failures_are_reported_and_everything_else_is_kept(tmp_path, monkeypatch
     assert "rollout_own:Absent on DigitsCnn-DataShift, seed 0: method" in errors[3]
     assert "method Absent raised OSError before the runs with seeds 0, 1: no weights" in errors[3]
     assert "policy NaN returned an action with NaN at epoch 0 of the run with seed 1" in errors[6]
-    summaries = [json.loads(p.read_text()) for p in tmp_path.glob("results/*/*/summary.json")]
-    assert sorted(summary["seed"] for summary in summaries) == [0, 0, 1]
+    runs = read_experiment(tmp_path / "results" / "failures").runs
+    assert sorted(run.seed for run in runs) == [0, 0, 1]
     write_report(tmp_path / "results" / "failures")
     text = (tmp_path / "results" / "failures" / "report.md").read_text()
     assert "NaN, seed 0, 1: policy NaN returned an action with NaN" in text.replace("\\", "")

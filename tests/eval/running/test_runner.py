@@ -1,18 +1,17 @@
 """Experiments from config to table: what is stored, resumed and refused."""
 
-import csv
+import contextlib
 import json
 import math
 import re
 import subprocess
-import threading
 
 import gymnasium as gym
 import numpy as np
 import pytest
 import torch
 import yaml
-from sweeps import stored
+from sweeps import part_files, results_of, stored
 
 from atn_gym import cli
 from atn_gym.agents import ControllerPolicy, Fixed
@@ -24,6 +23,7 @@ from atn_gym.eval.running.rollout import run_seeds
 from atn_gym.eval.running.summary import summarise
 from atn_gym.eval.storage.experiment import read_experiment
 from atn_gym.eval.storage.keys import run_key
+from atn_gym.eval.storage.parts import RunResult
 from atn_gym.eval.storage.provenance import git_commit
 from atn_gym.eval.storage.sealing import read_sealed
 from atn_gym.eval.storage.store import ResultStore, StoreError
@@ -35,29 +35,27 @@ def test_run_stores_every_seed_and_prints_a_table(config_file, capsys):
     assert "2 seeds" in output
     assert "fixed" in output
     assert "reduce_lr_on_plateau" in output
-    summaries = stored(config_file)
-    assert len(summaries) == 4
-    for path in summaries:
-        summary = json.loads(path.read_text())
-        config = yaml.safe_load((path.parent / "config.yaml").read_text())
-        assert run_key(config) == path.parent.name
+    runs = stored(config_file)
+    assert len(runs) == 4
+    assert len(part_files(config_file)) == 2
+    for run in runs:
+        summary, config, trace = run.summary, run.config, run.trace
+        assert run_key(config) == run.key
         assert config["env"]["kind"] == "relabelling"
         assert config["env"]["severity"] == 1.0
         assert config["seed"] == summary["seed"]
-        with (path.parent / "trace.csv").open() as file:
-            rows = list(csv.DictReader(file))
-        assert [row["epoch"] for row in rows] == ["1", "2", "3"]
-        assert float(rows[-1]["val_loss"]) == summary["final_val_loss"]
-        scores = [
-            float(log_score(np.array(float(row["val_loss"])), chance_loss(10))) for row in rows
-        ]
+        assert trace["epoch"].tolist() == [1, 2, 3]
+        assert trace["val_loss"][-1] == summary["final_val_loss"]
+        scores = log_score(trace["val_loss"], chance_loss(10))
         assert summary["anytime_performance"] == pytest.approx(np.mean(scores))
-        assert summary["flops"] == sum(int(row["flops"]) for row in rows)
-    manifest = json.loads((summaries[0].parent.parent / "manifest.json").read_text())
+        assert summary["flops"] == trace["flops"].sum()
+    manifest = json.loads((results_of(config_file) / "manifest.json").read_text())
+    (provenance,) = runs[0].table.provenance()
+    assert provenance == {k: v for k, v in manifest.items() if k not in ("seeds", "checksum")}
     assert manifest["seeds"] == [0, 1]
     assert manifest["packages"]["gymnasium"] == gym.__version__
     assert {"scipy", "scikit-learn", "stable-baselines3"} <= manifest["packages"].keys()
-    summary = json.loads(summaries[0].read_text())
+    summary = runs[0].summary
     assert summary["commit"] == manifest["git_commit"]
     assert summary["version"] == manifest["atn_gym"]
 
@@ -133,7 +131,7 @@ def test_results_equal_those_of_a_plain_loop(config_file):
     env.reset(seed=1)
     for _ in range(3):
         *_, info = env.step(np.zeros(3, np.float32))
-    summaries = [json.loads(path.read_text()) for path in stored(config_file)]
+    summaries = [run.summary for run in stored(config_file)]
     losses = {s["final_val_loss"] for s in summaries if s["seed"] == 1}
     assert info["privileged"]["val_loss"] in losses
     tests = {s["test_loss"] for s in summaries if s["seed"] == 1}
@@ -158,9 +156,9 @@ def test_the_number_of_seeds_can_be_given_on_the_command_line(config_file, capsy
 
 def test_complete_runs_are_not_made_again(config_file, monkeypatch):
     cli.main(["run", "--config", str(config_file)])
-    before = {path: path.stat().st_mtime_ns for path in stored(config_file)}
-    removed, kept = stored(config_file)[0], stored(config_file)[1:]
+    removed, kept = part_files(config_file)
     removed.unlink()
+    before = kept.stat().st_mtime_ns
     made = []
     original = jobs.evaluate_seeds
 
@@ -170,65 +168,46 @@ def test_complete_runs_are_not_made_again(config_file, monkeypatch):
 
     monkeypatch.setattr(jobs, "evaluate_seeds", counting)
     assert cli.main(["run", "--config", str(config_file)]) == 0
-    assert len(made) == 1
-    assert removed.exists()
-    assert all(path.stat().st_mtime_ns == before[path] for path in kept)
-
-
-def test_the_runs_of_a_job_are_stored_at_once(config_file, monkeypatch):
-    both = threading.Barrier(2)
-    original = ResultStore.write
-
-    def waiting(*arguments):
-        both.wait(timeout=30)
-        original(*arguments)
-
-    monkeypatch.setattr(ResultStore, "write", waiting)
-    assert cli.main(["run", "--config", str(config_file)]) == 0
+    assert sorted(made) == [0, 1]
     assert len(stored(config_file)) == 4
+    assert kept.stat().st_mtime_ns == before
 
 
 def test_a_full_disk_ends_the_command_with_the_remedy(config_file, monkeypatch, capsys):
     def full_disk(*arguments):
         raise StoreError("no space: earlier results are intact")
 
-    monkeypatch.setattr(ResultStore, "write", full_disk)
+    monkeypatch.setattr(ResultStore, "write_part", full_disk)
     assert cli.main(["run", "--config", str(config_file)]) == 2
     assert "earlier results are intact" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    ("name", "text", "reason"),
-    [
-        ("summary.json", "{", "summary.json cannot be read: "),
-        ("summary.json", "[]", "summary.json holds no mapping"),
-        ("summary.json", "\x00", "summary.json cannot be read: "),
-        ("summary.json", '{"seed": 0}', "summary.json or another file"),
-        ("trace.csv", None, "trace.csv cannot be read: No such file"),
-        ("trace.csv", "", "trace.csv cannot be read: "),
-        ("config.yaml", None, "config.yaml cannot be read: No such file"),
-        ("config.yaml", "", "config.yaml holds no mapping"),
-    ],
-)
-def test_a_damaged_run_is_named_and_made_anew(config_file, caplog, name, text, reason):
+@pytest.mark.parametrize("place", [4, 100, -100, -1])
+def test_a_damaged_part_is_named_and_its_runs_are_made_anew(config_file, caplog, place):
     cli.main(["run", "--config", str(config_file)])
-    folder = stored(config_file)[0].parent
-    before = contents(folder)
-    if text is None:
-        (folder / name).unlink()
-    else:
-        (folder / name).write_text(text)
+    before = contents(config_file)
+    path = part_files(config_file)[0]
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
     assert cli.main(["run", "--config", str(config_file)]) == 0
     (record,) = [r.getMessage() for r in caplog.records]
-    assert f"{folder} is damaged and made anew: {reason}" in record
-    assert contents(folder) == before
+    assert f"damaged/{path.name} is damaged, and the runs in it are made anew: " in record
+    assert contents(config_file) == before
 
 
-def contents(folder):
-    """The files of a run, without wall-clock."""
-    files = {path.name: path.read_text() for path in folder.iterdir()}
-    summary = json.loads(files["summary.json"])
-    return {**files, "summary.json": {**summary, "wall_clock_s": 0, "checksum": 0}}
+def contents(config_file):
+    """What the runs are, without wall-clock."""
+    runs = stored(config_file)
+    return [
+        (
+            run.key,
+            run.config,
+            {name: value for name, value in run.summary.items() if name != "wall_clock_s"},
+            {name: values.tobytes() for name, values in run.trace.items()},
+        )
+        for run in runs
+    ]
 
 
 def test_labels_are_those_of_the_last_command_that_has_the_controller(config_file):
@@ -270,23 +249,36 @@ def test_failed_write_leaves_no_partial_file(tmp_path, monkeypatch):
 
     monkeypatch.setattr("os.fsync", full_disk)
     with pytest.raises(StoreError, match=r"No space left on device.*earlier results are intact"):
-        store.write({"seed": 0}, [{"epoch": 1}], {"seed": 0})
+        store.write([RunResult({"seed": 0}, [{"epoch": 1}], {"seed": 0})], {})
     assert [p for p in (tmp_path / "results").rglob("*") if p.is_file()] == []
 
 
 def test_what_killed_writes_left_is_removed_by_whoever_claims_the_run(tmp_path):
-    store, config = ResultStore(tmp_path), {"seed": 0}
-    folder = tmp_path / run_key(config)
-    folder.mkdir()
-    left = [folder / ".trace.csv.1", folder / ".summary.json.22", tmp_path / ".manifest.json.1"]
+    store, key = ResultStore(tmp_path), run_key({"seed": 0})
+    left = [tmp_path / ".claims" / f"{key}.part", tmp_path / ".manifest.json.1"]
     for path in left:
         path.write_text("")
-    with ResultStore(tmp_path).claims([config]), store.claims([config]) as claimed:
-        assert claimed == [False]
+    with ResultStore(tmp_path).claims([key]), store.claims([key]) as claims:
+        assert claims.mine == set()
+    (tmp_path / ".claims" / key).touch()
     left[0].write_text("")
-    with store.claims([config]):
+    with store.claims([key]) as claims:
+        assert claims.suspects == {key}
         store.write_manifest({})
         assert not any(path.exists() for path in left)
+
+
+def test_a_claim_leaves_no_file_unless_it_is_kept(tmp_path):
+    store, keys = ResultStore(tmp_path), [run_key({"seed": seed}) for seed in range(2)]
+    with store.claims(keys) as claims:
+        assert claims.mine == set(keys)
+        assert claims.suspects == set()
+        claims.kept.add(keys[1])
+    assert [path.name for path in (tmp_path / ".claims").iterdir()] == [keys[1]]
+    with contextlib.suppress(KeyboardInterrupt), store.claims(keys) as claims:
+        assert claims.suspects == {keys[1]}
+        raise KeyboardInterrupt
+    assert not list((tmp_path / ".claims").iterdir())
 
 
 def test_results_folder_that_cannot_be_made_is_named(tmp_path):

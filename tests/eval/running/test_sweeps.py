@@ -11,21 +11,20 @@ from pathlib import Path
 
 import pytest
 from strikes import strike
-from sweeps import children, contents, run, start, without_manifest
+from sweeps import children, contents, run, start
 
 from atn_gym.config import load_config
 from atn_gym.eval.running.executors import WorkerLost, processes
 from atn_gym.eval.running.experiment import Progress, run_experiment
 from atn_gym.eval.running.run_config import run_configs
+from atn_gym.eval.storage.keys import run_key
 from atn_gym.eval.storage.store import ResultStore
 
 
 @pytest.mark.slow
 def test_results_do_not_depend_on_workers(sweep, undisturbed, tmp_path, capsys):
     assert run(sweep, tmp_path, "--workers", "2") == 0
-    found = contents(tmp_path)
-    assert without_manifest(found) == without_manifest(undisturbed)
-    assert found.keys() == undisturbed.keys()
+    assert contents(tmp_path) == undisturbed
     assert "36 runs complete, 0 failed" in capsys.readouterr().out
 
 
@@ -34,17 +33,16 @@ def test_killed_at_twenty_random_moments_it_ends_as_if_undisturbed(sweep, undist
     draws = random.Random(0)
     arguments = ["run", "--config", str(sweep), "--results", str(tmp_path)]
     strikes = []
-    while len(strikes) < 20 and len(list(tmp_path.rglob("summary.json"))) < 36:
+    while len(strikes) < 20 and len(contents(tmp_path)) < 36:
         delay = draws.choice([0, draws.uniform(0.001, 0.03)])
         strike(arguments, tmp_path, draws.randint(1, 12), delay)
-        files = contents(tmp_path).items()
-        stored = {path: text for path, text in files if Path(path).name == "summary.json"}
+        stored = contents(tmp_path)
         assert stored.items() <= undisturbed.items()
         strikes.append(len(stored))
     assert len(strikes) >= 5
     assert len(set(strikes)) >= 3, "they struck at different stages"
     assert run(sweep, tmp_path) == 0
-    assert without_manifest(contents(tmp_path)) == without_manifest(undisturbed)
+    assert contents(tmp_path) == undisturbed
 
 
 @pytest.mark.slow
@@ -52,8 +50,7 @@ def test_two_processes_on_one_folder_share_the_work(sweep, undisturbed, tmp_path
     both = [start(sweep, tmp_path) for _ in range(2)]
     outputs = [process.communicate(timeout=240)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0], outputs
-    found = contents(tmp_path)
-    assert without_manifest(found) == without_manifest(undisturbed)
+    assert contents(tmp_path) == undisturbed
     assert all("36 runs complete" in output for output in outputs)
 
 
@@ -63,13 +60,14 @@ def test_runs_claimed_elsewhere_are_waited_for_and_made_if_the_claim_ends(sweep,
     other = ResultStore(tmp_path)
     seen: list[int] = []
     with contextlib.ExitStack() as stack:
-        (claimed,) = run_configs(config.envs[0], config.controllers[0], [0], twins=True)
-        assert stack.enter_context(other.claims([claimed])) == [True]
+        (first,) = run_configs(config.envs[0], config.controllers[0], [0], twins=True)
+        claimed = run_key(first)
+        assert stack.enter_context(other.claims([claimed])).mine == {claimed}
 
         def on_progress(progress: Progress) -> None:
             seen.append(progress.runs_done)
             if progress.runs_done == 5:
-                assert store.read(claimed) is None
+                assert not store.has(claimed)
                 stack.close()
 
         outcomes = run_experiment(config, store, on_progress)
@@ -82,7 +80,7 @@ def die(job):
 
 
 def test_a_dead_worker_is_named_with_the_remedy(sweep, tmp_path, monkeypatch):
-    monkeypatch.setattr("atn_gym.eval.running.experiment.run_job", die)
+    monkeypatch.setattr("atn_gym.eval.running.dispatch.run_job", die)
     store = ResultStore(tmp_path)
     with (
         processes(1) as executor,
