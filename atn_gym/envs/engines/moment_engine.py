@@ -13,7 +13,13 @@ from torch import Tensor, nn, optim
 
 from atn_gym.arrays import FloatArray
 from atn_gym.envs.engines.base import EpochPlan, EvaluationPlan, TrainResult
-from atn_gym.envs.engines.moments import Moments, Quadratic, descend
+from atn_gym.envs.engines.moments import (
+    Moments,
+    Quadratic,
+    descend,
+    descend_perturbed,
+    excess_loss,
+)
 from atn_gym.envs.optimizers import make_optimizer
 from atn_gym.envs.quadratic import Prototypes
 
@@ -119,25 +125,22 @@ class MomentEngine:
 
     def _train_group(self, runs: list[int], plans: list[EpochPlan]) -> TrainResult:
         """Trains runs whose steps are all alike, or none of whose are."""
-        statistics = [self._of(p.inputs, p.labels, p.pool) for p in plans]
-        share, mean, variance = (np.stack(part) for part in zip(*statistics, strict=True))
         groups = [self.optimizer(run).param_groups[0] for run in runs]
         rate, momentum, decay = (
             np.array([group[name] for group in groups])[:, None, None]
             for name in ("lr", "momentum", "weight_decay")
         )
         values = rate, momentum, decay
-        steps, batch = plans[0].order.shape
-        curvature = self._curvatures(runs, share)
-        noise = variance / np.maximum(batch * share, 1e-12)[..., None]
-        quadratic = Quadratic(curvature, mean, noise)
+        quadratic = self.quadratics(runs, plans)
         moments = Moments(*self._moments[:, runs])
         with np.errstate(over="ignore", invalid="ignore"):
             if plans[0].gradient_noise or plans[0].loss_scale is not None:
-                moments, loss, scaled = _descend_one_by_one(moments, quadratic, values, plans)
+                moments, loss, scaled = descend_perturbed(
+                    moments, quadratic, *values, *perturbations(plans)
+                )
             else:
-                moments, squares = descend(moments, quadratic, *values, steps)
-                loss = scaled = _loss(curvature, squares)
+                moments, squares = descend(moments, quadratic, *values, len(plans[0].order))
+                loss = scaled = excess_loss(quadratic.curvature, squares)
             if self._sampled:
                 moments = _drawn(moments, [plan.module_seed for plan in plans])
             self._moments[:, runs] = moments
@@ -149,14 +152,27 @@ class MomentEngine:
         self, runs: Sequence[int], plans: Sequence[EvaluationPlan]
     ) -> tuple[FloatArray, FloatArray]:
         """Excess loss (n,) and accuracy (n,) of n runs, each on its own samples."""
-        statistics = [self._of(p.inputs, p.labels) for p in plans]
-        share, mean, _ = (np.stack(part) for part in zip(*statistics, strict=True))
+        curvature, target = self.minima(runs, plans)
         parameter, parameter_variance = self._moments[0, list(runs)], self._moments[2, list(runs)]
         with np.errstate(over="ignore", invalid="ignore"):
-            squares = parameter_variance + (parameter - mean) ** 2
-            loss = _loss(self._curvatures(runs, share), squares)
+            loss = excess_loss(curvature, parameter_variance + (parameter - target) ** 2)
             loss = np.where(np.isfinite(loss.astype(np.float32)), loss, np.inf)
         return loss, np.exp(-loss)
+
+    def quadratics(self, runs: Sequence[int], plans: Sequence[EpochPlan]) -> Quadratic:
+        """What n runs descend by their plans: curvature (n, C, 1), target and noise (n, C, P)."""
+        statistics = [self._of(p.inputs, p.labels, p.pool) for p in plans]
+        share, mean, variance = (np.stack(part) for part in zip(*statistics, strict=True))
+        members = np.maximum(plans[0].order.shape[1] * share, 1e-12)
+        return Quadratic(self._curvatures(runs, share), mean, variance / members[..., None])
+
+    def minima(
+        self, runs: Sequence[int], plans: Sequence[EvaluationPlan]
+    ) -> tuple[FloatArray, FloatArray]:
+        """Curvature (n, C, 1) and minimum (n, C, P) of what n runs are evaluated on."""
+        statistics = [self._of(p.inputs, p.labels) for p in plans]
+        share, mean, _ = (np.stack(part) for part in zip(*statistics, strict=True))
+        return self._curvatures(runs, share), mean
 
     def _curvatures(self, runs: Sequence[int], share: FloatArray) -> FloatArray:
         """Curvature C p_c h_c of the dimensions of each class, (n, C, 1)."""
@@ -192,42 +208,11 @@ class MomentEngine:
         self._moments[:, run] = state["moments"]
 
 
-def _loss(curvature: FloatArray, squares: FloatArray) -> FloatArray:
-    """Expected excess loss (n,) of expected squared distances (n, C, P)."""
-    loss: FloatArray = (curvature * squares).reshape(len(squares), -1).sum(1) / 2
-    return loss
-
-
-def _descend_one_by_one(
-    moments: Moments,
-    quadratic: Quadratic,
-    values: tuple[FloatArray, FloatArray, FloatArray],
-    plans: Sequence[EpochPlan],
-) -> tuple[Moments, FloatArray, FloatArray]:
-    """Steps whose losses are scaled, or whose gradients have noise of their own size.
-
-    Returns:
-        The moments, and the loss (n,) without and with the scale.
-    """
-    steps = len(plans[0].order)
-    ones = torch.ones(steps)
-    scales = np.stack([(ones if p.loss_scale is None else p.loss_scale).numpy() for p in plans])
-    strength = np.array([p.gradient_noise for p in plans])
-    # Added up step by step, so that rounding does not depend on the number of runs.
-    total, total_scaled = np.zeros((2, len(plans)))
-    curvature, target, noise = quadratic
-    for step in range(steps):
-        scale = scales[:, step, None, None].astype(np.float64)
-        scaled = scale * curvature
-        squares = moments.parameter_variance + (moments.parameter - target) ** 2
-        gradient = (scaled**2 * (squares + noise)).mean((1, 2))[:, None, None]
-        added = strength[:, None, None] ** 2 * gradient / np.maximum(scaled, 1e-12) ** 2
-        loss = _loss(curvature, squares)
-        total += loss
-        total_scaled += loss * scale[:, 0, 0]
-        current = Quadratic(scaled, target, noise + added)
-        moments, _ = descend(moments, current, *values, steps=1)
-    return moments, total / steps, total_scaled / steps
+def perturbations(plans: Sequence[EpochPlan]) -> tuple[FloatArray, FloatArray]:
+    """Scales of the losses (n, steps) and strength of the gradient noise (n,) of n plans."""
+    ones = torch.ones(len(plans[0].order))
+    scales = [(ones if p.loss_scale is None else p.loss_scale).numpy() for p in plans]
+    return np.stack(scales).astype(np.float64), np.array([p.gradient_noise for p in plans])
 
 
 def _drawn(moments: Moments, seeds: Sequence[int]) -> Moments:

@@ -76,7 +76,9 @@ class Steps(NamedTuple):
     row: tuple[Array, Array]
 
 
-def steps_map(learning_rate: Array, momentum: Array, pull: Array, steps: int) -> Steps:
+def steps_map(
+    learning_rate: Array, momentum: Array, pull: Array, steps: int, sums: bool = True
+) -> Steps:
     """Composes the map of a step with itself.
 
     Args:
@@ -84,6 +86,7 @@ def steps_map(learning_rate: Array, momentum: Array, pull: Array, steps: int) ->
         momentum: m.
         pull: a, the sum of curvature and weight decay.
         steps: Number of steps n >= 1.
+        sums: Whether the sums over the steps are wanted; they are those of one step if not.
     """
     rate, entry = learning_rate, 1 - learning_rate * pull
     a11, a12, a21, a22 = entry, -rate * momentum, pull, momentum
@@ -91,18 +94,19 @@ def steps_map(learning_rate: Array, momentum: Array, pull: Array, steps: int) ->
     g11, g12, g22 = rate * rate, -rate, 1.0
     w11, w12, w22, spread, r1, r2 = 1.0, 0.0, 0.0, 0.0, 1.0, 0.0
     for bit in f"{steps:b}"[1:]:
-        spread = 2 * spread + w11 * g11 + 2 * w12 * g12 + w22 * g22
+        if sums:
+            spread = 2 * spread + w11 * g11 + 2 * w12 * g12 + w22 * g22
+            t11, t12 = a11 * w11 + a21 * w12, a11 * w12 + a21 * w22
+            t21, t22 = a12 * w11 + a22 * w12, a12 * w12 + a22 * w22
+            w11 = w11 + t11 * a11 + t12 * a21
+            w12 = w12 + t11 * a12 + t12 * a22
+            w22 = w22 + t21 * a12 + t22 * a22
+            r1, r2 = r1 + r1 * a11 + r2 * a21, r2 + r1 * a12 + r2 * a22
         t11, t12 = a11 * g11 + a12 * g12, a11 * g12 + a12 * g22
         t21, t22 = a21 * g11 + a22 * g12, a21 * g12 + a22 * g22
         g11 = g11 + t11 * a11 + t12 * a12
         g12 = g12 + t11 * a21 + t12 * a22
         g22 = g22 + t21 * a21 + t22 * a22
-        t11, t12 = a11 * w11 + a21 * w12, a11 * w12 + a21 * w22
-        t21, t22 = a12 * w11 + a22 * w12, a12 * w12 + a22 * w22
-        w11 = w11 + t11 * a11 + t12 * a21
-        w12 = w12 + t11 * a12 + t12 * a22
-        w22 = w22 + t21 * a12 + t22 * a22
-        r1, r2 = r1 + r1 * a11 + r2 * a21, r2 + r1 * a12 + r2 * a22
         # By Cayley and Hamilton the square of a matrix is trace times it less determinant.
         trace = a11 + a22
         a11, a12, a21, a22 = (
@@ -137,6 +141,8 @@ def descend(
     momentum: Array,
     weight_decay: Array,
     steps: int,
+    gradient_variance: Array = 0.0,
+    sums: bool = True,
 ) -> tuple[Moments, Array]:
     """Takes a number of steps with the same hyperparameters.
 
@@ -147,6 +153,8 @@ def descend(
         momentum: Momentum in [0, 1).
         weight_decay: Weight decay, >= 0.
         steps: Number of steps, >= 1.
+        gradient_variance: Variance of further noise on the gradient.
+        sums: Whether the mean over the steps is wanted; it is not to be used if not.
 
     Returns:
         The moments after the steps, and the mean over the steps of the expected
@@ -162,12 +170,12 @@ def descend(
     pull = curvature + weight_decay
     # Without any pull the centre is arbitrary.
     centre = curvature * target / (pull + (pull == 0))
-    made = steps_map(learning_rate, momentum, pull, steps)
+    made = steps_map(learning_rate, momentum, pull, steps, sums)
     a11, a12, a21, a22 = made.power
     g11, g12, g22 = made.noise
     w11, w12, w22 = made.gramian
     r1, r2 = made.row
-    variance = curvature * curvature * noise
+    variance = curvature * curvature * noise + gradient_variance
     d, v = moments.parameter - centre, moments.velocity
     dd, dv, vv = moments.parameter_variance, moments.covariance, moments.velocity_variance
     t11, t12 = a11 * dd + a12 * dv, a11 * dv + a12 * vv
@@ -183,3 +191,56 @@ def descend(
     squares = w11 * (dd + d * d) + 2 * w12 * (dv + d * v) + w22 * (vv + v * v)
     linear = 2 * offset * (r1 * d + r2 * v)
     return after, (squares + variance * made.spread + linear) / steps + offset * offset
+
+
+def descend_perturbed(
+    moments: Moments,
+    quadratic: Quadratic,
+    learning_rate: Array,
+    momentum: Array,
+    weight_decay: Array,
+    scales: Array,
+    strength: Array,
+) -> tuple[Moments, Array, Array]:
+    """Takes steps whose losses are scaled, or whose gradients have noise of their own size.
+
+    Args:
+        moments: Before the steps, each of shape (n, C, P).
+        quadratic: What is descended.
+        learning_rate: Learning rate (n, 1, 1); `momentum` and `weight_decay` likewise.
+        momentum: Momentum.
+        weight_decay: Weight decay.
+        scales: Factor on the loss of each step, (n, steps).
+        strength: Standard deviation of the noise in units of the root mean square of the
+            gradient, (n,).
+
+    Returns:
+        The moments after the steps, and the mean over the steps of the expected excess loss
+        (n,) without and with the scale.
+    """
+    curvature, target, noise = quadratic
+    total = total_scaled = 0.0
+    steps = scales.shape[1]
+    for step in range(steps):
+        scaled = scales[:, step, None, None] * curvature
+        squares = moments.parameter_variance + (moments.parameter - target) ** 2
+        added = strength**2 * (scaled * scaled * (squares + noise)).mean((1, 2))
+        loss = excess_loss(curvature, squares)
+        # Added up step by step, so that rounding does not depend on the number of runs.
+        total, total_scaled = total + loss, total_scaled + loss * scales[:, step]
+        moments, _ = descend(
+            moments,
+            Quadratic(scaled, target, noise),
+            learning_rate,
+            momentum,
+            weight_decay,
+            steps=1,
+            gradient_variance=added[:, None, None],
+            sums=False,
+        )
+    return moments, total / steps, total_scaled / steps
+
+
+def excess_loss(curvature: Array, squares: Array) -> Array:
+    """Expected loss (n,) beyond the least, of expected squared distances (n, C, P)."""
+    return (curvature * squares).reshape(len(squares), -1).sum(1) / 2
