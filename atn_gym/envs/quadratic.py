@@ -21,7 +21,7 @@ NUM_CLASSES = 10
 _SHAPE = (1, 2, 2)
 _SAMPLES = {"train": 1024, "validation": 320, "test": 320}
 _CURVATURE, _EXPONENT = 10.0, 2.0
-_NOISE, _MEANS, _START = 0.16, 0.28, 0.19
+_NOISE, _MEANS, _START = 1.0, 0.28, 0.19
 
 
 def power_law(num_classes: int) -> Tensor:
@@ -63,7 +63,7 @@ def load_prototypes(data_dir: str | os.PathLike[str] | None = None) -> Dataset:
     """Samples of 10 classes in 4 dimensions, drawn once and for all.
 
     The inputs of class c are normal with variance s / h_c around a mean of size 0.28 / sqrt(h_c),
-    s = 0.16. Each split has all classes equally often, and in each class exactly that mean and
+    s = 1. Each split has all classes equally often, and in each class exactly that mean and
     variance, so that what is best on the training split is best on the others.
 
     Args:

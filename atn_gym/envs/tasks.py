@@ -113,8 +113,11 @@ DIGITS_CNN = Task(
     num_epochs=30,
     network_kwargs={"hidden": 32},
 )
-NOISY_QUADRATIC = replace(
-    DIGITS_CNN, dataset=load_prototypes, network=Prototypes, network_kwargs={}
+NOISY_QUADRATIC = Task(
+    dataset=load_prototypes,
+    initial=({"learning_rate": 0.01, "momentum": 0.9, "weight_decay": 1e-4},),
+    num_epochs=30,
+    network=Prototypes,
 )
 
 _TOO_LOW = {"learning_rate": 1e-4, "momentum": 0.0, "weight_decay": 1e-2}

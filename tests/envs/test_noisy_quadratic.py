@@ -71,7 +71,7 @@ def test_samples_have_the_mean_of_their_class_and_noise_that_falls_with_curvatur
             for name in (split, "train")
         )
         np.testing.assert_allclose(inputs.mean(0), clean.mean(0), atol=1e-6)
-        np.testing.assert_allclose(inputs.var(0, correction=0) * h, 0.16, rtol=1e-5)
+        np.testing.assert_allclose(inputs.var(0, correction=0) * h, 1.0, rtol=1e-5)
 
 
 def test_the_loss_is_that_of_the_samples_beyond_the_least() -> None:
@@ -138,7 +138,7 @@ def test_noise_of_the_size_of_the_gradient_adds_its_variance() -> None:
     share = counts / len(split)
     k = NUM_CLASSES * share * h
     target = np.stack([split.inputs[split.labels == c].flatten(1).mean(0) for c in range(10)])
-    square = np.mean(k**2 * ((start - target) ** 2 + 0.16 / h / (64 * share)))
+    square = np.mean(k**2 * ((start - target) ** 2 + 1.0 / h / (64 * share)))
     added = moments[1][4] - moments[0][4]
     np.testing.assert_allclose(added, 0.25 * square, rtol=1e-4)
     np.testing.assert_array_equal(moments[1][:2], moments[0][:2])

@@ -167,30 +167,48 @@ def descend(
         0.25
     """
     curvature, target, noise = quadratic
-    pull = curvature + weight_decay
-    # Without any pull the centre is arbitrary.
-    centre = curvature * target / (pull + (pull == 0))
-    made = steps_map(learning_rate, momentum, pull, steps, sums)
-    a11, a12, a21, a22 = made.power
-    g11, g12, g22 = made.noise
+    centre = centre_of(quadratic, weight_decay)
+    made = steps_map(learning_rate, momentum, curvature + weight_decay, steps, sums)
+    variance = curvature * curvature * noise + gradient_variance
+    after = advance(moments, centre, variance, made)
     w11, w12, w22 = made.gramian
     r1, r2 = made.row
-    variance = curvature * curvature * noise + gradient_variance
+    d, v = moments.parameter - centre, moments.velocity
+    dd, dv, vv = moments.parameter_variance, moments.covariance, moments.velocity_variance
+    offset = centre - target
+    squares = w11 * (dd + d * d) + 2 * w12 * (dv + d * v) + w22 * (vv + v * v)
+    linear = 2 * offset * (r1 * d + r2 * v)
+    return after, (squares + variance * made.spread + linear) / steps + offset * offset
+
+
+def centre_of(quadratic: Quadratic, weight_decay: Array) -> Array:
+    """The centre c, where the mean of a step is at rest; 0 without any pull."""
+    pull = quadratic.curvature + weight_decay
+    return quadratic.curvature * quadratic.target / (pull + (pull == 0))
+
+
+def advance(moments: Moments, centre: Array, variance: Array, made: Steps) -> Moments:
+    """Takes the steps of a map.
+
+    Args:
+        moments: Before the steps.
+        centre: c.
+        variance: Variance of the gradient.
+        made: The map.
+    """
+    a11, a12, a21, a22 = made.power
+    g11, g12, g22 = made.noise
     d, v = moments.parameter - centre, moments.velocity
     dd, dv, vv = moments.parameter_variance, moments.covariance, moments.velocity_variance
     t11, t12 = a11 * dd + a12 * dv, a11 * dv + a12 * vv
     t21, t22 = a21 * dd + a22 * dv, a21 * dv + a22 * vv
-    after = Moments(
+    return Moments(
         centre + a11 * d + a12 * v,
         a21 * d + a22 * v,
         t11 * a11 + t12 * a12 + variance * g11,
         t11 * a21 + t12 * a22 + variance * g12,
         t21 * a21 + t22 * a22 + variance * g22,
     )
-    offset = centre - target
-    squares = w11 * (dd + d * d) + 2 * w12 * (dv + d * v) + w22 * (vv + v * v)
-    linear = 2 * offset * (r1 * d + r2 * v)
-    return after, (squares + variance * made.spread + linear) / steps + offset * offset
 
 
 def descend_perturbed(
@@ -205,29 +223,29 @@ def descend_perturbed(
     """Takes steps whose losses are scaled, or whose gradients have noise of their own size.
 
     Args:
-        moments: Before the steps, each of shape (n, C, P).
+        moments: Before the steps, each of shape (..., C, P).
         quadratic: What is descended.
-        learning_rate: Learning rate (n, 1, 1); `momentum` and `weight_decay` likewise.
+        learning_rate: Learning rate (..., 1, 1); `momentum` and `weight_decay` likewise.
         momentum: Momentum.
         weight_decay: Weight decay.
-        scales: Factor on the loss of each step, (n, steps).
+        scales: Factor on the loss of each step, (..., steps).
         strength: Standard deviation of the noise in units of the root mean square of the
-            gradient, (n,).
+            gradient, (...).
 
     Returns:
         The moments after the steps, and the mean over the steps of the expected excess loss
-        (n,) without and with the scale.
+        (...) without and with the scale.
     """
     curvature, target, noise = quadratic
     total = total_scaled = 0.0
-    steps = scales.shape[1]
+    steps = scales.shape[-1]
     for step in range(steps):
-        scaled = scales[:, step, None, None] * curvature
+        scaled = scales[..., step, None, None] * curvature
         squares = moments.parameter_variance + (moments.parameter - target) ** 2
-        added = strength**2 * (scaled * scaled * (squares + noise)).mean((1, 2))
+        added = strength**2 * (scaled * scaled * (squares + noise)).mean((-2, -1))
         loss = excess_loss(curvature, squares)
         # Added up step by step, so that rounding does not depend on the number of runs.
-        total, total_scaled = total + loss, total_scaled + loss * scales[:, step]
+        total, total_scaled = total + loss, total_scaled + loss * scales[..., step]
         moments, _ = descend(
             moments,
             Quadratic(scaled, target, noise),
@@ -235,12 +253,13 @@ def descend_perturbed(
             momentum,
             weight_decay,
             steps=1,
-            gradient_variance=added[:, None, None],
+            gradient_variance=added[..., None, None],
             sums=False,
         )
     return moments, total / steps, total_scaled / steps
 
 
 def excess_loss(curvature: Array, squares: Array) -> Array:
-    """Expected loss (n,) beyond the least, of expected squared distances (n, C, P)."""
-    return (curvature * squares).reshape(len(squares), -1).sum(1) / 2
+    """Expected loss (...) beyond the least, of expected squared distances (..., C, P)."""
+    costs = curvature * squares
+    return costs.reshape(*costs.shape[:-2], -1).sum(-1) / 2

@@ -17,6 +17,7 @@ from atn_gym.arrays import FloatArray
 from atn_gym.envs.chance import DIVERGED, chance_accuracy, chance_loss, largest_loss, log_score
 from atn_gym.envs.data import load_dataset
 from atn_gym.envs.episodes.epoch_metrics import EpochMetrics
+from atn_gym.envs.episodes.forecast import Forecast
 from atn_gym.envs.episodes.observations import Observation
 from atn_gym.envs.episodes.state import METRICS, EpisodeState
 from atn_gym.envs.episodes.trainer import Trainer
@@ -261,6 +262,14 @@ class Episodes:
         else:
             loss, accuracy = self._trainer.evaluate_test(run)
         return {"test_loss": loss, "test_accuracy": accuracy}
+
+    def forecast(self, runs: Sequence[int]) -> Forecast | None:
+        """What is to come in n runs that have trained equally many epochs: privileged.
+
+        Returns:
+            None if the runs are not those of a noisy quadratic.
+        """
+        return self._trainer.forecast(runs, self.num_epochs)
 
     def get_state(self, run: int) -> dict[str, Any]:
         """Captures an episode bit-exactly."""

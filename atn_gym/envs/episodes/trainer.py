@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,14 +22,20 @@ from atn_gym.envs.engines import (
     TorchEngine,
     choose_engine,
 )
+from atn_gym.envs.engines.moment_engine import perturbations
+from atn_gym.envs.engines.moments import Moments
 from atn_gym.envs.episodes.epoch_metrics import EpochMetrics
+from atn_gym.envs.episodes.forecast import Forecast
 from atn_gym.envs.networks import make_network
-from atn_gym.envs.optimizers import set_nominal_hyperparameters
+from atn_gym.envs.optimizers import effective_hyperparameters, set_nominal_hyperparameters
 from atn_gym.envs.randomness import Stream, generator, integer_seed
 from atn_gym.envs.regimes import Regime
 from atn_gym.envs.tasks import Task
 from atn_gym.envs.torch_settings import usual_torch_settings
 from atn_gym.errors import InvalidArgument
+
+_PROBE = {"learning_rate": 0.1, "momentum": 0.5, "weight_decay": 1e-3}
+"""Nominal values by which a forecast finds out what the effective ones are."""
 
 
 @dataclass(eq=False)
@@ -125,7 +131,7 @@ class Trainer:
             Metrics with a leading axis of n.
         """
         for run, values in zip(runs, hyperparameters, strict=True):
-            self._apply_regime(run, values)
+            self._apply_regime(run, self._run(run), values)
         size = self._runs_at_once(runs)
         parts = [runs[first : first + size] for first in range(0, len(runs), size)]
         return EpochMetrics.joined([self._train_together(part) for part in parts])
@@ -158,8 +164,7 @@ class Trainer:
             state.epoch += 1
         return metrics
 
-    def _apply_regime(self, run: int, hyperparameters: dict[str, float]) -> None:
-        state = self._run(run)
+    def _apply_regime(self, run: int, state: _Run, hyperparameters: dict[str, float]) -> None:
         optimizer = self._engine.optimizer(run)
         state.data.clear()
         set_nominal_hyperparameters(optimizer, hyperparameters, state.gain)
@@ -175,6 +180,40 @@ class Trainer:
                     f"{type(state.regime).__name__} must leave at least one sample in use, but "
                     f"the pool of the {split} split is empty at epoch {state.epoch}"
                 )
+
+    def forecast(self, runs: Sequence[int], num_epochs: int) -> Forecast | None:
+        """Looks ahead over the epochs that remain in n runs, and leaves them as they are.
+
+        Args:
+            runs: Indices of runs that have trained equally many epochs.
+            num_epochs: Epoch budget.
+
+        Returns:
+            None if the runs are not those of a noisy quadratic.
+        """
+        engine = self._engine
+        if not isinstance(engine, MomentEngine):
+            return None
+        states = [self._run(run) for run in runs]
+        kept = [engine.get_state(run) for run in runs]
+        epochs = range(states[0].epoch, num_epochs)
+        quadratics, minima, factors, noises = [], [], [], []
+        for epoch in epochs:
+            foreseen = [replace(s, data=RunData(self.dataset), epoch=epoch) for s in states]
+            for run, state in zip(runs, foreseen, strict=True):
+                self._apply_regime(run, state, _PROBE)
+            plans = [self._epoch_plan(state) for state in foreseen]
+            evaluations = [self._evaluation_plan(state, "validation") for state in foreseen]
+            quadratics.append(engine.quadratics(runs, plans))
+            minima.append(engine.minima(runs, evaluations))
+            effective = [effective_hyperparameters(engine.optimizer(run)) for run in runs]
+            factors.append([_factors(values) for values in effective])
+            noises.append(perturbations(plans))
+        for run, state_kept in zip(runs, kept, strict=True):
+            engine.set_state(run, state_kept)
+        scales, strengths = (np.stack(part) for part in zip(*noises, strict=True))
+        moments = Moments(*np.stack([state["moments"] for state in kept], axis=1))
+        return Forecast(moments, quadratics, minima, np.array(factors), scales, strengths)
 
     def _epoch_plan(self, state: _Run) -> EpochPlan:
         data, seed, epoch = state.data, state.seed, state.epoch
@@ -258,6 +297,15 @@ class Trainer:
         initial = {"learning_rate": 0.0, "momentum": 0.0, "weight_decay": 0.0}
         self._engine.reset(run, 0, initial)
         self._engine.set_state(run, state["engine"])
+
+
+def _factors(effective: dict[str, float]) -> list[float]:
+    """Factors from the probe to the effective learning rate, 1 - momentum and weight decay."""
+    return [
+        effective["learning_rate"] / _PROBE["learning_rate"],
+        (1 - effective["momentum"]) / (1 - _PROBE["momentum"]),
+        effective["weight_decay"] / _PROBE["weight_decay"],
+    ]
 
 
 def _observation_factors(state: _Run) -> FloatArray:

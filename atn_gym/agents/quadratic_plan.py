@@ -1,0 +1,180 @@
+"""Plans for runs of the noisy quadratic, found on the moments of what is to come."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from atn_gym.arrays import FloatArray
+from atn_gym.envs.engines.moments import (
+    Moments,
+    Quadratic,
+    advance,
+    centre_of,
+    descend_perturbed,
+    excess_loss,
+    steps_map,
+)
+from atn_gym.envs.episodes.forecast import Forecast
+from atn_gym.envs.hyperparameters import HYPERPARAMETERS
+
+_MOST_MOMENTUM = 0.999
+_PARAMETERS = tuple(HYPERPARAMETERS.values())
+_BOUNDS = torch.tensor([[math.log10(p.low), math.log10(p.high)] for p in _PARAMETERS]).double().T
+_DELTAS = torch.tensor([p.delta for p in _PARAMETERS]).double()
+
+
+class Planner:
+    """Scores and improves actions for n runs over the H epochs of a forecast.
+
+    Hyperparameters stand as log10 of learning rate, 1 - momentum and weight decay.
+
+    Args:
+        forecast: What is to come.
+        logs: Hyperparameters as they stand, (n, 3).
+        controlled: Which of them can be changed, (3,).
+        chance: Loss of chance in nats.
+    """
+
+    def __init__(
+        self, forecast: Forecast, logs: FloatArray, controlled: FloatArray, chance: float
+    ) -> None:
+        self._moments = Moments(*map(torch.from_numpy, forecast.moments))
+        parts = (*zip(*forecast.quadratics, strict=True), *zip(*forecast.minima, strict=True))
+        self._quadratics_and_minima = [torch.from_numpy(np.stack(part)) for part in parts]
+        self._factors = torch.from_numpy(forecast.factors)
+        self._scales = torch.from_numpy(forecast.scales)
+        self._gradient_noise = torch.from_numpy(forecast.gradient_noise)
+        self._is_perturbed = [forecast.is_perturbed(t) for t in range(len(forecast.factors))]
+        self._logs = torch.from_numpy(logs)
+        self._controlled = torch.from_numpy(controlled)
+        self._log_chance = math.log(chance)
+        self.num_trials = 0
+        """Epochs of a run that have been computed, those of all runs together."""
+
+    def scores(self, actions: Tensor) -> Tensor:
+        """Default reward of each epoch.
+
+        Args:
+            actions: Shares of the largest step, (H', ..., n, 3) with H' <= H.
+
+        Returns:
+            Shape (H', ..., n).
+        """
+        extra = (1,) * (actions.ndim - 3)
+        curvature, target, noise, val_curvature, minimum = (
+            part[: len(actions)].reshape(len(actions), *extra, *part.shape[1:])
+            for part in self._quadratics_and_minima
+        )
+        factors = self._factors[: len(actions)].reshape(len(actions), *extra, -1, 3)
+        effective = 10 ** self._path(actions) * factors
+        rate, complement, decay = effective[..., None, None].movedim(-3, 0)
+        momentum = (1 - complement).clamp(max=_MOST_MOMENTUM)
+        # The maps of all epochs at once, for torch takes longer to be called than to compute.
+        made = steps_map(rate, momentum, curvature + decay, self._scales.shape[-1], sums=False)
+        centres = centre_of(Quadratic(curvature, target, noise), decay)
+        variances = curvature**2 * noise
+        moments, after = self._moments, []
+        for t in range(len(actions)):
+            if self._is_perturbed[t]:
+                quadratic = Quadratic(curvature[t], target[t], noise[t])
+                values = rate[t], momentum[t], decay[t]
+                perturbations = self._scales[t], self._gradient_noise[t]
+                moments, _, _ = descend_perturbed(moments, quadratic, *values, *perturbations)
+            else:
+                power, spread = (tuple(entry[t] for entry in part) for part in made[:2])
+                steps = made._replace(power=power, noise=spread)
+                moments = advance(moments, centres[t], variances[t], steps)
+            after.append(moments)
+        squares = torch.stack([m.parameter_variance for m in after])
+        squares = squares + (torch.stack([m.parameter for m in after]) - minimum) ** 2
+        loss = excess_loss(val_curvature, squares)
+        score = (self._log_chance - torch.log(loss)) / math.log(100)
+        self.num_trials += score.numel()
+        # What has overflowed is lost.
+        return torch.nan_to_num(score, nan=-1.0).clamp(-1, 1)
+
+    def _path(self, actions: Tensor) -> Tensor:
+        """Hyperparameters in every epoch, of the shape of the actions."""
+        logs, path = self._logs, []
+        for action in actions:
+            moved = (logs + action * _DELTAS).clamp(*_BOUNDS)
+            logs = torch.where(self._controlled, moved, logs)
+            path.append(logs)
+        return torch.stack(path)
+
+    def towards(self, targets: Tensor) -> Tensor:
+        """Actions that bring hyperparameters to targets as fast as they may.
+
+        Args:
+            targets: Wanted logs, (H, S, 3).
+
+        Returns:
+            Actions (H, S, n, 3).
+        """
+        logs, actions = self._logs.expand(targets.shape[1], -1, -1), []
+        for target in targets:
+            actions.append(((target[:, None] - logs) / _DELTAS).clamp(-1, 1))
+            logs = logs + actions[-1] * _DELTAS
+        return torch.stack(actions)
+
+    def improve(self, actions: Tensor, iterations: int, step: float = 0.1) -> Tensor:
+        """Climbs the mean score by gradients of all actions together, kept in [-1, 1].
+
+        Args:
+            actions: Where to begin, (H, n, 3).
+            iterations: Steps of Adam, whose size falls to nothing.
+            step: Size of the first.
+
+        Returns:
+            The best actions that were met, by run, (H, n, 3).
+        """
+        best, best_mean = actions, torch.full(actions.shape[1:2], -2.0).double()
+        current = actions.clone().requires_grad_()
+        adam = torch.optim.Adam([current], lr=step, betas=(0.9, 0.99))
+        for i in range(iterations + 1):
+            mean = self.scores(current).mean(0)
+            better = mean > best_mean
+            best = torch.where(better[:, None], current, best).detach()
+            best_mean = torch.where(better, mean, best_mean).detach()
+            adam.param_groups[0]["lr"] = step * (1 - i / (iterations + 1))
+            adam.zero_grad()
+            (-mean.sum()).backward()
+            assert current.grad is not None
+            current.grad.nan_to_num_(0.0, 0.0, 0.0)
+            adam.step()
+            with torch.no_grad():
+                current.clamp_(-1, 1)
+        return best
+
+
+def schedules(num_epochs: int) -> Tensor:
+    """Where a search begins: rates that stay or fall with time, at three momenta, (H, S, 3)."""
+    epochs = torch.arange(num_epochs).double()
+    found = [
+        torch.stack(
+            [
+                rate + complement - torch.log10(1 + epochs / fall),
+                torch.full_like(epochs, complement),
+                torch.full_like(epochs, -6.0),
+            ],
+            dim=1,
+        )
+        for rate in np.arange(-3.5, 1.01, 0.5).tolist()
+        for complement in (0.0, -0.5, -1.0)
+        for fall in (2.0, 10.0, math.inf)
+    ]
+    return torch.stack(found, dim=1)
+
+
+def best_actions(planner: Planner, num_epochs: int, iterations: int) -> FloatArray:
+    """The best actions for the whole forecast, (H, n, 3)."""
+    with torch.no_grad():
+        candidates = planner.towards(schedules(num_epochs))
+        means = planner.scores(candidates).mean(0)
+    chosen = candidates[:, means.argmax(0), torch.arange(means.shape[1])]
+    found: FloatArray = planner.improve(chosen, iterations).numpy()
+    return found
