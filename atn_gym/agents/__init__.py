@@ -14,6 +14,7 @@ from atn_gym.agents.heuristic import Heuristic
 from atn_gym.agents.lookahead_oracle import LookaheadOracle
 from atn_gym.agents.method import Method
 from atn_gym.agents.offline_bayesian import OfflineBayesian
+from atn_gym.agents.optimal import GreedyOptimal, Optimal
 from atn_gym.agents.peak_schedules import LinearDecay, WarmupCosine, WarmupStableDecay
 from atn_gym.agents.pid import PID
 from atn_gym.agents.policy import ControllerError, ControllerPolicy, Policy, RunAccount
@@ -41,6 +42,7 @@ __all__ = [
     "Cosine",
     "Fixed",
     "GreedyLR",
+    "GreedyOptimal",
     "Guarded",
     "Heuristic",
     "LinearDecay",
@@ -48,6 +50,7 @@ __all__ = [
     "Method",
     "OfflineBayesian",
     "OneCycle",
+    "Optimal",
     "Policy",
     "RandomOnline",
     "ReactiveOracle",

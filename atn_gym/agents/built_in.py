@@ -13,6 +13,7 @@ from atn_gym.agents.guarded import Guarded
 from atn_gym.agents.heuristic import Heuristic
 from atn_gym.agents.lookahead_oracle import LookaheadOracle
 from atn_gym.agents.offline_bayesian import EarlyBayesian, OfflineBayesian
+from atn_gym.agents.optimal import GreedyOptimal, Optimal
 from atn_gym.agents.own_optimizer import (
     DAdaptSGD,
     HypergradientSGD,
@@ -67,5 +68,7 @@ CONTROLLERS.update(
         "rl": SB3Policy,
         "reactive_oracle": ReactiveOracle,
         "lookahead_oracle": LookaheadOracle,
+        "greedy_optimal": GreedyOptimal,
+        "optimal": Optimal,
     }
 )

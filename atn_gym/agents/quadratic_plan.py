@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from atn_gym.arrays import FloatArray
+from atn_gym.arrays import BoolArray, FloatArray
 from atn_gym.envs.engines.moments import (
     Moments,
     Quadratic,
@@ -40,7 +40,7 @@ class Planner:
     """
 
     def __init__(
-        self, forecast: Forecast, logs: FloatArray, controlled: FloatArray, chance: float
+        self, forecast: Forecast, logs: FloatArray, controlled: BoolArray, chance: float
     ) -> None:
         self._moments = Moments(*map(torch.from_numpy, forecast.moments))
         parts = (*zip(*forecast.quadratics, strict=True), *zip(*forecast.minima, strict=True))
@@ -52,6 +52,8 @@ class Planner:
         self._logs = torch.from_numpy(logs)
         self._controlled = torch.from_numpy(controlled)
         self._log_chance = math.log(chance)
+        self.num_runs = len(logs)
+        """Number of runs n."""
         self.num_trials = 0
         """Epochs of a run that have been computed, those of all runs together."""
 
@@ -170,11 +172,31 @@ def schedules(num_epochs: int) -> Tensor:
     return torch.stack(found, dim=1)
 
 
-def best_actions(planner: Planner, num_epochs: int, iterations: int) -> FloatArray:
-    """The best actions for the whole forecast, (H, n, 3)."""
+def best_actions(planner: Planner, num_epochs: int, iterations: int) -> Tensor:
+    """The best actions found for a number of epochs together, (H, n, 3).
+
+    Args:
+        planner: Of at least that many epochs.
+        num_epochs: H.
+        iterations: Steps of Adam, from the best of `schedules` for each run.
+    """
     with torch.no_grad():
         candidates = planner.towards(schedules(num_epochs))
         means = planner.scores(candidates).mean(0)
     chosen = candidates[:, means.argmax(0), torch.arange(means.shape[1])]
-    found: FloatArray = planner.improve(chosen, iterations).numpy()
-    return found
+    return planner.improve(chosen, iterations)
+
+
+def best_next_action(planner: Planner, iterations: int) -> Tensor:
+    """The best actions found for the next epoch only, (n, 3): the first of equals, 0 before all.
+
+    Args:
+        planner: Of at least one epoch.
+        iterations: Steps of Adam, from the best of a grid for each run.
+    """
+    levels = torch.linspace(-1, 1, 7).double()
+    grid = torch.cartesian_prod(levels, levels, levels[[0, 3]])
+    grid = torch.cat([torch.zeros(1, 3).double(), grid])
+    with torch.no_grad():
+        scores = planner.scores(grid[None, :, None].expand(-1, -1, planner.num_runs, -1))[0]
+    return planner.improve(grid[scores.argmax(0)][None], iterations)[0]

@@ -263,13 +263,31 @@ class Episodes:
             loss, accuracy = self._trainer.evaluate_test(run)
         return {"test_loss": loss, "test_accuracy": accuracy}
 
-    def forecast(self, runs: Sequence[int]) -> Forecast | None:
+    @property
+    def can_forecast(self) -> bool:
+        """Whether `forecast` knows what is to come: in a noisy quadratic."""
+        return self._trainer.can_forecast
+
+    @property
+    def knows_optimum(self) -> bool:
+        """Whether runs go as forecast, so that the best one is known."""
+        return self.can_forecast and self.params.resolved().engine == "moments"
+
+    @property
+    def flops_per_epoch(self) -> int:
+        """Operations to train an epoch and to evaluate it on the whole validation split."""
+        return self._trainer.flops_per_epoch
+
+    def forecast(self, runs: Sequence[int], num_epochs: int | None = None) -> Forecast:
         """What is to come in n runs that have trained equally many epochs: privileged.
 
-        Returns:
-            None if the runs are not those of a noisy quadratic.
+        Args:
+            runs: Indices of the runs.
+            num_epochs: How far to look; to the end of the budget if None.
         """
-        return self._trainer.forecast(runs, self.num_epochs)
+        begun = self.state(runs[0]).epoch
+        last = self.num_epochs if num_epochs is None else begun + num_epochs
+        return self._trainer.forecast(runs, range(begun, min(last, self.num_epochs)))
 
     def get_state(self, run: int) -> dict[str, Any]:
         """Captures an episode bit-exactly."""

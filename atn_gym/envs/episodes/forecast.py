@@ -12,7 +12,7 @@ from atn_gym.envs.engines.moments import Moments, Quadratic
 
 @dataclass(frozen=True, eq=False)
 class Forecast:
-    """The epochs that remain in n runs that have trained equally many.
+    """Epochs to come in n runs.
 
     Privileged: it knows the regime, the gain and every draw of both.
 
@@ -32,17 +32,6 @@ class Forecast:
     factors: FloatArray
     scales: FloatArray
     gradient_noise: FloatArray
-
-    def first(self, epochs: int) -> Forecast:
-        """The same without what lies beyond a number of epochs."""
-        return Forecast(
-            self.moments,
-            self.quadratics[:epochs],
-            self.minima[:epochs],
-            self.factors[:epochs],
-            self.scales[:epochs],
-            self.gradient_noise[:epochs],
-        )
 
     def is_perturbed(self, epoch: int) -> bool:
         """Whether the steps of an epoch differ in any of the runs."""

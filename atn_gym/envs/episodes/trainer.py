@@ -181,22 +181,27 @@ class Trainer:
                     f"the pool of the {split} split is empty at epoch {state.epoch}"
                 )
 
-    def forecast(self, runs: Sequence[int], num_epochs: int) -> Forecast | None:
-        """Looks ahead over the epochs that remain in n runs, and leaves them as they are.
+    @property
+    def can_forecast(self) -> bool:
+        """Whether the runs are those of a noisy quadratic."""
+        return isinstance(self._engine, MomentEngine)
+
+    @property
+    def flops_per_epoch(self) -> int:
+        """Operations to train an epoch and to evaluate it on the whole validation split."""
+        return self._flops(len(self.dataset.validation))
+
+    def forecast(self, runs: Sequence[int], epochs: Sequence[int]) -> Forecast:
+        """Looks ahead over epochs of n runs of a noisy quadratic, and leaves them as they are.
 
         Args:
-            runs: Indices of runs that have trained equally many epochs.
-            num_epochs: Epoch budget.
-
-        Returns:
-            None if the runs are not those of a noisy quadratic.
+            runs: Indices of the runs.
+            epochs: Numbers of epochs trained before each of those in question.
         """
         engine = self._engine
-        if not isinstance(engine, MomentEngine):
-            return None
+        assert isinstance(engine, MomentEngine)
         states = [self._run(run) for run in runs]
         kept = [engine.get_state(run) for run in runs]
-        epochs = range(states[0].epoch, num_epochs)
         quadratics, minima, factors, noises = [], [], [], []
         for epoch in epochs:
             foreseen = [replace(s, data=RunData(self.dataset), epoch=epoch) for s in states]
