@@ -91,7 +91,7 @@ def steps_map(
     rate, entry = learning_rate, 1 - learning_rate * pull
     a11, a12, a21, a22 = entry, -rate * momentum, pull, momentum
     determinant = momentum
-    g11, g12, g22 = rate * rate, -rate, 1.0
+    g11, g12, g22 = rate * rate, -rate, 0 * rate + 1
     w11, w12, w22, spread, r1, r2 = 1.0, 0.0, 0.0, 0.0, 1.0, 0.0
     for bit in f"{steps:b}"[1:]:
         if sums:
