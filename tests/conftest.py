@@ -12,10 +12,15 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import settings
 
 from atn_gym.envs.data import DATA_VARIABLE, Dataset, data_directory, load_dataset, load_digits
 from atn_gym.envs.episodes.trainer import Trainer
 from atn_gym.envs.tasks import DIGITS_CNN
+
+# The same examples every time, and no file of those that failed.
+settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)
+settings.load_profile("repeatable")
 
 # Networks this small gain nothing from threads, and lose much where cores are shared.
 torch.set_num_threads(1)
