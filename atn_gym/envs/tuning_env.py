@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Unpack
+from typing import Any, Unpack
 
 import gymnasium
 import numpy as np
@@ -102,7 +102,7 @@ class TuningEnv(PlainSpec, gymnasium.Env[Observation, NDArray[np.float32]]):
         DataUnavailable: If the data set is neither on disk nor downloadable.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {  # type: ignore[misc]
+    metadata: dict[str, Any] = {
         "render_modes": list(RENDER_MODES),
         "render_fps": 4,
     }
@@ -111,6 +111,8 @@ class TuningEnv(PlainSpec, gymnasium.Env[Observation, NDArray[np.float32]]):
         if render_mode is not None and render_mode not in RENDER_MODES:
             raise unknown_name("render_mode", render_mode, RENDER_MODES)
         self.render_mode = render_mode
+        # Vector envs of Gymnasium 1.1 write into the metadata of the envs that they hold.
+        self.metadata = dict(self.metadata)
         self.episodes = Episodes(TuningParams.from_kwargs(params), num_runs=1)
         self.observation_space = self.episodes.observation_space  # type: ignore[assignment]
         self.action_space = self.episodes.action_space

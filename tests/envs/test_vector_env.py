@@ -218,6 +218,13 @@ def test_autoreset_mode_is_an_enum_or_its_value(mode: AutoresetMode) -> None:
     assert default.metadata["autoreset_mode"] is AutoresetMode.NEXT_STEP
 
 
+def test_metadata_of_one_env_is_not_that_of_the_class() -> None:
+    """Vector envs of Gymnasium 1.1 write into it."""
+    env = gymnasium.make(PAIR, **SMALL).unwrapped
+    env.metadata["autoreset_mode"] = AutoresetMode.DISABLED
+    assert "autoreset_mode" not in TuningEnv.metadata
+
+
 def test_metadata_is_apart_from_that_of_the_single_env() -> None:
     env, other = make("SameStep"), make("Disabled")
     assert "autoreset_mode" not in TuningEnv.metadata

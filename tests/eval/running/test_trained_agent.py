@@ -1,0 +1,60 @@
+"""A sweep with the shipped agent: its runs depend on neither workers, batches nor kills."""
+
+import random
+
+import pytest
+import yaml
+from strikes import strike
+from sweeps import contents, run, without_manifest
+
+KILLS = 25
+SWEEP = {
+    "experiment": "sweep",
+    "envs": [{"id": "atn_gym/DigitsCnn-CurriculumShift-v0", "num_epochs": 8}],
+    "controllers": [{"name": "agent", "path": "ppo_digits"}, "cosine"],
+    "seeds": 20,
+    "twins": False,
+}
+
+pytestmark = pytest.mark.slow
+
+
+def write(path, **changes):
+    path.write_text(yaml.safe_dump({**SWEEP, **changes}))
+    return path
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory):
+    return write(tmp_path_factory.mktemp("agent") / "sweep.yaml")
+
+
+@pytest.fixture(scope="module")
+def expected(sweep, tmp_path_factory):
+    results = tmp_path_factory.mktemp("one_worker")
+    assert run(sweep, results) == 0
+    return without_manifest(contents(results))
+
+
+def test_two_workers_make_the_runs_of_one(sweep, expected, tmp_path):
+    assert run(sweep, tmp_path, "--workers", "2") == 0
+    assert without_manifest(contents(tmp_path)) == expected
+
+
+def test_one_seed_followed_by_all_makes_the_runs_of_all_at_once(sweep, expected, tmp_path):
+    assert run(write(tmp_path / "one.yaml", seeds=[0]), tmp_path) == 0
+    assert run(write(tmp_path / "five.yaml", seeds=5), tmp_path) == 0
+    assert run(sweep, tmp_path) == 0
+    assert without_manifest(contents(tmp_path)) == expected
+
+
+def test_resumed_after_25_kills_it_ends_with_the_same_runs(sweep, expected, tmp_path):
+    draws = random.Random(0)
+    arguments = ["run", "--config", str(sweep), "--results", str(tmp_path)]
+    killed = 0
+    for _ in range(KILLS):
+        delay = draws.choice([0, draws.uniform(0.001, 0.03)])
+        killed += strike(arguments, tmp_path, draws.randint(1, 4), delay) == -9
+    assert killed == KILLS
+    assert run(sweep, tmp_path, "--workers", "2") == 0
+    assert without_manifest(contents(tmp_path)) == expected
