@@ -1,4 +1,4 @@
-"""The command line: `atn-gym run`, `report`, `compare`, `train`, `export` and `list`."""
+"""The command line: `atn-gym run`, `report`, `compare`, `pack`, `train`, `export` and `list`."""
 
 from __future__ import annotations
 
@@ -93,6 +93,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     compare.add_argument("--batch", metavar="N", type=int, default=20, help="seeds to add; 20")
     _add_workers(compare)
+    pack = commands.add_parser(
+        "pack",
+        help="merge the small files of stored results, and convert those of earlier versions",
+    )
+    pack.add_argument("results", metavar="RESULTS", help="folder of an experiment")
     train = commands.add_parser("train", help="train a controller; goes on where it stopped")
     train.add_argument(
         "--config", required=True, metavar="FILE", help="a training: file or shipped name"
@@ -112,6 +117,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             _report(arguments)
         elif arguments.command == "compare":
             _compare(arguments)
+        elif arguments.command == "pack":
+            _pack(arguments.results)
         elif arguments.command == "export":
             _export(arguments)
         elif arguments.command == "train":
@@ -229,6 +236,18 @@ def _report(arguments: argparse.Namespace) -> None:
             file=sys.stderr,
         )
     print(f"{written.num_runs} runs: {', '.join(str(file) for file in written.files)}")
+
+
+def _pack(results: str) -> None:
+    from atn_gym.eval.storage.pack import pack
+
+    packed = pack(Path(results))
+    for name, reason in packed.left.items():
+        print(f"atn-gym: left as it is: {name}: {reason}", file=sys.stderr)
+    print(
+        f"{packed.merged} files merged into {packed.written}, {packed.converted} runs converted: "
+        f"{results}"
+    )
 
 
 def _compare(arguments: argparse.Namespace) -> None:
