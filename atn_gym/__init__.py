@@ -13,7 +13,7 @@ from atn_gym.envs.registry import register_regime, register_task
 from atn_gym.registration import env_ids, register_all, register_env
 
 __version__ = "0.1.0"
-RESULTS_VERSION = "0.1.0.dev3"
+RESULTS_VERSION = "0.1.0.dev4"
 """The version in which the results of a run last changed.
 
 Every run key depends on it: whoever changes results sets it to the version that will have the

@@ -20,6 +20,7 @@ _REQUIRED = {
     "guarded": {"method": "heuristic"},
     "agent": {"path": "ppo_digits"},
     "rl": {"path": "ppo.zip"},
+    "yoked": {"method": "heuristic"},
 }
 """Arguments without a default, as an example needs them."""
 

@@ -155,6 +155,7 @@ def test_every_controller_says_when_it_fails_and_what_its_arguments_mean(name):
         "guarded": {"method": "fixed"},
         "agent": {"path": "ppo_digits"},
         "rl": {"path": "ppo.zip"},
+        "yoked": {"method": "fixed"},
     }
     for argument in controller_arguments(name, required.get(name, {})):
         assert f"| `{argument}` |" in page

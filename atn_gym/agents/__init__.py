@@ -5,6 +5,7 @@ from atn_gym.agents.agent import PRETRAINED, Agent, pretrained
 from atn_gym.agents.autotunenet import AutoTuneNet
 from atn_gym.agents.autotunenet_original import AutoTuneNetOriginal
 from atn_gym.agents.bandit import Bandit
+from atn_gym.agents.blind import Blind
 from atn_gym.agents.change_detector import ChangeDetector
 from atn_gym.agents.controller import Controller, RunSetting
 from atn_gym.agents.fixed import Fixed
@@ -19,12 +20,14 @@ from atn_gym.agents.peak_schedules import LinearDecay, WarmupCosine, WarmupStabl
 from atn_gym.agents.pid import PID
 from atn_gym.agents.policy import ControllerError, ControllerPolicy, Policy, RunAccount
 from atn_gym.agents.random_online import RandomOnline
+from atn_gym.agents.range_test import RangeTest
 from atn_gym.agents.reactive_oracle import ReactiveOracle
 from atn_gym.agents.registry import CONTROLLERS, controller_factory, controller_method
 from atn_gym.agents.sb3_policy import SB3Policy
 from atn_gym.agents.schedulers import Scheduler
 from atn_gym.agents.schedules import Cosine, OneCycle, ReduceLROnPlateau, Step, WarmRestarts
 from atn_gym.agents.spsa import SPSA
+from atn_gym.agents.yoked import Yoked
 
 __all__ = [
     "CONTROLLERS",
@@ -35,6 +38,7 @@ __all__ = [
     "AutoTuneNet",
     "AutoTuneNetOriginal",
     "Bandit",
+    "Blind",
     "ChangeDetector",
     "Controller",
     "ControllerError",
@@ -53,6 +57,7 @@ __all__ = [
     "Optimal",
     "Policy",
     "RandomOnline",
+    "RangeTest",
     "ReactiveOracle",
     "ReduceLROnPlateau",
     "RunAccount",
@@ -63,6 +68,7 @@ __all__ = [
     "WarmRestarts",
     "WarmupCosine",
     "WarmupStableDecay",
+    "Yoked",
     "controller_factory",
     "controller_method",
     "pretrained",

@@ -91,6 +91,11 @@ class Agent(Method):
         agent.card.check_setting(self.path, episodes.params.window, episodes.hyperparameters.names)
         return ModelPolicy(agent.network, env, self.path, agent.card.normalisation)
 
+    @property
+    def making_runs(self) -> float | None:
+        """Runs that it was trained on, by its card."""
+        return self.read().card.making_runs
+
     def digest(self) -> str:
         """A hash of the file: another agent under the same path makes other runs."""
         return hashlib.sha256(self._file.read_bytes()).hexdigest()[:16]

@@ -6,6 +6,7 @@ from atn_gym.agents.agent import Agent
 from atn_gym.agents.autotunenet import AutoTuneNet
 from atn_gym.agents.autotunenet_original import AutoTuneNetOriginal
 from atn_gym.agents.bandit import Bandit
+from atn_gym.agents.blind import Blind
 from atn_gym.agents.change_detector import ChangeDetector
 from atn_gym.agents.fixed import Fixed
 from atn_gym.agents.greedy_lr import GreedyLR
@@ -25,6 +26,7 @@ from atn_gym.agents.own_optimizer import (
 from atn_gym.agents.peak_schedules import LinearDecay, WarmupCosine, WarmupStableDecay
 from atn_gym.agents.pid import PID
 from atn_gym.agents.random_online import RandomOnline
+from atn_gym.agents.range_test import RangeTest
 from atn_gym.agents.reactive_oracle import ReactiveOracle
 from atn_gym.agents.registry import CONTROLLERS
 from atn_gym.agents.sb3_policy import SB3Policy
@@ -32,10 +34,12 @@ from atn_gym.agents.schedulers import Scheduler
 from atn_gym.agents.schedules import Cosine, OneCycle, ReduceLROnPlateau, Step, WarmRestarts
 from atn_gym.agents.spsa import SPSA
 from atn_gym.agents.successive_halving import SuccessiveHalving
+from atn_gym.agents.yoked import Yoked
 
 CONTROLLERS.update(
     {
         "fixed": Fixed,
+        "blind": Blind,
         "scheduler": Scheduler,
         "reduce_lr_on_plateau": ReduceLROnPlateau,
         "cosine": Cosine,
@@ -51,6 +55,7 @@ CONTROLLERS.update(
         "random_online": RandomOnline,
         "heuristic": Heuristic,
         "greedy_lr": GreedyLR,
+        "range_test": RangeTest,
         "change_detector": ChangeDetector,
         "autotunenet": AutoTuneNet,
         "autotunenet_original": AutoTuneNetOriginal,
@@ -66,6 +71,7 @@ CONTROLLERS.update(
         "guarded": Guarded,
         "agent": Agent,
         "rl": SB3Policy,
+        "yoked": Yoked,
         "reactive_oracle": ReactiveOracle,
         "lookahead_oracle": LookaheadOracle,
         "greedy_optimal": GreedyOptimal,

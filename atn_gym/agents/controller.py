@@ -59,6 +59,10 @@ class Controller(ABC):
     Attributes:
         rollbacks: Number of returns to earlier hyperparameters.
         optimizer_evaluations: Number of metrics told to an optimizer inside.
+        observes: Whether what it does may depend on what it observes. A schedule says False:
+            its changes are no false alarms.
+        making_runs: What it took to tune or train the controller, in whole runs; None if that
+            is unknown.
 
     Example:
         >>> class Halving(Controller):
@@ -70,6 +74,9 @@ class Controller(ABC):
         ...         rate = max(current_params["learning_rate"] * factor, 1e-5)
         ...         return {**current_params, "learning_rate": rate}
     """
+
+    observes: bool = True
+    making_runs: float | None = 0.0
 
     def __init__(self, setting: RunSetting) -> None:
         self.setting = setting

@@ -14,6 +14,8 @@ class Fixed(Controller):
         setting: What is known of the run.
     """
 
+    observes = False
+
     def observe(self, metric: float, step: int) -> None:
         """Ignores the metric."""
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from atn_gym.agents.controller import Params, RunSetting
-from atn_gym.agents.method import Method
+from atn_gym.agents.controller import Params
+from atn_gym.agents.method_around import MethodAround
 from atn_gym.agents.policy import (
     AccountablePolicy,
     Actions,
@@ -20,14 +19,13 @@ from atn_gym.agents.policy import (
     RunAccount,
     SearchingPolicy,
 )
-from atn_gym.agents.registry import as_method, controller_method, source_digest
 from atn_gym.arrays import FloatArray
 from atn_gym.envs.hyperparameters import RESOLUTION
-from atn_gym.errors import InvalidArgument, check_count, check_number
+from atn_gym.errors import check_count, check_number
 
 
 @dataclass(frozen=True)
-class Guarded(Method):
+class Guarded(MethodAround):
     """Lets another method decide, within a trust region, and undoes its steps on a regression.
 
     With L_t the observed validation loss, the guard keeps a mark, the least L so far, and trusted
@@ -59,8 +57,6 @@ class Guarded(Method):
         InvalidArgument: If an argument breaks its requirement.
     """
 
-    method: Any
-    arguments: Mapping[str, Any] | None = None
     tolerance: float = 0.2
     radius: float = 0.5
     hold: int = 1
@@ -69,47 +65,13 @@ class Guarded(Method):
         check_number("tolerance", self.tolerance, 0)
         check_number("radius", self.radius, 0)
         check_count("hold", self.hold)
-        named = isinstance(self.method, str)
-        if self.arguments and not named:
-            raise InvalidArgument(
-                "arguments must be those of a method that goes by its name, got "
-                f"{self.arguments!r} with {self.method!r}: give them to the method itself"
-            )
-        made = controller_method(self.method, **(self.arguments or {})) if named else None
-        object.__setattr__(self, "_inner", made or as_method(self.method))
-
-    @property
-    def inner(self) -> Method:
-        """The method within."""
-        inner: Method = self._inner  # type: ignore[attr-defined]
-        return inner
-
-    @property
-    def needs_env(self) -> bool:
-        """Whether the method within trains on its env."""
-        return self.inner.needs_env
+        super().__post_init__()
 
     def policy(self, env: Any, seeds: Sequence[int]) -> Policy:
         """Makes the policy of the method, and the guard around it."""
         policy = self.inner.policy(env, seeds)
         searches = isinstance(policy, SearchingPolicy)
         return (GuardedSearch if searches else GuardedPolicy)(self, policy, env)
-
-    def env_arguments(self) -> dict[str, Any]:
-        """What the method within needs."""
-        return self.inner.env_arguments()
-
-    def digest(self) -> str | None:
-        """Tells apart what the method within tells apart, and the source of a user's own."""
-        source = source_digest(self.method) if isinstance(self.method, str) else None
-        told = (source, self.inner.digest())
-        if told == (None, None):
-            return None
-        return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
-
-    def check(self, setting: RunSetting) -> None:
-        """Checks the method within."""
-        self.inner.check(setting)
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,10 +27,7 @@ class Method(ABC):
 
     @property
     def needs_env(self) -> bool:
-        """Whether it trains on its env, or by an optimizer that the env makes.
-
-        If so, it cannot control a run in another loop.
-        """
+        """Whether it needs an env of the package and so cannot control a run in another loop."""
         return False
 
     @abstractmethod
@@ -45,6 +42,14 @@ class Method(ABC):
     def env_arguments(self) -> dict[str, Any]:
         """Arguments that the env must be made with, such as an optimizer."""
         return {}
+
+    @property
+    def making_runs(self) -> float | None:
+        """What it took to tune or train the method, in whole runs; None if that is unknown.
+
+        It is stated, not metered: it was spent elsewhere and before.
+        """
+        return 0.0
 
     def digest(self) -> str | None:
         """Tells apart what the arguments do not, such as the content of a file."""
@@ -71,6 +76,13 @@ class ControllerMethod(Method):
     def policy(self, env: Any, seeds: Sequence[int]) -> ControllerPolicy:
         """Makes the policy of the runs of an env."""
         return ControllerPolicy.for_env(self.make_controller, env, seeds, isolate=True)
+
+    @property
+    def making_runs(self) -> float | None:
+        """What the class of the controllers says."""
+        made = getattr(self.make_controller, "func", self.make_controller)
+        runs: float | None = getattr(made, "making_runs", 0.0)
+        return runs
 
     def check(self, setting: RunSetting) -> None:
         """Makes a controller, which checks its arguments."""

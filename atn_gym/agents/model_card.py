@@ -9,9 +9,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from atn_gym.envs.params import TuningParams
 from atn_gym.errors import InvalidArgument
 
 TRAINABLE = ("PPO", "A2C", "SAC", "TD3", "DDPG", "RecurrentPPO")
@@ -77,6 +79,15 @@ class ModelCard:
     normalisation: Normalisation | None = None
     config: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str | None] = field(default_factory=dict)
+
+    @property
+    def making_runs(self) -> float | None:
+        """Runs that the model was trained on; None if the card does not say on which envs."""
+        envs = self.config.get("envs")
+        if not envs:
+            return None
+        # Each env of the training has the same share of the epochs.
+        return self.num_timesteps * sum(1 / _budget(**env) for env in envs) / len(envs)
 
     def check_setting(self, path: str, window: int | None, hyperparameters: Sequence[str]) -> None:
         """Checks that an env has the window and hyperparameters of the training.
@@ -146,3 +157,11 @@ def read_card(path: str | Path) -> ModelCard | None:
             f"{path} must be a model file that Stable-Baselines3 or atn-gym train saved, but it is "
             f"damaged or of another kind ({error})"
         ) from error
+
+
+def _budget(id: str, num_epochs: int | None = None, **_: Any) -> int:
+    """Epochs of a run of an env of the training."""
+    if num_epochs is not None:
+        return num_epochs
+    fixed = gymnasium.spec(id.rpartition(":")[2]).kwargs
+    return TuningParams.from_kwargs(fixed).get_task().num_epochs

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import time
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -37,7 +36,7 @@ class Search:
 
     tried: list[tuple[FloatArray, float]] = field(default_factory=list)
     found: FloatArray = field(default_factory=lambda: np.empty(0))
-    account: RunAccount = field(default_factory=RunAccount)
+    account: RunAccount = field(default_factory=lambda: RunAccount(observes=False))
 
 
 class OfflineSearch(Method):
@@ -173,10 +172,9 @@ class SearchedPolicy:
         return [self._space.named(self._space.from_log10(each.found)) for each in self.searches]
 
     def _search(self, vector: Any, seed: int) -> Search:
-        search, began = Search(), time.perf_counter()
+        search = Search()
         self._method.find(Trials(vector, search), seed)
         search.account.optimizer_evaluations = len(search.tried)
-        search.account.search_s = time.perf_counter() - began
         return search
 
     def predict(
@@ -193,7 +191,8 @@ class SearchedPolicy:
 
     def accounts(self, state: Any) -> list[RunAccount]:
         """What the search of each run cost: nothing if none was made."""
-        return [search.account for search in self.searches] or [RunAccount() for _ in self._seeds]
+        none = [RunAccount(observes=False) for _ in self._seeds]
+        return [search.account for search in self.searches] or none
 
 
 def _searched_spec(spec: Any, env: str) -> Any:

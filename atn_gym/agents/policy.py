@@ -53,7 +53,7 @@ class RunAccount:
         optimizer_evaluations: Metrics told to the method's optimizer.
         gradient_steps: Further gradient steps.
         flops: Further floating-point operations.
-        search_s: Wall-clock of the search before the run, seconds.
+        observes: Whether what it does may depend on what it observes.
         error: Why the policy gave the run up; None if it did not.
     """
 
@@ -63,7 +63,7 @@ class RunAccount:
     optimizer_evaluations: int = 0
     gradient_steps: int = 0
     flops: int = 0
-    search_s: float = 0.0
+    observes: bool = True
     error: ControllerError | None = None
 
 
@@ -283,7 +283,7 @@ def _account(run: ControllerRun, seed: int) -> RunAccount:
                 f"with seed {seed}: {error}"
             )
         )
-    return RunAccount(**counts, error=run.error)
+    return RunAccount(**counts, observes=run.controller.observes, error=run.error)
 
 
 def _round(values: FloatArray) -> FloatArray:

@@ -49,6 +49,11 @@ class PolicyMethod(Method):
             normalisation = normalisation_of(policy)
         return ModelPolicy(policy, env, self.name, normalisation)
 
+    @property
+    def making_runs(self) -> float | None:
+        """Unknown, unless the policy itself has this attribute."""
+        return None
+
     def digest(self) -> str | None:
         """The `digest()` of the policy, if it has one."""
         digest = getattr(self._make(), "digest", None)

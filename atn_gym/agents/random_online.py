@@ -25,6 +25,8 @@ class RandomOnline(Controller):
         InvalidArgument: If an argument breaks its requirement.
     """
 
+    observes = False
+
     def __init__(self, setting: RunSetting, scale: float = 0.1) -> None:
         super().__init__(setting)
         check_number("scale", scale, 0)

@@ -129,6 +129,12 @@ class SB3Policy(Method):
             normalisation = _algorithms().read_normalisation(Path(self.normalize))
         return ModelPolicy(model, env, self.path, normalisation)
 
+    @property
+    def making_runs(self) -> float | None:
+        """Runs that the model was trained on, by the card of its file; None without a card."""
+        card = read_card(self._file)
+        return None if card is None else card.making_runs
+
     def digest(self) -> str:
         """A hash of the files: another model under the same path makes other runs."""
         files = [self._file, *([Path(self.normalize)] if isinstance(self.normalize, str) else [])]

@@ -45,6 +45,7 @@ class TorchSchedule(Controller):
     ) -> None:
         super().__init__(setting)
         setting.require_learning_rate()
+        self.observes = issubclass(scheduler, lr_scheduler.ReduceLROnPlateau)
         self._class = scheduler
         self._arguments = arguments
         self._check_arguments()

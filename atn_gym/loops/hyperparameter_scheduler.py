@@ -239,9 +239,8 @@ class HyperparameterScheduler:
     def _make_policy(self, method: Method, seed: int) -> Policy:
         if method.needs_env:
             raise InvalidArgument(
-                f"{type(method).__name__} trains further runs on its env, or by an optimizer "
-                "of its own, and cannot work in another loop: choose a controller that only "
-                "observes, such as 'heuristic'"
+                f"{type(method).__name__} needs an env of the package and cannot work in "
+                "another loop: choose a controller that only observes, such as 'heuristic'"
             )
         method.check(RunSetting(self.hyperparameters, self.num_epochs, seed, self.window))
         return method.policy(self, [seed])

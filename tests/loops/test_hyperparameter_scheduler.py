@@ -17,6 +17,7 @@ NEEDS_ARGUMENTS = {
     "agent": {"path": "ppo_digits"},
     "guarded": {"method": "heuristic"},
     "scheduler": {"scheduler": "ExponentialLR", "gamma": 0.8},
+    "yoked": {"method": "heuristic"},
 }
 UNTRAINED = "rl"
 METHODS = {
@@ -106,7 +107,7 @@ def test_references_need_an_env():
 
 @pytest.mark.parametrize("name", sorted(NEEDS_ENV))
 def test_a_method_that_trains_on_its_env_is_refused(name):
-    with pytest.raises(InvalidArgument, match="trains further runs on its env"):
+    with pytest.raises(InvalidArgument, match="needs an env of the package"):
         made(METHODS[name])
 
 

@@ -26,6 +26,7 @@ from atn_gym.envs.engines.moment_engine import perturbations
 from atn_gym.envs.engines.moments import Moments
 from atn_gym.envs.episodes.epoch_metrics import EpochMetrics
 from atn_gym.envs.episodes.forecast import Forecast
+from atn_gym.envs.metering import Trained, meter
 from atn_gym.envs.networks import make_network
 from atn_gym.envs.optimizers import effective_hyperparameters, set_nominal_hyperparameters
 from atn_gym.envs.randomness import Stream, generator, integer_seed
@@ -82,6 +83,7 @@ class Trainer:
         self._device = torch.device(device)
         self._engine = self._make_engine(choose_engine(engine, task, device), num_runs)
         self._runs: list[_Run | None] = [None] * num_runs
+        self._untrained = [False] * num_runs
 
     def _make_engine(self, name: str, num_runs: int) -> Engine:
         optimizer = self.task.optimizer
@@ -111,6 +113,7 @@ class Trainer:
         """Begins a run: initial weights from the seed, a fresh optimizer, clean data."""
         self._engine.reset(run, integer_seed(seed, Stream.WEIGHTS), hyperparameters)
         self._runs[run] = _Run(seed, regime, RunData(self.dataset), gain)
+        self._untrained[run] = True
 
     def _run(self, run: int) -> _Run:
         state = self._runs[run]
@@ -134,7 +137,12 @@ class Trainer:
             self._apply_regime(run, self._run(run), values)
         size = self._runs_at_once(runs)
         parts = [runs[first : first + size] for first in range(0, len(runs), size)]
-        return EpochMetrics.joined([self._train_together(part) for part in parts])
+        metrics = EpochMetrics.joined([self._train_together(part) for part in parts])
+        begun = sum(self._untrained[run] for run in runs)
+        meter(Trained(begun, len(runs) * self.steps_per_epoch, int(metrics.flops.sum())))
+        for run in runs:
+            self._untrained[run] = False
+        return metrics
 
     def _runs_at_once(self, runs: Sequence[int]) -> int:
         """How many runs may be trained together, for inputs of their own take memory."""

@@ -49,6 +49,8 @@ def adaptation_frequency(log10_values: FloatArray) -> float:
 def false_alarm_rate(log10_values: FloatArray, shock: int | None) -> float | None:
     """`adaptation_frequency` of the epochs before the shock.
 
+    A method that never looks raises no alarm, and its summary has none.
+
     Args:
         log10_values: As in `update_magnitude`, shape (e + 1, K). Of a run that diverged
             before the shock, all e epochs count.
@@ -79,7 +81,10 @@ class Recovery:
 
 
 def recovery_time(
-    val_accuracy: FloatArray, diverged: BoolArray, shock: int | None
+    val_accuracy: FloatArray,
+    diverged: BoolArray,
+    shock: int | None,
+    has_learned: BoolArray | None = None,
 ) -> Recovery | None:
     """Epochs from the shock until accuracy is back within 0.02 of what it was.
 
@@ -95,10 +100,14 @@ def recovery_time(
             among them, shape (T,). Such an epoch is below any level, so that a run that
             diverged before the shock is censored, not recovered at chance.
         shock: Epochs trained before the shock. At 1 or 2 the maximum is over as many epochs.
+        has_learned: Whether the run stood above chance after epoch t, shape (T,); in all epochs
+            if None.
 
     Returns:
         If it does not come back, `epochs` is T - shock, all there are, and `recovered` False.
-        None without a shock, and for a shock at 0, before which there is no accuracy.
+        None without a shock, and for a shock at 0, before which there is no accuracy. None if
+        the run had learned nothing in the epochs of the maximum: it has nothing to recover. One
+        that had diverged by then lost what it had, and is censored.
     """
     check_trace("val_accuracy", val_accuracy)
     if diverged.shape != val_accuracy.shape:
@@ -111,7 +120,10 @@ def recovery_time(
     _check_shock(shock, len(val_accuracy))
     if shock == 0:
         return None
-    before = val_accuracy[max(0, shock - _RECOVERY_WINDOW) : shock].max()
+    window = slice(max(0, shock - _RECOVERY_WINDOW), shock)
+    if has_learned is not None and not (has_learned | diverged)[window].any():
+        return None
+    before = val_accuracy[window].max()
     below = (val_accuracy[shock:] < before - _RECOVERY_TOLERANCE) | diverged[shock:]
     if not below.any():
         return Recovery(0, recovered=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from atn_gym.arrays import FloatArray
+from atn_gym.arrays import BoolArray, FloatArray
 from atn_gym.envs.chance import chance_loss
 from atn_gym.errors import InvalidArgument
 
@@ -85,6 +85,18 @@ def collapsed(val_loss: FloatArray, num_classes: float | FloatArray) -> bool:
     """
     loss = _with_infinities(val_loss)
     return bool(loss[-1] >= _AT_CHANCE * _chance_of_epochs(num_classes, len(loss))[-1])
+
+
+def left_chance(val_loss: FloatArray, num_classes: float | FloatArray) -> BoolArray:
+    """In which epochs a run is better than chance: L_t < 0.98 ln C_t, shape (T,).
+
+    Args:
+        val_loss: L_t in nats, shape (T,), finite or not.
+        num_classes: Classes C_t > 1 that epoch t was validated on, one number or shape (T,).
+    """
+    loss = _with_infinities(val_loss)
+    better: BoolArray = loss < _AT_CHANCE * _chance_of_epochs(num_classes, len(loss))
+    return better
 
 
 def loss_spikes(val_loss: FloatArray) -> int:

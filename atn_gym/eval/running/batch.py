@@ -16,6 +16,7 @@ from atn_gym.config import EnvConfig
 from atn_gym.envs.regimes import Mixture
 from atn_gym.eval.running.failures import PolicyError, as_policy_error, runs_with
 from atn_gym.eval.running.rollout import OnEpoch, Row, RunRecord, run_seeds
+from atn_gym.eval.running.single_run import Meter
 from atn_gym.eval.running.summary import summarise
 from atn_gym.eval.running.threads import thread_count, threads
 
@@ -114,8 +115,12 @@ def _make_runs(
     )
     try:
         with as_policy_error(f"method {type(method).__name__}", f"before {runs_with(seeds)}"):
+            meter = Meter()
             policy = method.policy(vector, seeds)
-        records = run_seeds(policy, vector, seeds, on_epoch, initial)
+            making_runs = getattr(policy, "making_runs", method.making_runs)
+        records = run_seeds(policy, vector, seeds, on_epoch, initial, meter)
+        for record in records:
+            record.making_runs = making_runs
         return records, vector.unwrapped.episodes.num_classes
     finally:
         vector.close()

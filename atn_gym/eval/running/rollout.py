@@ -15,7 +15,7 @@ from atn_gym.agents.policy import AccountablePolicy, Policy, RunAccount, Searchi
 from atn_gym.envs.chance import DIVERGED, chance_loss, log_score
 from atn_gym.errors import AtnGymError, InvalidArgument
 from atn_gym.eval.running.failures import PolicyError, as_policy_error, runs_with
-from atn_gym.eval.running.single_run import SingleRuns
+from atn_gym.eval.running.single_run import Meter, SingleRuns
 
 Row = dict[str, Any]
 OnEpoch = Callable[[int], None]
@@ -35,6 +35,8 @@ class RunRecord:
             twin was run.
         training_s: Wall-clock spent in the env; runs trained together share it evenly.
         controller_s: Wall-clock spent in the policy, shared likewise.
+        search_s: Wall-clock of the search before the runs, shared likewise.
+        making_runs: What it took to tune or train the method, in whole runs; None if unknown.
         test: Loss and accuracy on the test split.
         account: What the policy did and spent beyond training the run once.
         error: Why the run is lost; None if it is not.
@@ -48,6 +50,8 @@ class RunRecord:
     twin_val_loss: list[float] | None = None
     training_s: float = 0.0
     controller_s: float = 0.0
+    search_s: float = 0.0
+    making_runs: float | None = 0.0
     test: dict[str, float] = field(default_factory=dict)
     account: RunAccount = field(default_factory=RunAccount)
     error: AtnGymError | None = None
@@ -59,6 +63,7 @@ def run_seeds(
     seeds: Sequence[int],
     on_epoch: OnEpoch | None = None,
     initial: Sequence[Params] | None = None,
+    meter: Meter | None = None,
 ) -> list[RunRecord]:
     """Runs a policy once on each seed, without a single restart.
 
@@ -72,6 +77,7 @@ def run_seeds(
         on_epoch: Called with the number of runs that trained an epoch.
         initial: Initial hyperparameters of each run; those of the task, or what the policy
             searches, if None.
+        meter: What has metered the making of the policy; None if that is no matter.
 
     Returns:
         A record for each seed. A run is lost alone if its controller fails, or if its action
@@ -82,8 +88,10 @@ def run_seeds(
             advances a run itself, or trains epochs that it does not account for: all runs are
             lost.
     """
+    meter, began = meter or Meter(), time.perf_counter()
     if initial is None and isinstance(policy, SearchingPolicy):
         initial = _search(policy, env, seeds)
+    searched = time.perf_counter() - began
     observation, infos = env.reset(seed=list(seeds), options=_options(initial))
     records = [_record(infos, i, seed, env.unwrapped.episodes) for i, seed in enumerate(seeds)]
     single = SingleRuns(env.unwrapped.episodes, type(policy).__name__)
@@ -99,7 +107,8 @@ def run_seeds(
         actions = _valid_actions(policy, actions, env, records, running)
         running &= np.array([record.error is None for record in records])
         seen = observation
-        observation, rewards, terminations, _, infos = env.step(actions)
+        with meter.scored():
+            observation, rewards, terminations, _, infos = env.step(actions)
         trained = time.perf_counter()
         for i in np.flatnonzero(running).tolist():
             records[i].trace.append(_row(infos, i, float(rewards[i]), env.unwrapped.episodes))
@@ -120,6 +129,9 @@ def run_seeds(
                     raise InvalidArgument(f"an account must be a RunAccount, got {account!r}")
                 record.account = account
                 record.error = record.error or account.error
+    for record in records:
+        record.search_s = searched / len(records)
+    meter.check_accounts([record.account for record in records], type(policy).__name__)
     for i, record in enumerate(records):
         if record.error is None:
             single.check_account(i, len(record.trace), record.account)

@@ -2,13 +2,64 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from atn_gym.agents.policy import RunAccount
+from atn_gym.envs.metering import Trained, trained_in_all
 from atn_gym.eval.running.failures import PolicyError
+
+
+class Meter:
+    """Tells what a method trains beside the runs that are scored, from now on.
+
+    It counts all that this process trains on envs of the package, in whatever thread, on whatever
+    env and by whoever made it.
+    """
+
+    def __init__(self) -> None:
+        self._begun = trained_in_all()
+        self._scored = Trained()
+
+    @contextlib.contextmanager
+    def scored(self) -> Iterator[None]:
+        """What is trained within belongs to the scored runs."""
+        before = trained_in_all()
+        yield
+        self._scored += trained_in_all() - before
+
+    def check_accounts(self, accounts: Sequence[RunAccount], policy: str) -> None:
+        """Checks that all that was trained beside the scored runs is charged to them.
+
+        Accounts may hold more, for what is trained without envs of the package.
+
+        Args:
+            accounts: The account of each scored run.
+            policy: What errors call the policy.
+
+        Raises:
+            PolicyError: If they hold less than was trained.
+        """
+        beside = trained_in_all() - self._begun - self._scored
+        trained = {
+            "gradient steps": (beside.gradient_steps, [a.gradient_steps for a in accounts]),
+            "flops": (beside.flops, [a.flops for a in accounts]),
+            "runs": (
+                trained_in_all().runs - self._begun.runs - len(accounts),
+                [a.restarts for a in accounts],
+            ),
+        }
+        for what, (metered, charged) in trained.items():
+            if metered > sum(charged):
+                raise PolicyError(
+                    f"policy {policy} trained {metered} {what} beside the scored runs, but "
+                    f"accounts for {sum(charged)}: charge what it spends in its accounts, and "
+                    "train nothing else in this process meanwhile"
+                )
 
 
 class SingleRuns:

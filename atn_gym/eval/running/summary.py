@@ -45,7 +45,8 @@ def summarise(record: RunRecord, num_epochs: int, num_classes: int) -> dict[str,
     diverged = np.array([row["diverged"] for row in record.trace])
     lost = np.append(diverged, np.ones(num_epochs - trained, dtype=np.bool_))
     logs = _log10_values(record)
-    recovery = adaptation.recovery_time(accuracy, lost, record.shock)
+    has_learned = run_metrics.left_chance(loss, classes)
+    recovery = adaptation.recovery_time(accuracy, lost, record.shock, has_learned)
     performance = run_metrics.anytime_performance(scores)
     run_flops = sum(row["flops"] for row in record.trace)
     charged_flops = run_flops + record.account.flops
@@ -69,11 +70,14 @@ def summarise(record: RunRecord, num_epochs: int, num_classes: int) -> dict[str,
         "overrides": record.account.overrides,
         "update_magnitude": adaptation.update_magnitude(logs),
         "adaptation_frequency": adaptation.adaptation_frequency(logs),
-        "false_alarm_rate": adaptation.false_alarm_rate(logs, record.shock),
+        "false_alarm_rate": adaptation.false_alarm_rate(logs, record.shock)
+        if record.account.observes
+        else None,
         "recovery_time": None if recovery is None else recovery.epochs,
         "recovered": None if recovery is None else recovery.recovered,
         "shock_cost": _shock_cost(record, loss, fills["val_loss"]),
         "restarts": record.account.restarts,
+        "making_runs": record.making_runs,
         "optimizer_evaluations": record.account.optimizer_evaluations,
         "gradient_steps": sum(row["gradient_steps"] for row in record.trace)
         + record.account.gradient_steps,
@@ -85,8 +89,8 @@ def summarise(record: RunRecord, num_epochs: int, num_classes: int) -> dict[str,
         "wall_clock_s": {
             "training": record.training_s,
             "controller": record.controller_s,
-            "search": record.account.search_s,
-            "total": record.training_s + record.controller_s + record.account.search_s,
+            "search": record.search_s,
+            "total": record.training_s + record.controller_s + record.search_s,
         },
     }
 

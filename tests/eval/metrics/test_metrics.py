@@ -150,6 +150,22 @@ def test_a_run_that_diverged_never_recovers():
     assert recovery(untrained, 2) == Recovery(0, True)
 
 
+def test_a_run_that_had_learned_nothing_has_nothing_to_recover():
+    accuracy, no = np.array([0.5, 0.1, 0.1, 0.1, 0.1, 0.1]), np.zeros(6, bool)
+    learned = np.array([True, False, False, False, False, False])
+    assert recovery_time(accuracy, no, 4, learned) is None
+    # What was learned within the three epochs before the shock counts.
+    assert recovery_time(accuracy, no, 3, learned) == Recovery(3, False)
+    # A run that diverged lost what it had.
+    lost = np.array([False, True, True, True, True, True])
+    assert recovery_time(accuracy, lost, 4, learned) == Recovery(2, False)
+
+
+def test_above_chance_begins_at_0_98_ln_c():
+    losses = np.array([0.99, 0.97, 0.5, np.nan]) * np.log(10)
+    assert run_metrics.left_chance(losses, 10).tolist() == [False, True, True, False]
+
+
 def test_a_run_that_was_rolled_back_after_divergence_recovers_in_a_later_epoch():
     lost = np.array([False, False, True, False])
     assert recovery_time(np.array([0.1, 0.1, 0.1, 0.1]), lost, 2) == Recovery(1, True)

@@ -115,7 +115,8 @@ def test_online_controllers_never_restart_and_cost_one_run(name):
     assert summary["restarts"] == 0
     assert summary["gradient_steps"] == 3 * 2
     assert summary["flops"] == summary["run_flops"] == sum(row["flops"] for row in record.trace)
-    assert summary["compute_adjusted_performance"] == (summary["anytime_performance"] + 1) / 2
+    expected = (summary["anytime_performance"] + 1) / 2
+    assert summary["compute_adjusted_performance"] == pytest.approx(expected)
 
 
 def test_controllers_get_no_handle_to_the_env():
@@ -371,7 +372,8 @@ def test_summary_of_a_scheduled_run_by_hand():
     # the shock.
     assert summary["update_magnitude"] == pytest.approx(0.75, abs=1e-4)
     assert summary["adaptation_frequency"] == 0.75
-    assert summary["false_alarm_rate"] == 0.5
+    # A schedule never looks.
+    assert summary["false_alarm_rate"] is None
     assert summary["rollback_count"] == 0
     json.dumps(summary)
 
