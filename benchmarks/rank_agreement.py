@@ -95,7 +95,9 @@ def main() -> None:
         for task in TASKS
         for regime in REGIMES
     }
-    print(f"{len(names)} controllers, seeds {_FIRST_SEED} to {_FIRST_SEED + arguments.seeds - 1}.\n")
+    print(
+        f"{len(names)} controllers, seeds {_FIRST_SEED} to {_FIRST_SEED + arguments.seeds - 1}.\n"
+    )
     print("| regime | rank correlation | 95 % interval |\n|---|---|---|")
     quadratic, digits = (
         np.mean([scores[task, regime] for regime in REGIMES], axis=0) for task in TASKS

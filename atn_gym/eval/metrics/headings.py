@@ -33,6 +33,7 @@ class Heading(NamedTuple):
 HEADINGS = {
     "compute_adjusted_performance": Heading("compute-adjusted performance"),
     "anytime_performance": Heading("anytime performance"),
+    "regret": Heading("regret"),
     "mean_val_loss": Heading("mean val. loss (nats)"),
     "final_val_loss": Heading("final val. loss (nats)"),
     "final_val_accuracy": Heading("final val. accuracy (%)", 1, 100),

@@ -179,22 +179,32 @@ class BlockStatistics:
 
     def adaptation_score(self) -> Estimate:
         """Adaptation score; NaN where it is undefined."""
-        values = self.anytime_scores
-        blind, oracle = self.blind, self.oracle
-        if blind is None or oracle is None:
+        values, blind, one = self.anytime_scores, self.blind, self._one
+        if blind is None or one is None:
             return _unknown(len(values))
-        return _estimate(
-            values,
-            lambda drawn: adaptation_score(
-                drawn, drawn[..., [blind], :, :], drawn[..., [oracle], :, :]
-            ),
+        # The runs that stand for 1 are drawn with the others, in a row behind them.
+        found = _estimate(
+            np.concatenate([values, one[None]]),
+            lambda drawn: adaptation_score(drawn, drawn[..., [blind], :, :], drawn[..., -1:, :, :]),
         )
+        return Estimate(*(part[:-1] for part in found))
+
+    @cached_property
+    def _one(self) -> FloatArray | None:
+        """Anytime performance that scores 1, (strata, seeds); None if it is not known of all.
+
+        It is that of the best schedule where it is known, else that of the reactive oracle.
+        """
+        performances = self.block.values(ANYTIME)
+        best = (performances + self.block.values("regret"))[0]
+        reactive = np.nan if self.oracle is None else performances[self.oracle]
+        ones = np.where(np.isfinite(best), best, reactive)
+        return self.stratified(ones) if np.isfinite(ones).all() else None
 
     def why_no_adaptation_score(self) -> str | None:
         """Says in a sentence why the adaptation score is undefined, if it is."""
-        values = self.anytime_scores
-        blind, oracle = (None if c is None else values[c] for c in (self.blind, self.oracle))
-        return why_undefined(blind, oracle)
+        blind = None if self.blind is None else self.anytime_scores[self.blind]
+        return why_undefined(blind, self._one)
 
     def against_baseline(self) -> Estimate:
         """Paired difference of the anytime performance to that of fixed."""

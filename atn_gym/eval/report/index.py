@@ -23,7 +23,7 @@ from atn_gym.eval.storage.runs import StoredFailure, StoredRun, distinct_variant
 
 BASELINE = "fixed"
 """The controller that does nothing, with which others are compared."""
-REFERENCES = (REACTIVE_ORACLE, "lookahead_oracle")
+REFERENCES = (REACTIVE_ORACLE, "lookahead_oracle", "greedy_optimal", "optimal")
 """Controllers that see what others must not: shown, but not ranked among them."""
 _SEEDS = re.compile(r"\b(the runs?) with seeds? \d+(?:, \d+)*(?: and \d+)?")
 

@@ -40,6 +40,7 @@ def performance_table(statistics: BlockStatistics) -> Table:
                 s.interquartile_means(),
                 "The interquartile mean leaves out the lowest and the highest quarter of the runs.",
             ),
+            *regret_columns(s),
             mean_column(s, "mean_val_loss"),
             estimate_column(
                 "P(better than fixed)",
@@ -184,11 +185,22 @@ def charged_table(statistics: BlockStatistics) -> Table:
     )
 
 
+def regret_columns(statistics: BlockStatistics) -> list[Column]:
+    """The regret, where the optimum of any run is known."""
+    if not np.isfinite(statistics.block.values("regret")).any():
+        return []
+    meaning = (
+        "Regret is the anytime performance of the best schedule of the run, which is known for "
+        "the noisy quadratic only, less that achieved."
+    )
+    return [mean_column(statistics, "regret", meaning)]
+
+
 def adaptation_score_column(statistics: BlockStatistics) -> Column:
     """The adaptation score, or why it is undefined."""
     meaning = (
         "The adaptation score is 0 for blind, a tuned schedule that never observes the run, and 1 "
-        "for the reactive oracle."
+        "for the reactive oracle, or for the best schedule where it is known."
     )
     return estimate_column(
         "adaptation score",

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atn_gym.agents.controller import Params
+from atn_gym.agents.optimal import whole_plans
 from atn_gym.agents.policy import AccountablePolicy, Policy, RunAccount, SearchingPolicy
 from atn_gym.envs.chance import DIVERGED, chance_loss, log_score
 from atn_gym.errors import AtnGymError, InvalidArgument
@@ -33,6 +34,7 @@ class RunRecord:
         trace: A row for each epoch.
         twin_val_loss: Clean validation loss of the twin in each epoch it trained; None if no
             twin was run.
+        optimum: Best anytime performance that was possible; None where nobody knows it.
         training_s: Wall-clock spent in the env; runs trained together share it evenly.
         controller_s: Wall-clock spent in the policy, shared likewise.
         search_s: Wall-clock of the search before the runs, shared likewise.
@@ -48,6 +50,7 @@ class RunRecord:
     shock: int | None
     trace: list[Row] = field(default_factory=list)
     twin_val_loss: list[float] | None = None
+    optimum: float | None = None
     training_s: float = 0.0
     controller_s: float = 0.0
     search_s: float = 0.0
@@ -94,6 +97,12 @@ def run_seeds(
     searched = time.perf_counter() - began
     observation, infos = env.reset(seed=list(seeds), options=_options(initial))
     records = [_record(infos, i, seed, env.unwrapped.episodes) for i, seed in enumerate(seeds)]
+    episodes = env.unwrapped.episodes
+    if episodes.knows_optimum and not episodes.params.twin:
+        for record, (_, best) in zip(
+            records, whole_plans(episodes, range(len(seeds))), strict=True
+        ):
+            record.optimum = best
     single = SingleRuns(env.unwrapped.episodes, type(policy).__name__)
     running = np.ones(len(records), dtype=np.bool_)
     start, state = np.ones(len(records), dtype=np.bool_), None

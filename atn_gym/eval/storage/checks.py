@@ -29,6 +29,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     **dict.fromkeys(("update_magnitude", "recovery_time", "shock_epoch"), (0, math.inf)),
     **dict.fromkeys(("restarts", "optimizer_evaluations", "gradient_steps"), (0, math.inf)),
     "shock_cost": (-math.inf, math.inf),
+    "regret": (-2, 2),
 }
 _TRUTHS = ("diverged", "collapsed", "recovered")
 

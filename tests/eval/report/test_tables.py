@@ -321,3 +321,24 @@ def test_any_controller_can_be_alone(root, controller, seeds):
         add(root, controller, seed, env=OTHER)
     write_report(root)
     assert f"{controller}" in (root / "report.html").read_text()
+
+
+def test_where_the_best_schedule_is_known_it_scores_one_and_regret_is_shown(root):
+    assert "regret" not in tables_of_two_envs(root / "none", known=())["All envs"].headings
+    shown = tables_of_two_envs(root / "both", known=(ENV, OTHER))["All envs"]
+    assert cells(shown, "mine")["regret"] == "0.400"  # (0.5 + 0.3) / 2
+    assert cells(shown, "mine")["adaptation score"].startswith("0.20 [")  # 0.2 / (0.8 + 0.2)
+    mixed = tables_of_two_envs(root / "one", known=(ENV,))["All envs"]
+    assert cells(mixed, "mine")["adaptation score"].startswith("0.22 [")  # 0.2 / (0.8 + 0.1)
+
+
+def tables_of_two_envs(root, known):
+    """J of blind, of the method and of the reactive oracle, where the best has 0.9 and 0.5."""
+    for env, performances, best in ((ENV, (0.1, 0.4, 0.5), 0.9), (OTHER, (0.3, 0.2, 0.4), 0.5)):
+        for seed in range(3):
+            for name, performance in zip(
+                ("blind", "mine", "reactive_oracle"), performances, strict=True
+            ):
+                regret = best - performance if env in known else None
+                add(root, name, seed, env, anytime_performance=performance, regret=regret)
+    return tables(root)
