@@ -56,8 +56,8 @@ def performances(names: list[str], seeds: int, kept: Path) -> dict[str, list[flo
                 if key not in found:
                     env = f"atn_gym/{task}-{regime}-v0"
                     chosen = range(_FIRST_SEED, _FIRST_SEED + seeds)
-                    runs = atn_gym.evaluate(name, env, seeds=list(chosen), twins=False).runs
-                    found[key] = [run.summary["anytime_performance"] for run in runs]
+                    made = atn_gym.evaluate(name, env, seeds=list(chosen), twins=False)
+                    found[key] = made.values("anytime_performance").tolist()
                     kept.write_text(json.dumps(found))
     return found
 
