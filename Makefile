@@ -25,6 +25,7 @@ coverage: $(VENV)/.installed-dev
 pages: $(VENV)/.installed-dev
 	$(BIN)/python docs/make_controller_pages.py
 	$(BIN)/python docs/make_config_page.py
+	$(BIN)/python docs/make_regime_table.py
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -20,6 +20,12 @@ from atn_gym.eval.storage.reading import PARTS_FOLDER
 from atn_gym.eval.storage.store import CLAIMS_FOLDER, DAMAGED_FOLDER, MANIFEST_FILE
 
 
+def test_the_table_of_kinds_is_that_of_the_docstrings():
+    text = (DOCS / "regimes.md").read_text(encoding="utf-8")
+    made = page_maker("make_regime_table").page(text)
+    assert text == made, "regimes.md is out of date: run python docs/make_regime_table.py"
+
+
 @pytest.mark.parametrize("regime", REGIMES, ids=lambda regime: regime.__name__)
 def test_every_kind_stands_with_its_default_severity(regime):
     page = (DOCS / "regimes.md").read_text(encoding="utf-8")
