@@ -25,12 +25,14 @@ __all__ = [
     "compare",
     "env_ids",
     "evaluate",
+    "load_results",
     "register_env",
     "register_regime",
     "register_task",
 ]
 
 if TYPE_CHECKING:
+    from atn_gym.eval.report.data_frames import load_results
     from atn_gym.eval.running.evaluate import evaluate
     from atn_gym.eval.running.evaluation import compare
     from atn_gym.loops.hyperparameter_scheduler import HyperparameterScheduler
@@ -39,8 +41,9 @@ _LAZY = {
     "HyperparameterScheduler": "atn_gym.loops.hyperparameter_scheduler",
     "compare": "atn_gym.eval.running.evaluation",
     "evaluate": "atn_gym.eval.running.evaluate",
+    "load_results": "atn_gym.eval.report.data_frames",
 }
-"""Modules that load torch, which importing the package does without."""
+"""Modules that load torch or pandas, which importing the package does without."""
 
 register_all()
 

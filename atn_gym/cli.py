@@ -1,4 +1,4 @@
-"""The command line: `atn-gym run`, `report`, `compare`, `pack`, `train`, `export` and `list`."""
+"""The command line: `atn-gym run`, `report`, `compare`, `show`, `train` and others."""
 
 from __future__ import annotations
 
@@ -55,13 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     report = commands.add_parser("report", help="write tables and figures of stored results")
     report.add_argument("results", metavar="RESULTS", help="folder of an experiment")
     report.add_argument("--out", metavar="FOLDER", help="of the report, in place of RESULTS")
-    report.add_argument(
-        "--controllers",
-        metavar="NAME",
-        nargs="+",
-        default=[],
-        help="only these controllers, by name or label",
-    )
+    _add_controllers(report)
     _add_selection(report)
     report.add_argument(
         "--earlier-sources",
@@ -93,6 +87,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     compare.add_argument("--batch", metavar="N", type=int, default=20, help="seeds to add; 20")
     _add_workers(compare)
+    show = commands.add_parser("show", help="print config, trace and summary of stored runs")
+    show.add_argument("results", metavar="RESULTS", help="folder of an experiment")
+    _add_controllers(show)
+    _add_selection(show)
+    show.add_argument("--csv", metavar="FOLDER", help="write runs.csv and epochs.csv there instead")
     pack = commands.add_parser(
         "pack",
         help="merge the small files of stored results, and convert those of earlier versions",
@@ -112,11 +111,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         if arguments.command == "list":
-            _list()
+            _print("\n".join(env_ids()))
         elif arguments.command == "report":
             _report(arguments)
         elif arguments.command == "compare":
             _compare(arguments)
+        elif arguments.command == "show":
+            _show(arguments)
         elif arguments.command == "pack":
             _pack(arguments.results)
         elif arguments.command == "export":
@@ -148,6 +149,16 @@ def _add_workers(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_controllers(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--controllers",
+        metavar="NAME",
+        nargs="+",
+        default=[],
+        help="only these controllers, by name or label",
+    )
+
+
 def _add_selection(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--envs",
@@ -161,9 +172,9 @@ def _add_selection(command: argparse.ArgumentParser) -> None:
     )
 
 
-def _list() -> None:
+def _print(text: str) -> None:
     try:
-        print("\n".join(env_ids()), flush=True)
+        print(text, flush=True)
     except BrokenPipeError:
         # As under `| head`: the reader has what it wanted, and the flush at exit must not fail.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -236,6 +247,19 @@ def _report(arguments: argparse.Namespace) -> None:
             file=sys.stderr,
         )
     print(f"{written.num_runs} runs: {', '.join(str(file) for file in written.files)}")
+
+
+def _show(arguments: argparse.Namespace) -> None:
+    from atn_gym.eval.report.data_frames import load_results
+    from atn_gym.eval.report.show import shown, write_csv
+
+    chosen = {name: getattr(arguments, name) for name in ("controllers", "envs", "seeds")}
+    results = load_results(arguments.results, **chosen)
+    if arguments.csv is not None:
+        files = write_csv(results, Path(arguments.csv))
+        print(f"{len(results)} runs: {', '.join(map(str, files))}")
+        return
+    _print(shown(results))
 
 
 def _pack(results: str) -> None:

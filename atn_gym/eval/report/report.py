@@ -68,13 +68,13 @@ def write_report(results: Path, out: Path | None = None, selection: Selection = 
     stored = select(read_experiment(results), selection)
     index = ResultIndex(stored.runs, stored.labels, stored.failures)
     document = make_document(stored, index)
-    texts = (to_html(document), to_markdown(document), summary_csv(index))
+    texts = (printable(to_html(document)), printable(to_markdown(document)), summary_csv(index))
     folder = results if out is None else out
     files = [folder / name for name in REPORT_FILES]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for file, text in zip(files, texts, strict=True):
-            write_atomically(file, printable(text))
+            write_atomically(file, text)
     except OSError as error:
         raise StoreError(
             f"a report cannot be written to {folder} ({error.strerror}): choose another folder "

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from typing import Any
 
+from atn_gym.eval.metrics.formatting import printable
+from atn_gym.eval.report.data_frames import LoadedResults
 from atn_gym.eval.report.index import ResultIndex
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -14,33 +13,20 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def summary_csv(index: ResultIndex) -> str:
-    """A row for every run: its labels, its summary and its config."""
-    rows: list[dict[str, Any]] = []
-    for (controller, env, seed), run in sorted(index.runs.items()):
-        labels = {"env": env, "controller": controller, "seed": seed, "run": run.key}
-        config = {name: run.config[name] for name in ("env", "controller")}
-        row = labels | _flat("", run.summary) | _flat("config.", config)
-        rows.append({_harmless(name): _harmless(value) for name, value in row.items()})
-    columns = dict.fromkeys(name for row in rows for name in row)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(columns), restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
-
-
-def _flat(prefix: str, values: dict[str, Any]) -> dict[str, Any]:
-    """Nested values under names with dots, and lists as JSON."""
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        if isinstance(value, dict):
-            flat |= _flat(f"{prefix}{name}.", value)
-        else:
-            flat[f"{prefix}{name}"] = json.dumps(value) if isinstance(value, list) else value
-    return flat
+    """A row for every run: its labels, its summary and its config, without control characters."""
+    frame = LoadedResults(index).runs
+    for name in frame.columns:
+        if frame[name].dtype.kind not in "biuf":
+            # Texts are few and different, and each is made harmless once.
+            texts = frame[name].astype(object)
+            frame[name] = texts.map({text: _harmless(text) for text in set(texts)})
+    text: str = frame.rename(columns=_harmless).to_csv(index=False, lineterminator="\n")
+    return text
 
 
 def _harmless(value: Any) -> Any:
-    """Puts an apostrophe before text that a spreadsheet would run; numbers stay numbers."""
-    is_formula = isinstance(value, str) and value.lstrip(" ").startswith(_FORMULA)
-    return f"'{value}" if is_formula else value
+    """Puts an apostrophe before text that a spreadsheet would run; all else stays."""
+    if not isinstance(value, str):
+        return value
+    text = printable(value)
+    return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) else text

@@ -26,6 +26,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from atn_gym.arrays import BoolArray, FloatArray, IntArray
 from atn_gym.eval.metrics.formatting import printable
@@ -71,7 +72,7 @@ def encode(runs: Sequence[RunResult], provenance: Mapping[str, Any]) -> bytes:
         provenance: What made them: versions, machine, threads.
     """
     summaries = [_flat(run.summary or {}) for run in runs]
-    names = dict.fromkeys(name for summary in summaries for name in summary)
+    metrics = dict.fromkeys(name for summary in summaries for name in summary)
     columns = {
         "key": pa.array([run_key(run.config) for run in runs]),
         "seed": pa.array([run.config["seed"] for run in runs], pa.int64()),
@@ -80,7 +81,7 @@ def encode(runs: Sequence[RunResult], provenance: Mapping[str, Any]) -> bytes:
         "config": pa.array([_shared_config(run.config) for run in runs]),
         "provenance": pa.array([json.dumps(dict(provenance))] * len(runs)),
     }
-    for name in names:
+    for name in metrics:
         columns[f"{SUMMARY}{name}"] = _array([summary.get(name) for summary in summaries])
     for name in dict.fromkeys(name for run in runs for row in run.trace[:1] for name in row):
         lists = [[row[name] for row in run.trace] if run.trace else None for run in runs]
@@ -257,6 +258,28 @@ def is_truth(table: Table, name: str) -> bool:
     return bool(pa.types.is_boolean(kind) or pa.types.is_null(kind))
 
 
+def values(table: Table, name: str) -> NDArray[Any]:
+    """A column as it is: numbers with NaN where there is none, or else objects with None."""
+    column = table[name]
+    is_number = pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
+    if column.null_count and not is_number:
+        return np.array(column.to_pylist(), dtype=np.object_)
+    found: NDArray[Any] = column.to_numpy()
+    return found
+
+
+def names(table: Table, prefix: str) -> list[str]:
+    """Names of the columns with a prefix, without it."""
+    return [n.removeprefix(prefix) for n in table.column_names if n.startswith(prefix)]
+
+
+def flattened(table: Table, name: str) -> tuple[IntArray, NDArray[Any]]:
+    """A column of the traces as it is: number of values of each row, and all of them on end."""
+    lengths = pc.fill_null(pc.list_value_length(table[name]), 0).to_numpy().astype(np.int64)
+    flat = pa.table({"values": pc.list_flatten(table[name])})
+    return lengths, values(flat, "values")
+
+
 def integers(table: Table, name: str) -> IntArray:
     """A column of integers without gaps."""
     values: IntArray = table[name].to_numpy()
@@ -282,8 +305,7 @@ def lists(table: Table, name: str) -> tuple[IntArray, FloatArray]:
 
 def one_trace(table: Table) -> dict[str, FloatArray]:
     """Columns of the trace of the only run in a table, by name."""
-    names = (name for name in table.column_names if name.startswith(TRACE))
-    columns = {name.removeprefix(TRACE): lists(table, name)[1] for name in names}
+    columns = {name: lists(table, f"{TRACE}{name}")[1] for name in names(table, TRACE)}
     return {name: values for name, values in columns.items() if len(values)}
 
 
@@ -314,12 +336,11 @@ def plain_rows(table: Table, prefix: str) -> Iterator[dict[str, Any]]:
 
     In a nested mapping a name without a value is left out: other runs may have it.
     """
-    names = [name for name in table.column_names if name.startswith(prefix)]
-    values = [table[name].to_pylist() for name in names]
-    for row in zip(*values, strict=True):
+    paths = [name.split(".") for name in names(table, prefix)]
+    columns = [table[f"{prefix}{'.'.join(path)}"].to_pylist() for path in paths]
+    for row in zip(*columns, strict=True):
         nested: dict[str, Any] = {}
-        for name, value in zip(names, row, strict=True):
-            *outer, last = name.removeprefix(prefix).split(".")
+        for (*outer, last), value in zip(paths, row, strict=True):
             if value is None and outer:
                 continue
             place = nested

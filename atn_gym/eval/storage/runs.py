@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from atn_gym.arrays import BoolArray, FloatArray, IntArray
 from atn_gym.eval.storage import parts
@@ -121,6 +122,11 @@ class RunTable:
         if self._summaries is None:
             self._summaries = list(parts.plain_rows(self._table, parts.SUMMARY))
         return self._summaries
+
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """Every field of the summaries, by name; nested ones have dots."""
+        found = parts.names(self._table, parts.SUMMARY)
+        return {name: parts.values(self._table, f"{parts.SUMMARY}{name}") for name in found}
 
     def provenance(self) -> list[dict[str, Any]]:
         """What made the runs: each different one, once."""
