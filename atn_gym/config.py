@@ -27,8 +27,10 @@ from atn_gym.agents.registry import (
 from atn_gym.config_file import read_yaml
 from atn_gym.envs.params import TuningParams
 from atn_gym.envs.randomness import MAX_SEED
-from atn_gym.errors import InvalidArgument, did_you_mean, unknown_name
+from atn_gym.errors import InvalidArgument, did_you_mean, shown, unknown_name
 from atn_gym.registration import env_ids
+
+_LONGEST_NAME = 200
 
 
 class EnvConfig(BaseModel):
@@ -39,7 +41,7 @@ class EnvConfig(BaseModel):
     """
 
     model_config = ConfigDict(extra="allow", frozen=True)
-    id: str
+    id: Annotated[str, Field(max_length=_LONGEST_NAME)]
 
     @property
     def kwargs(self) -> dict[str, Any]:
@@ -92,8 +94,8 @@ class ControllerConfig(BaseModel):
     """
 
     model_config = ConfigDict(extra="allow", frozen=True)
-    name: str
-    label: str | None = None
+    name: Annotated[str, Field(max_length=_LONGEST_NAME)]
+    label: Annotated[str, Field(max_length=_LONGEST_NAME)] | None = None
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -132,18 +134,18 @@ def parse_seeds(value: object) -> list[int]:
     """Lists the seeds; a number n stands for 0 to n - 1.
 
     Raises:
-        InvalidArgument: If it is neither a number >= 1 nor a list of different seeds that
-            64 bits hold.
+        InvalidArgument: If it is neither a number from 1 to 100,000 nor a list of different
+            seeds that 64 bits hold.
     """
-    if _is_integer(value) and int(value) >= 1:
+    if _is_integer(value) and 1 <= int(value) <= MOST_SEEDS:
         return list(range(int(value)))
     seeds = list(value) if isinstance(value, (list, tuple, range, np.ndarray)) else []
     valid = all(_is_integer(seed) and 0 <= int(seed) <= MAX_SEED for seed in seeds)
     if seeds and valid and len(set(seeds)) == len(seeds):
         return [int(seed) for seed in seeds]
     raise InvalidArgument(
-        "seeds must be a number >= 1, or a list of different integers from 0 to 2**63 - 1, "
-        f"got {value!r}"
+        f"seeds must be a number from 1 to {MOST_SEEDS:,}, or a list of different integers from 0 "
+        f"to 2**63 - 1, got {shown(value)}"
     )
 
 
@@ -151,8 +153,16 @@ def _is_integer(value: object) -> TypeGuard[int | np.integer[Any]]:
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
+MOST_SEEDS = 100_000
+"""More are given as a list."""
 DEFAULT_SEEDS = list(range(10))
 """Seeds of an experiment that names none, as in `atn_gym.evaluate`."""
+
+
+ExperimentName = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=_LONGEST_NAME)
+]
+"""The name of a folder."""
 
 
 class ExperimentConfig(BaseModel):
@@ -171,7 +181,7 @@ class ExperimentConfig(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    experiment: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+    experiment: ExperimentName
     envs: Annotated[list[Annotated[EnvConfig, string_as("id")]], Field(min_length=1)]
     controllers: Annotated[
         list[Annotated[ControllerConfig, string_as("name")]], Field(min_length=1)
@@ -309,24 +319,35 @@ def _sentences(error: ValidationError, model: type[BaseModel]) -> str:
     unknown = [str(e["loc"][-1]) for e in errors if e["type"] == "extra_forbidden"]
     said: dict[str, None] = {}
     for each in errors:
-        meant = get_close_matches(str(each["loc"][-1]), unknown, n=1)
-        if each["type"] != "missing" or not meant:
+        if len(said) > _MOST_SAID and each["type"] == "extra_forbidden":
+            # Each takes a search for what was meant.
+            said[str(each["loc"])] = None
+            continue
+        if each["type"] != "missing" or not get_close_matches(str(each["loc"][-1]), unknown, n=1):
             said[_sentence(each, model)] = None
     return _listed(said)
+
+
+_MOST_SAID = 20
+"""Errors of one config that are listed."""
 
 
 def _listed(sentences: Iterable[str]) -> str:
     """One sentence as it is, several on a line each."""
     several = list(sentences)
-    return several[0] if len(several) == 1 else "".join(f"\n- {each}" for each in several)
+    if len(several) == 1:
+        return several[0]
+    left = len(several) - _MOST_SAID
+    more = [f"and {left:,} more"] if left > 0 else []
+    return "".join(f"\n- {each}" for each in [*several[:_MOST_SAID], *more])
 
 
 def _sentence(error: ErrorDetails, model: type[BaseModel]) -> str:
     location = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
-        return f"unknown key {location!r}; {did_you_mean(location, model.model_fields)}"
+        return f"unknown key {shown(location)}; {did_you_mean(location, model.model_fields)}"
     if error["type"] == "missing":
         return f"the key {location!r} is missing"
     if error["type"] == "value_error":
         return str(error["msg"]).removeprefix("Value error, ")
-    return f"{location}: {error['msg']}, got {error['input']!r}"
+    return f"{location}: {error['msg']}, got {shown(error['input'])}"

@@ -9,20 +9,35 @@ from typing import Any
 import yaml
 from yaml.constructor import ConstructorError
 
-from atn_gym.errors import InvalidArgument, did_you_mean, one_line
+from atn_gym.errors import InvalidArgument, did_you_mean, one_line, shown
+from atn_gym.plain_values import MOST_VALUES, check_depth, check_plain
+
+_LONGEST_FILE = 1_000_000
+"""Bytes of a config."""
+_SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(_SafeLoader):  # type: ignore[misc]
     """The safe loader, for which 1e-4 is a number, as in YAML 1.2, and keys do not repeat."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [key.value for key, _ in node.value]
+        seen: set[str] = set()
         for key, _ in node.value:
-            if keys.count(key.value) > 1:
+            if str(key.value) in seen:
                 raise ConstructorError(
-                    None, None, f"the key {key.value!r} is given twice", key.start_mark
+                    None, None, f"the key {shown(key.value)} is given twice", key.start_mark
                 )
-        return super().construct_mapping(node, deep)
+            seen.add(str(key.value))
+        mapping: dict[Any, Any] = super().construct_mapping(node, deep)
+        return mapping
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Merges mappings, as long as they do not multiply without end."""
+        super().flatten_mapping(node)
+        if len(node.value) > MOST_VALUES:
+            raise ConstructorError(
+                None, None, f"merged mappings hold more than {MOST_VALUES:,} keys", node.start_mark
+            )
 
 
 _Loader.add_implicit_resolver(
@@ -47,24 +62,44 @@ def read_yaml(file: str | Path) -> tuple[Path, dict[str, Any]]:
     Raises:
         InvalidArgument: If the file is missing, empty, no YAML or no mapping.
     """
-    shipped = SHIPPED / f"{file}.yaml"
-    path = shipped if shipped.is_file() else Path(file)
     try:
-        values = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+        shipped = SHIPPED / f"{file}.yaml"
+        path = shipped if shipped.is_file() else Path(file)
+        values = _parse(path.read_bytes())
     except FileNotFoundError as error:
         names = sorted(p.stem for p in SHIPPED.glob("*.yaml"))
         raise InvalidArgument(
             f"config file {path} does not exist; shipped ones go by name: "
             f"{did_you_mean(path.stem, names)}"
         ) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidArgument(f"config file {path} cannot be read: {error}") from error
+    except OSError as error:
+        raise InvalidArgument(
+            f"config file {shown(str(file))} cannot be read: {error.strerror}"
+        ) from error
     except yaml.YAMLError as error:
         raise InvalidArgument(f"config file {path} is not valid YAML: {one_line(error)}") from error
+    except UnicodeDecodeError as error:
+        raise InvalidArgument(f"config file {path} cannot be read: {error}") from error
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        # What PyYAML raises for a tag whose value does not suit, and what `check_plain` refuses.
+        raise InvalidArgument(
+            f"config file {path} must hold plain values: {one_line(error)}"
+        ) from error
     if values is None:
         raise InvalidArgument(f"config file {path} is empty; for an example see {SHIPPED}")
     if not isinstance(values, dict):
         raise InvalidArgument(
-            f"config file {path} must hold a mapping of keys to values, got {values!r}"
+            f"config file {path} must hold a mapping of keys to values, got {shown(values)}"
         )
     return path, values
+
+
+def _parse(content: bytes) -> Any:
+    """Values of YAML, plain and few."""
+    if len(content) > _LONGEST_FILE:
+        raise ValueError(f"at most {_LONGEST_FILE:,} bytes of them, got {len(content):,}")
+    text = content.decode()
+    check_depth(text)
+    values = yaml.load(text, Loader=_Loader)
+    check_plain(values)
+    return values

@@ -13,6 +13,8 @@ from typing import Any
 _MOST_LISTED = 20
 _NEAR = 0.65
 """Likeness from which a name is suggested."""
+_LONGEST_SHOWN = 200
+"""Characters of a value that an error shows."""
 
 FOREIGN_ERRORS = (Exception, SystemExit)
 """What code of the user's may raise: `sys.exit()` too must not end the runs of others."""
@@ -51,6 +53,18 @@ def one_line(error: BaseException) -> str:
     return " ".join(str(error).split())
 
 
+def shown(value: object) -> str:
+    """A value as an error shows it: its `repr`, cut if it is long."""
+    try:
+        text = repr(value)
+    except ValueError:
+        # An integer of more digits than Python converts.
+        text = f"a value of type {type(value).__name__}"
+    if len(text) <= _LONGEST_SHOWN:
+        return text
+    return f"{text[:_LONGEST_SHOWN]}… ({len(text):,} characters)"
+
+
 def did_you_mean(name: object, choices: Iterable[str]) -> str:
     """Points at the closest valid choice, and lists all of them or, of many, the closest.
 
@@ -62,7 +76,7 @@ def did_you_mean(name: object, choices: Iterable[str]) -> str:
         A phrase such as ``"did you mean 'label_noise'? Valid: contrast, label_noise"``.
     """
     choices = list(choices)
-    near = _near(str(name), choices)
+    near = _near(str(name)[:_LONGEST_SHOWN], choices)
     hint = f"did you mean {near[0]!r}? " if near else ""
     if len(choices) <= _MOST_LISTED:
         return f"{hint}Valid: {', '.join(choices)}"
@@ -91,17 +105,19 @@ def unknown_name(what: str, name: object, choices: Iterable[str]) -> InvalidArgu
         name: What the caller wrote.
         choices: The valid names.
     """
-    return InvalidArgument(f"unknown {what} {name!r}; {did_you_mean(name, choices)}")
+    return InvalidArgument(f"unknown {what} {shown(name)}; {did_you_mean(name, choices)}")
 
 
-def check_positive_integer(name: str, value: object) -> None:
+def check_positive_integer(name: str, value: object, most: int | None = None) -> None:
     """Checks a count or a length.
 
     Raises:
-        InvalidArgument: If it is not an integer >= 1.
+        InvalidArgument: If it is not an integer >= 1, or is above the most that makes sense.
     """
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise InvalidArgument(f"{name} must be an integer >= 1, got {value!r}")
+        raise InvalidArgument(f"{name} must be an integer >= 1, got {shown(value)}")
+    if most is not None and value > most:
+        raise InvalidArgument(f"{name} must be an integer from 1 to {most:,}, got {shown(value)}")
 
 
 def check_count(name: str, value: object) -> None:
@@ -111,7 +127,7 @@ def check_count(name: str, value: object) -> None:
         InvalidArgument: If it is not an integer >= 0.
     """
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise InvalidArgument(f"{name} must be an integer >= 0, got {value!r}")
+        raise InvalidArgument(f"{name} must be an integer >= 0, got {shown(value)}")
 
 
 def check_number(name: str, value: Any, low: float = -math.inf, high: float = math.inf) -> None:
@@ -127,4 +143,4 @@ def check_number(name: str, value: Any, low: float = -math.inf, high: float = ma
         requirement = f"a number in [{low:g}, {high:g}]"
     else:
         requirement = "a number" if low == -math.inf else f"a number >= {low:g}"
-    raise InvalidArgument(f"{name} must be {requirement}, got {value!r}")
+    raise InvalidArgument(f"{name} must be {requirement}, got {shown(value)}")

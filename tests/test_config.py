@@ -83,10 +83,10 @@ def test_every_shipped_experiment_is_valid(path):
     ("changes", "message"),
     [
         ({"controlers": []}, "unknown key 'controlers'; did you mean 'controllers'"),
-        ({"seeds": "many"}, "seeds must be a number >= 1, or a list .* got 'many'"),
-        ({"seeds": 0}, "seeds must be a number >= 1"),
-        ({"seeds": [1, 1]}, "seeds must be a number >= 1, or a list of different"),
-        ({"seeds": True}, "seeds must be a number >= 1"),
+        ({"seeds": "many"}, "seeds must be a number from 1 to 100,000, or a list .* got 'many'"),
+        ({"seeds": 0}, "seeds must be a number from 1 to"),
+        ({"seeds": [1, 1]}, "seeds must be a number from 1 to 100,000, or a list of different"),
+        ({"seeds": True}, "seeds must be a number from 1 to"),
         ({"experiment": "../up"}, "experiment: String should match"),
         ({"envs": []}, "envs: List should have at least 1 item"),
         ({"envs": ["atn_gym/DigitsCnn-DataShft-v0"]}, "did you mean 'atn_gym/DigitsCnn-DataShift"),
@@ -113,7 +113,7 @@ def test_every_shipped_experiment_is_valid(path):
             "label of 'cosine' must not be the name of another controller, got 'heuristic'",
         ),
         (
-            {"envs": [EXPERIMENT["envs"][0], {**EXPERIMENT["envs"][0], "severity": 0.4}]},
+            {"envs": [EXPERIMENT["envs"][0], {**EXPERIMENT["envs"][0], "severity": 1.0}]},
             "envs must differ in id or arguments, got 'atn_gym/DigitsCnn-DataShift-v0' and",
         ),
         (
@@ -134,7 +134,7 @@ def test_wrong_values_are_named(tmp_path, changes, message):
     [
         ("", "is empty"),
         ("- a", "must hold a mapping"),
-        ("a: [", "not valid YAML.*line 1"),
+        ("a: [", "not valid YAML.*line [12]"),
         ("seeds: 1\nb: {c: 1, c: 2}", "not valid YAML: the key 'c' is given twice.*line 2"),
     ],
 )

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,8 +29,13 @@ from atn_gym.errors import (
     UnexpectedArgument,
     check_positive_integer,
     did_you_mean,
+    shown,
     unknown_name,
 )
+
+_MOST = {"num_epochs": 100_000, "window": 10_000, "train_size": 2**31, "batch_size": 2**31}
+"""Largest values: an env holds arrays of these sizes."""
+_DEVICE = re.compile(r"cpu(:0)?|cuda(:\d{1,3})?")
 
 
 @dataclass(frozen=True)
@@ -120,10 +126,9 @@ class TuningParams:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             object.__setattr__(self, field.name, plain(getattr(self, field.name)))
-        for name in ("num_epochs", "train_size", "batch_size"):
-            if getattr(self, name) is not None:
-                check_positive_integer(name, getattr(self, name))
-        check_positive_integer("window", self.window)
+        for name, most in _MOST.items():
+            if name == "window" or getattr(self, name) is not None:
+                check_positive_integer(name, getattr(self, name), most)
         for name in ("checkpoint_rollback", "twin"):
             if not isinstance(getattr(self, name), bool):
                 raise InvalidArgument(f"{name} must be a bool, got {getattr(self, name)!r}")
@@ -246,16 +251,13 @@ def check_device(device: str) -> None:
         InvalidArgument: If it is no device at all.
         DeviceUnavailable: If this machine has none such.
     """
-    try:
-        parsed = torch.device(device)
-    except (RuntimeError, TypeError) as error:
+    if not isinstance(device, str) or not _DEVICE.fullmatch(device):
         raise InvalidArgument(
-            f"device must be a torch device such as 'cpu' or 'cuda', got {device!r}"
-        ) from error
+            f"device must be 'cpu' or 'cuda', or 'cuda:1' for one of several, got {shown(device)}"
+        )
+    parsed = torch.device(device)
     if parsed.type == "cpu":
         return
-    if parsed.type != "cuda":
-        raise InvalidArgument(f"device must be 'cpu' or 'cuda', got {device!r}")
     if not torch.cuda.is_available() or (parsed.index or 0) >= torch.cuda.device_count():
         raise DeviceUnavailable(
             f"device={device!r} needs a CUDA GPU that torch can use, and this machine has "

@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeI
 
 from atn_gym.agents.algorithms import algorithm_class
 from atn_gym.agents.model_card import TRAINABLE
-from atn_gym.config import EnvConfig, parse_seeds, string_as, validate_config
+from atn_gym.config import EnvConfig, ExperimentName, parse_seeds, string_as, validate_config
 from atn_gym.errors import InvalidArgument, unknown_name
 from atn_gym.training.hyperparameters import algorithm_arguments
 
@@ -40,7 +40,7 @@ class TrainingConfig(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    experiment: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+    experiment: ExperimentName
     algorithm: str
     policy: str = "MlpPolicy"
     envs: Annotated[_EnvConfigs, Field(min_length=1)]

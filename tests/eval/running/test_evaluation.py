@@ -256,7 +256,7 @@ class Broken:
         ("fixed", {"seeds": [0.5]}, InvalidArgument, "different integers"),
         ("fixed", {"seeds": np.array([True])}, InvalidArgument, "different integers"),
         ("fixed", {"seeds": np.zeros((1, 2), int)}, InvalidArgument, "different integers"),
-        ("fixed", {"seeds": 0}, InvalidArgument, "seeds must be a number >= 1"),
+        ("fixed", {"seeds": 0}, InvalidArgument, "seeds must be a number from 1 to"),
         ("fixed", {"seeds": [1, 1]}, InvalidArgument, "different integers"),
         ("fixed", {"sevrity": 1}, InvalidArgument, "did you mean 'severity'"),
     ],

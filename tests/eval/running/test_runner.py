@@ -151,7 +151,7 @@ def test_the_number_of_seeds_can_be_given_on_the_command_line(config_file, capsy
     assert cli.main(["run", "--config", str(config_file), "--seeds", "1"]) == 0
     assert len(stored(config_file)) == 2
     assert cli.main(["run", "--config", str(config_file), "--seeds", "0"]) == 2
-    assert "seeds must be a number >= 1" in capsys.readouterr().err
+    assert "seeds must be a number from 1 to" in capsys.readouterr().err
 
 
 def test_complete_runs_are_not_made_again(config_file, monkeypatch):
