@@ -97,13 +97,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="merge the small files of stored results, and convert those of earlier versions",
     )
     pack.add_argument("results", metavar="RESULTS", help="folder of an experiment")
-    train = commands.add_parser("train", help="train a controller; goes on where it stopped")
+    train = commands.add_parser("train", help="train a controller; rerun to resume")
     train.add_argument(
         "--config", required=True, metavar="FILE", help="a training: file or shipped name"
     )
     train.add_argument("--results", metavar="FOLDER", help="in place of the one in the config")
     export = commands.add_parser(
-        "export", help="make an agent, which is no pickle, of a model that train wrote"
+        "export", help="convert a trained model to an agent file without pickles"
     )
     export.add_argument("model", metavar="MODEL", help="model.zip of a training")
     export.add_argument("out", metavar="FILE", help="the agent to write, FILE.safetensors")
@@ -374,7 +374,7 @@ def _executor(arguments: argparse.Namespace) -> Iterator[tuple[Executor | None, 
 
 
 def command(argv: Sequence[str] | None = None) -> NoReturn:
-    """Runs a command and ends the process, even if a thread of a controller's goes on."""
+    """Runs a command and ends the process, even if a controller's thread still runs."""
     status = main(argv)
     others = [t for t in threading.enumerate() if t is not threading.main_thread()]
     if all(thread.daemon for thread in others):

@@ -202,7 +202,7 @@ def validate_config(
     Args:
         model: The model.
         file: A YAML file, or the name of a shipped one.
-        check: What the fields alone do not show; raises `InvalidArgument`.
+        check: Checks fields against each other; raises `InvalidArgument`.
         modules: A folder that is searched, last, for modules that the file names.
 
     Raises:
@@ -255,7 +255,7 @@ def run_setting(env: EnvConfig) -> RunSetting:
 
 
 def _check_experiment(config: ExperimentConfig) -> None:
-    """Checks what the fields alone do not show, and names all that is wrong."""
+    """Checks fields against each other, and names all that is wrong."""
     wrong: dict[str, None] = {}
 
     @contextlib.contextmanager

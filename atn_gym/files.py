@@ -71,7 +71,7 @@ def parse_mapping(path: Path, text: str) -> dict[str, Any]:
 
 
 def write_atomically(path: Path, content: str | bytes, temporary: Path | None = None) -> None:
-    """Writes a file that is there in full or not at all, whatever happens on the way.
+    """Writes a whole file or none, also if the process is killed.
 
     Args:
         path: The file.

@@ -106,7 +106,7 @@ Samples = tuple[Any, Any]
 
 
 def mnist_samples(train_size: int) -> Samples:
-    """MNIST as a user of torchvision would load and split it: decoded anew in every epoch."""
+    """MNIST as a user of torchvision would load and split it: decoded again in every epoch."""
     normalise = transforms.Compose(
         [transforms.ToTensor(), transforms.Normalize((0.1307,), (0.3081,))]
     )

@@ -1,7 +1,7 @@
 """How much can control win after the shock? Fixed against the best constant change.
 
 For every regime kind of a task, a run with fixed hyperparameters is trained up to the
-shock and branched by a snapshot: one branch goes on unchanged, the others change the
+shock and branched by a snapshot: one branch continues unchanged, the others change the
 hyperparameters once by a constant factor. Printed are the mean scores after the shock.
 
     python benchmarks/headroom.py --task DigitsCnn --seeds 5

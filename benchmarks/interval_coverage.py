@@ -1,7 +1,7 @@
 """Measures how often a 95 % bootstrap interval of the stratified mean covers the truth.
 
 Two envs that share seeds: one with a single beginning, one whose odd seeds begin higher. Noise
-is normal, or a run loses 0.8 with probability 0.05 besides, as collapses do.
+is normal, and a run may also lose 0.8 with probability 0.05, as collapses do.
 
     python benchmarks/interval_coverage.py --trials 1000
 """

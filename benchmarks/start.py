@@ -1,7 +1,7 @@
 """How long does a process take to its first step, and how much memory does it hold then?
 
 Every case is a process of its own, as often as asked, the cases in turn; medians are quoted.
-The kernels are compiled before. It needs MNIST, and /proc, and so runs on Linux alone.
+The kernels are compiled before. It needs MNIST, and /proc, and so runs only on Linux.
 
     OMP_NUM_THREADS=2 python benchmarks/start.py
 """

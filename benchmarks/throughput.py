@@ -83,7 +83,7 @@ def mnist_field(budget: int, quick: bool, mnist_size: int) -> Field:
         f"AsyncVectorEnv of torch envs, 2 workers of {threads(workers.threads)}": workers,
     }
     notes = [
-        "The DataLoader loop decodes every image anew by ToTensor and Normalize, with no workers; "
+        "The DataLoader loop decodes every image again by ToTensor and Normalize, with no workers; "
         "it validates in batches of 500."
     ]
     try:

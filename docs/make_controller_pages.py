@@ -75,8 +75,8 @@ controllers:
 {yaml}
 ```
 
-In Python, as a policy of a single or vector env (it is no `Controller`, for it needs more than
-one sees):
+In Python, as a policy of a single or vector env (it is not a `Controller`, which observes too little
+for it):
 
 ```python
 from atn_gym.agents import controller_method
@@ -99,7 +99,7 @@ _OWN = """
 ## One of your own
 
 A controller decides for one run. It sees the observed validation loss after every epoch, and the
-values in force before the next; what it is told of the run beforehand is in `setting`. In
+values in force before the next; `setting` holds what it knows of the run beforehand. In
 `my_module.py`:
 
 ```python
@@ -143,7 +143,7 @@ print(evaluation.mean("anytime_performance"))
 What searches before the run, or needs more than a controller sees, is a `Method`. It is made from
 its arguments and makes one policy for all runs of an env, which is anything with the `predict` of
 Stable-Baselines3. If that has `search`, it is called before the runs and returns the initial values
-of each; `accounts` tells what was spent, and all of it is charged:
+of each; `accounts` says what was spent, and all of it is charged:
 
 ```python
 import numpy as np

@@ -1,4 +1,4 @@
-"""Evaluates a policy of one's own beside the baselines, on the same seeds.
+"""Evaluates your own policy beside the baselines, on the same seeds.
 
 python examples/evaluate_policy.py --seeds 5
 """

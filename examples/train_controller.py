@@ -1,6 +1,6 @@
 """Trains a controller by PPO in under five minutes, and compares it on seeds of its own.
 
-The same as `atn-gym train --config FILE`, with the config in Python. Interrupted, it goes on
+The same as `atn-gym train --config FILE`, with the config in Python. Interrupted, it resumes
 from its last checkpoint.
 
 python examples/train_controller.py

@@ -31,7 +31,7 @@ class Towards(Controller):
         """Ignores the metric: the optimizer adapts, within the epochs."""
 
     def propose(self, current_params: Params) -> Params:
-        """The learning rate, whatever the epoch."""
+        """The learning rate, the same in every epoch."""
         if self._learning_rate is None:
             return current_params
         return self.setting.with_learning_rate(current_params, self._learning_rate)

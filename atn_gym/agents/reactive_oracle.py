@@ -36,7 +36,7 @@ class ReactiveOracle(LookaheadOracle):
     """
 
     def trial_start(self, snapshot: dict[str, Any]) -> dict[str, Any]:
-        """The state of the run, which goes on as if nothing would change any more."""
+        """The state of the run, which continues as if nothing would change any more."""
         episode = snapshot["episode"]
         regime = episode.regime if episode.epoch else episode.regime.switched_off()
         return Episodes.under_regime(snapshot, _HeldRegime(regime, max(episode.epoch - 1, 0)))
@@ -55,9 +55,9 @@ class _HeldRegime:
     epoch: int
 
     def apply(self, epoch: int, *run: Any) -> None:
-        """Sets the state of a run, whatever the epoch."""
+        """Sets the state of a run, the same in every epoch."""
         self.regime.apply(self.epoch, *run)
 
     def strength(self, epoch: int) -> float:
-        """Strength, whatever the epoch."""
+        """Strength, the same in every epoch."""
         return self.regime.strength(self.epoch)

@@ -44,7 +44,7 @@ class Hyperparameter:
         """The same with other bounds, in plain units.
 
         Raises:
-            InvalidArgument: If they are no pair of finite numbers, lowest first, above 0 on the
+            InvalidArgument: If they are not a pair of finite numbers, lowest first, above 0 on the
                 tuned scale.
         """
         valid = isinstance(bounds, (list, tuple)) and len(bounds) == 2
@@ -57,7 +57,7 @@ class Hyperparameter:
 
 
 RESOLUTION = 5e-6
-"""Decades below which an observed hyperparameter, a float32 logarithm, tells nothing apart."""
+"""Decades below which an observed hyperparameter, a float32 logarithm, does not differ."""
 
 HYPERPARAMETERS = {
     h.name: h
@@ -77,7 +77,7 @@ class HyperparameterSpace:
         bounds: Lowest and highest value in plain units by name, in place of the default ones.
 
     Raises:
-        InvalidArgument: If the list is empty, a name is unknown or repeated, or bounds are no
+        InvalidArgument: If the list is empty, a name is unknown or repeated, or bounds are not a
             pair on the scale of their hyperparameter.
 
     Example:

@@ -123,7 +123,7 @@ def nominal_hyperparameters(optimizer: optim.Optimizer) -> dict[str, float]:
 def set_effective_hyperparameters(
     optimizer: optim.Optimizer, hyperparameters: Mapping[str, float]
 ) -> None:
-    """Sets what the optimizer works with until the nominal values are set anew.
+    """Sets what the optimizer works with until the nominal values are set again.
 
     Args:
         optimizer: The optimizer of a run.

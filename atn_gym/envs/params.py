@@ -56,7 +56,7 @@ class TuningParams:
         profile: "abrupt", "gradual", "recurring" or "stream"; "abrupt" if None.
         duration: Length of a gradual ramp in epochs.
         period: Length of a recurring phase, or of one change of a stream, in epochs.
-        split: For `Mixture` alone: "train" or "test"; "train" if None.
+        split: Only for `Mixture`: "train" or "test"; "train" if None.
         num_epochs: Epoch budget T; that of the task if None.
         train_size: Number of training samples; all if None.
         batch_size: Samples in a mini-batch; that of the task if None.
@@ -234,13 +234,13 @@ class TuningParams:
             kind = chosen.pop("kind", None)
             if chosen:
                 raise InvalidArgument(
-                    f"Mixture draws {', '.join(chosen)} anew in every episode; to choose, make the "
-                    "env of one regime"
+                    f"Mixture draws {', '.join(chosen)} in every episode: to choose, make the env of one "
+                    "regime"
                 )
             split = "train" if self.split is None else self.split
             return regime(split=split, kind=kind, **common)
         if self.split is not None:
-            raise InvalidArgument(f"split is an argument of Mixture alone, got {self.split!r}")
+            raise InvalidArgument(f"only Mixture has the argument split, got {self.split!r}")
         return regime(**chosen, **common)
 
 
@@ -248,7 +248,7 @@ def check_device(device: str) -> None:
     """Checks that a torch device exists on this machine.
 
     Raises:
-        InvalidArgument: If it is no device at all.
+        InvalidArgument: If it is not a device.
         DeviceUnavailable: If this machine has none such.
     """
     if not isinstance(device, str) or not _DEVICE.fullmatch(device):

@@ -2,7 +2,7 @@
 
 Every draw is addressed by (seed, stream, epoch) and made with a generator of its own.
 Nothing is carried from one epoch to the next, so what a controller does can shift no
-draw, and a run can be resumed from its seed and epoch alone.
+draw, and a run can be resumed from only its seed and epoch.
 """
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ def register_task(name: str, task: Task, *, replace: bool = False) -> None:
         replace: Whether to replace an entry of the same name.
 
     Raises:
-        InvalidArgument: If the name is taken, or it is no `Task`.
+        InvalidArgument: If the name is taken, or it is not a `Task`.
     """
     if not isinstance(task, _load("atn_gym.envs.tasks:Task")):
         raise InvalidArgument(f"a task must be an instance of Task, got {task!r}")
@@ -99,7 +99,7 @@ def register_regime(name: str, regime: type[Regime], *, replace: bool = False) -
     """Adds a regime class under a name; see `register_task`.
 
     Raises:
-        InvalidArgument: If the name is taken, or it is no `Regime` with kinds and `apply`.
+        InvalidArgument: If the name is taken, or it is not a `Regime` with kinds and `apply`.
     """
     base = _load("atn_gym.envs.regimes:Regime")
     derived = isinstance(regime, type) and issubclass(regime, base)

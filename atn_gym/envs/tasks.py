@@ -81,7 +81,7 @@ class Task:
     def beginning(self, seed: int) -> int:
         """Index of the initial set that a seed takes.
 
-        Sets take turns, so that a handful of consecutive seeds has them all.
+        Sets take turns, so that a few consecutive seeds have them all.
         """
         return seed % len(self.initial)
 

@@ -47,7 +47,7 @@ _default_dtype = _DefaultDtype()
 
 @contextlib.contextmanager
 def usual_torch_settings() -> Iterator[None]:
-    """Has torch compute as it does by default, whatever a caller has set around it.
+    """Has torch compute with its default settings, also where a caller has set others.
 
     Gradients are recorded, autocast is off, and new tensors are float32 and on the CPU. Also
     a decorator. All but the data type are each thread's own.

@@ -68,7 +68,7 @@ class TuningEnv(PlainSpec, gymnasium.Env[Observation, NDArray[np.float32]]):
     ## Episode End
     Terminated after the last epoch of the budget, and when the loss or any parameter is not
     finite (`info["diverged"]`). With `checkpoint_rollback=True` divergence does not end the
-    run: it goes on from the parameters as they are, and diverges again until the agent
+    run: it continues from the parameters as they are, and diverges again until the agent
     restores a checkpoint. Never truncated.
 
     ## Info
@@ -129,7 +129,7 @@ class TuningEnv(PlainSpec, gymnasium.Env[Observation, NDArray[np.float32]]):
             options: May hold "hyperparameters", initial values by name.
 
         Raises:
-            InvalidArgument: If the seed is no such integer, an option is unknown, or a
+            InvalidArgument: If the seed is not such an integer, an option is unknown, or a
                 value out of bounds.
         """
         seed = None if seed is None else check_seed(seed)

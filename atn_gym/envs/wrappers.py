@@ -119,7 +119,7 @@ class VectorFlatObservation(_VectorWrapper):
 
     @property
     def autoreset_mode(self) -> AutoresetMode:
-        """When an ended run begins anew, as the wrapped env does it."""
+        """When an ended run begins again: as in the wrapped env."""
         mode: AutoresetMode = self.env.metadata["autoreset_mode"]
         return mode
 

@@ -1,1 +1,1 @@
-"""Controllers in loops that are no env: plain PyTorch, Hugging Face, Lightning."""
+"""Controllers in other loops: plain PyTorch, Hugging Face, Lightning."""

@@ -1,4 +1,4 @@
-"""Checkpoints of a training: all that it needs to go on as if it had never stopped.
+"""Checkpoints of a training: all that it needs to resume as if it had never stopped.
 
 A checkpoint is a folder named by its number of steps, with the model, the replay buffer if
 there is one, `state.pickle`: runs, statistics of the wrappers and random generators, and the
@@ -91,7 +91,7 @@ def newest_whole(folder: Path) -> Path | None:
         except Unreadable as error:
             aside = folder / f"damaged-{checkpoint.name}"
             _log.warning(
-                "checkpoint %s is damaged (%s): it is renamed to %s, and training goes on from "
+                "checkpoint %s is damaged (%s): it is renamed to %s, and training resumes from "
                 "the one before",
                 checkpoint,
                 error,
@@ -113,7 +113,7 @@ def load_checkpoint(algorithm: str, checkpoint: Path, env: VecEnv) -> tuple[Any,
         env: A fresh env, made as that of the checkpoint was.
 
     Returns:
-        The model, which goes on by `learn(..., reset_num_timesteps=False)`, and what its logger
+        The model, which resumes by `learn(..., reset_num_timesteps=False)`, and what its logger
         held, for `restore_logged`.
     """
     # Loading seeds the env and all generators; their states are set after it.

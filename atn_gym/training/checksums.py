@@ -1,4 +1,4 @@
-"""Checksums of the files of a training, so that none that is damaged is ever gone on from."""
+"""Checksums of the files of a training, so that training never resumes from a damaged one."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class TrainingConfig(BaseModel):
         eval_envs: What it is evaluated on from time to time, by its deterministic actions.
         eval_seeds: Seeds of these runs, or their number.
         eval_freq: Epochs of all networks from one evaluation to the next.
-        checkpoint_freq: The same of checkpoints, from which an interrupted training goes on.
+        checkpoint_freq: The same of checkpoints, from which an interrupted training resumes.
         results: Folder of all results.
     """
 
@@ -72,7 +72,7 @@ def load_training_config(file: str | Path, modules: Path | None = None) -> Train
 
 
 def check_training(config: TrainingConfig) -> None:
-    """Checks what the fields alone do not show.
+    """Checks fields against each other.
 
     Raises:
         InvalidArgument: If the algorithm, its policy, a hyperparameter or an env is unknown or

@@ -32,7 +32,7 @@ def make_training_env(config: TrainingConfig) -> VecEnv:
 class ShuffledSignals(VecEnvWrapper):
     """Shows every network the traces of one drawn at random, which may be itself.
 
-    They are exchanged, so that each is shown once, and anew in every step. Hyperparameters and
+    They are exchanged in every step, so that each is shown once. Hyperparameters and
     progress stay those of the network itself. An agent that learns no less under it makes no
     use of what it observes of the training.
 

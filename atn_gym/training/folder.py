@@ -28,7 +28,7 @@ _MAY_CHANGE = {"eval_envs", "eval_seeds", "eval_freq", "checkpoint_freq"}
 """Keys without which the agent becomes the same."""
 
 _PACKAGES = ("stable_baselines3", "sb3_contrib", "torch", "gymnasium", "numpy")
-# What a training goes on from, and an agent has no use for.
+# What a training resumes from, and an agent does not need.
 _LEFT_OUT = ("_last_obs", "_last_original_obs", "_last_episode_starts", "ep_info_buffer")
 
 
@@ -133,7 +133,7 @@ def is_complete(path: Path) -> bool:
     try:
         check_files(path.parent)
     except Unreadable as error:
-        _log.warning("%s is damaged and made anew: %s", path, error)
+        _log.warning("%s is damaged and made again: %s", path, error)
         return False
     return True
 

@@ -79,7 +79,7 @@ def algorithm_arguments(
 
 def _check_noise(noise_type: Any, has_std: bool) -> None:
     if noise_type != "normal":
-        # Stable-Baselines3 resets the state of other noise where a training goes on.
+        # Stable-Baselines3 resets the state of other noise when a training resumes.
         raise InvalidArgument(
             f"noise_type must be 'normal', the only noise without a state, got {noise_type!r}"
         )

@@ -23,7 +23,7 @@ class TrainingLog(KVWriter):
 
     Args:
         path: The file.
-        num_timesteps: Where training goes on: later rows, of steps that are taken again, go.
+        num_timesteps: Step from which training resumes; later rows are removed.
     """
 
     def __init__(self, path: Path, num_timesteps: int) -> None:
@@ -55,7 +55,7 @@ class _TensorBoard(TensorBoardOutputFormat):
 
     Args:
         folder: Of the files.
-        num_timesteps: Where training goes on: what was written of later steps goes.
+        num_timesteps: Step from which training resumes; what was written of later steps is removed.
     """
 
     def __init__(self, folder: Path, num_timesteps: int) -> None:

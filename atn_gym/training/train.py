@@ -47,7 +47,7 @@ def train(config: TrainingConfig, folder: Path, on_steps: OnSteps = lambda steps
     """Trains an agent.
 
     The folder gets `config.yaml`, `log.jsonl`, `tensorboard/`, `checkpoints/` and, at the end,
-    `model.zip`. If it holds checkpoints, training goes on from the last that is whole: on the
+    `model.zip`. If it holds checkpoints, training resumes from the last that is whole: on the
     same machine and versions, the agent becomes the same as without the interruption. What does
     not change the agent, such as how often it is evaluated, may differ from then on.
 
@@ -101,14 +101,14 @@ def _train(
 
 @contextlib.contextmanager
 def _explained(model: Any, callback: TrainingCallback) -> Iterator[None]:
-    """Says of whatever fails within a training when it did, and what is left."""
+    """Says when a training failed, and what is left of it."""
     try:
         yield
     except Exception as error:
         if error is callback.raised or isinstance(error, DependencyUnavailable):
             raise
         reason = textwrap.shorten(f"{type(error).__name__}: {error}", 240)
-        remedy = "run the same command again, which goes on from the last of them"
+        remedy = "rerun the command to resume from the last of them"
         if isinstance(error, OSError):
             remedy = "make room in its folder, and run the same command again"
         elif isinstance(error, ValueError):
@@ -158,7 +158,7 @@ class _Trained(Method):
 
 
 class TrainingCallback(BaseCallback):
-    """Saves checkpoints, evaluates, and tells how far training is, always between rollouts.
+    """Saves checkpoints, evaluates, and reports how far training is, always between rollouts.
 
     Args:
         config: The training.

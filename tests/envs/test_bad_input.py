@@ -80,8 +80,8 @@ def test_bad_argument_is_refused_before_data_is_loaded(
 @pytest.mark.parametrize(
     ("kwargs", "parts"),
     [
-        ({"severity": 0.5}, ("Mixture draws severity anew", "env of one regime")),
-        ({"kind": "rotation", "trigger": 1}, ("Mixture draws trigger anew",)),
+        ({"severity": 0.5}, ("Mixture draws severity", "to choose, make the env of one regime")),
+        ({"kind": "rotation", "trigger": 1}, ("Mixture draws trigger",)),
         ({"kind": "momentum"}, ("kind of Mixture's train split 'momentum'",)),
         ({"kind": "rotatoin", "split": "test"}, ("'rotatoin'", "did you mean 'rotation'?")),
         ({"split": "tset"}, ("split", "'tset'", "did you mean 'test'?")),

@@ -219,7 +219,7 @@ def test_a_label_too_few_is_reported_as_unavailable_data(tiny_fashion):
 def test_files_of_another_format_are_reported_as_unavailable_data(tiny_fashion):
     raw = tiny_fashion / "FashionMNIST" / "raw"
     (raw / "t10k-images-idx3-ubyte").write_bytes((raw / "t10k-labels-idx1-ubyte").read_bytes())
-    with pytest.raises(DataUnavailable, match="no IDX file of 3-dimensional bytes"):
+    with pytest.raises(DataUnavailable, match="not an IDX file of 3-dimensional bytes"):
         load_fashion_mnist(tiny_fashion)
 
 

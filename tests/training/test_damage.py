@@ -104,7 +104,7 @@ def test_a_training_goes_on_from_the_checkpoint_before_a_damaged_one(folder, und
     (newest / "state.pickle").write_bytes(b"")
     assert newest_whole(folder / "checkpoints") == before
     assert f"checkpoint {newest} is damaged (state.pickle was changed" in caplog.text
-    assert "training goes on from the one before" in caplog.text
+    assert "training resumes from the one before" in caplog.text
     assert equal(weights(train(training(), folder)), undisturbed)
 
 
@@ -120,7 +120,7 @@ def test_a_damaged_model_is_never_announced(damage, folder, undisturbed, caplog)
     content = path.read_bytes()
     path.write_bytes(flip(content, random.Random(1)) if damage is None else damage)
     assert train(training(), folder) == path
-    assert "model.zip is damaged and made anew" in caplog.text
+    assert "model.zip is damaged and made again" in caplog.text
     assert equal(weights(path), undisturbed)
     read_card(path)
 

@@ -17,7 +17,7 @@ SPLITS = ("train", "validation", "test")
 KEPT_BYTES = 512 * 2**20
 """Memory, for the whole process, of the shifted inputs that are kept for later epochs.
 
-Beyond it, what has not been used for longest is dropped, and computed anew when a run needs
+Beyond it, what has not been used for longest is dropped, and computed again when a run needs
 it: many runs with noise of their own would otherwise hold a copy of the data set each.
 """
 
@@ -38,7 +38,7 @@ class Split:
         labels: Int64 tensor of shape (N,). Never written to.
 
     Raises:
-        InvalidArgument: If they are no such tensors, or hold no sample.
+        InvalidArgument: If they are not such tensors, or hold no sample.
     """
 
     inputs: Tensor
@@ -77,7 +77,7 @@ class Dataset:
     Args:
         train: What is trained on.
         validation: What drives observations, rewards and metrics.
-        test: Looked at once, at the end of a run, by the evaluation harness alone.
+        test: Only the evaluation harness uses it, once, at the end of a run.
         num_classes: Number of classes C.
 
     Raises:
@@ -162,7 +162,7 @@ class Dataset:
         return Dataset(train, validation, test, self.num_classes)
 
     def with_train_size(self, size: int) -> Dataset:
-        """The same data set with the first `size` training samples alone.
+        """The same data set with only the first `size` training samples.
 
         Raises:
             InvalidArgument: If there are fewer training samples than that.

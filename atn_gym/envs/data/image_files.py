@@ -63,7 +63,7 @@ def _read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
     content = np.fromfile(path, np.uint8)
     start = 4 + 4 * dimensions
     if content[:4].tolist() != [0, 0, _UNSIGNED_BYTES, dimensions] or len(content) < start:
-        raise ValueError(f"{path} is no IDX file of {dimensions}-dimensional bytes")
+        raise ValueError(f"{path} is not an IDX file of {dimensions}-dimensional bytes")
     shape = content[4:start].view(">i4").tolist()
     if len(content) - start != np.prod(shape):
         raise ValueError(f"{path} must hold {np.prod(shape)} values, got {len(content) - start}")

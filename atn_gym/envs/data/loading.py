@@ -85,13 +85,13 @@ def _load_image_files(name: str, root: Path) -> Dataset:
     folder = root / name / "raw"
     advice = (
         f"Set {DATA_VARIABLE} or data_dir= to the folder that holds {name}/raw, delete damaged "
-        "files to have them downloaded anew, or use a DigitsCnn env, which needs no download"
+        "files to have them downloaded again, or use a DigitsCnn env, which needs no download"
     )
     (images, labels), (test_images, test_labels) = read_image_files(name, root, advice)
     if len(images) <= _VALIDATION_IMAGES:
         raise DataUnavailable(
             f"{name} in {folder} must hold more than {_VALIDATION_IMAGES} training images, got "
-            f"{len(images)}: delete that folder to have it downloaded anew"
+            f"{len(images)}: delete that folder to have it downloaded again"
         )
     order = torch.from_numpy(np.random.default_rng(0).permutation(len(images)))
     held_out, kept = order[:_VALIDATION_IMAGES], order[_VALIDATION_IMAGES:]

@@ -58,7 +58,7 @@ class RunData:
         return labels if self.relabelling is None else self.relabelling[labels]
 
     def own_bytes(self) -> int:
-        """Memory of the inputs that an epoch of this run may hold for itself alone."""
+        """Memory of the inputs that only this run holds in an epoch."""
         train, validation = (self.clean.split(name).inputs.nbytes for name in SPLITS[:2])
         if self.transform is not None:
             return train + validation

@@ -23,7 +23,7 @@ def choose_engine(engine: str, task: Task, device: str) -> str:
 
     Args:
         engine: "auto" takes the compiled engine where it applies, the engine of moments for the
-            noisy quadratic, and else the torch engine; others are taken at their word.
+            noisy quadratic, and else the torch engine; the others must apply.
         task: What is trained.
         device: Where.
 

@@ -1,7 +1,7 @@
 """Moments of SGD on a noisy quadratic, exactly, through many gradient steps at once.
 
 In one dimension with curvature k a step of SGD with learning rate r, momentum m and weight
-decay w on the loss k (theta - x)^2 / 2, where x is drawn anew with mean mu and variance s, is
+decay w on the loss k (theta - x)^2 / 2, where x is drawn each time with mean mu and variance s, is
 
     v <- m v + k (theta - x) + w theta,    theta <- theta - r v.
 

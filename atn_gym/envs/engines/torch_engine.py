@@ -47,7 +47,7 @@ class TorchEngine:
         self._optimizers: list[optim.Optimizer | None] = [None] * num_runs
 
     def reset(self, run: int, seed: int, hyperparameters: dict[str, float]) -> None:
-        """Gives a run fresh weights, drawn on the CPU whatever the device."""
+        """Gives a run fresh weights, drawn on the CPU for every device."""
         model = self._make_model(seed).to(self._device)
         if getattr(model, "channels_last", False):
             model = model.to(memory_format=torch.channels_last)

@@ -76,7 +76,7 @@ class Episodes:
         return state
 
     def begun(self, run: int) -> bool:
-        """Whether an episode has begun, be it over or not."""
+        """Whether an episode has begun; it may be over."""
         return self._states[run] is not None
 
     def running(self, run: int) -> bool:
@@ -304,7 +304,7 @@ class Episodes:
 
     @staticmethod
     def under_regime(state: Mapping[str, Any], regime: Any) -> dict[str, Any]:
-        """A captured episode that goes on under another regime, which its infos do not name.
+        """A captured episode that continues under another regime, which its infos do not name.
 
         Args:
             state: What `get_state` returned.
@@ -345,7 +345,7 @@ class Episodes:
             )
             raise InvalidArgument(
                 f"a state must come from an env of the same parameters, here {wanted}, got {got}: "
-                "make an env of those to go on with it"
+                "make an env of those to continue it"
             )
 
 

@@ -280,12 +280,12 @@ class Trainer:
 
     @usual_torch_settings()
     def get_checkpoint(self, run: int) -> dict[str, Any]:
-        """Copies weights and optimizer state alone."""
+        """Copies only weights and optimizer state."""
         return self._engine.get_state(run)
 
     @usual_torch_settings()
     def set_checkpoint(self, run: int, checkpoint: dict[str, Any]) -> None:
-        """Restores weights and optimizer state alone."""
+        """Restores only weights and optimizer state."""
         self._engine.set_state(run, checkpoint)
 
     @usual_torch_settings()

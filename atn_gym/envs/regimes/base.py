@@ -36,7 +36,7 @@ class Regime:
         kind: One of `kinds`; None takes the first.
         profile: "abrupt", "gradual" (a linear ramp over `duration` epochs), "recurring" (on for
             `period` epochs, off for as many, and so on) or "stream" (at full strength, and what
-            is drawn is drawn anew every `period` epochs).
+            is drawn is drawn again every `period` epochs).
         duration: Length of a gradual ramp in epochs, >= 1.
         period: Length of a recurring phase, or of one change of a stream, in epochs, >= 1.
         num_epochs: Epoch budget of the run.

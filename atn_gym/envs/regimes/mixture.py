@@ -43,7 +43,7 @@ def widened(gain: float | Sequence[float]) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Mixture:
-    """Draws a regime anew in every episode.
+    """Draws another regime in every episode.
 
     Regime, kind among those of the regime, and profile among those of the kind are drawn
     uniformly. The trigger

@@ -152,7 +152,7 @@ def improvement(
 ) -> Estimate:
     """`probability_of_improvement` with its interval.
 
-    Which of two runs is better does not change when seeds are drawn anew. So the draws
+    Which of two runs is better does not change when seeds are resampled. So the draws
     weigh the pairs, n_i n_j for the seeds i and j drawn n_i and n_j times, which takes far
     less than to compare the runs of every resample.
 

@@ -45,7 +45,7 @@ def anytime_performance(scores: FloatArray) -> float:
 
     Args:
         scores: Default reward of each epoch, shape (T,), -1 for every epoch lost to
-            divergence; whatever reward the env was made with.
+            divergence. It does not depend on the reward of the env.
     """
     return float(scores.mean())
 

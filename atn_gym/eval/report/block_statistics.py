@@ -224,7 +224,7 @@ class BlockStatistics:
         return result
 
     def relative_cost(self) -> FloatArray:
-        """As `relative_flops`, with the scored run a whole one: to die early is not cheap."""
+        """As `relative_flops`, but a scored run that diverged early counts as a whole one."""
         searched = self.block.values("flops") - self.block.values("run_flops")
         result: FloatArray = 1 + (searched / self._whole()).mean(axis=(-2, -1))
         return result

@@ -1,4 +1,4 @@
-"""Workers of a Dask cluster, which are waited for, but neither silently nor for ever."""
+"""Workers of a Dask cluster, which are waited for with a message and a time limit."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def dask_cluster(address: str) -> Iterator[tuple[Executor, int]]:
         raise InvalidArgument(
             f"no Dask scheduler answers at {address!r} ({error}): start one with `dask scheduler`"
         ) from error
-    # What a job raises comes back as its result: tornado would log it besides, at length.
+    # What a job raises comes back as its result: tornado would also log it, at length.
     logging.getLogger("tornado.application").setLevel(logging.CRITICAL)
     try:
         with client, contextlib.closing(_Watched(client, KilledWorker, address)) as executor:
@@ -127,8 +127,8 @@ class _Watched(Executor):
             outer.set_result(job.result())
         except self._killed as error:
             died = WorkerDied(
-                "a job killed the Dask workers that ran it, perhaps for want of memory: complete "
-                "runs are kept; run the same command again to resume, with fewer workers a machine "
+                "a job killed the Dask workers that ran it, perhaps because memory ran out: "
+                "complete runs are kept; rerun the command to resume, with fewer workers a machine "
                 "if it recurs"
             )
             died.__cause__ = error

@@ -35,8 +35,8 @@ class WorkerDied(WorkerLost):
 def processes(workers: int) -> Iterator[Executor]:
     """Processes on this machine, ended at once on an interrupt.
 
-    They are spawned: a fork of a process that has used threads can stand still for ever. If one
-    dies, all are begun anew, and the jobs that are not done raise `WorkerDied`.
+    They are spawned: a fork of a process that has used threads can deadlock. If one
+    dies, all are started again, and the jobs that are not done raise `WorkerDied`.
 
     Args:
         workers: Number of processes, >= 1.
@@ -55,7 +55,7 @@ def processes(workers: int) -> Iterator[Executor]:
     executor.shutdown(wait=False)
     for process in _workers():
         process.join(_END_WITHIN_S)
-        # A thread of a controller's that goes on would keep it.
+        # A controller's thread that still runs would keep it.
         process.terminate()
 
 
@@ -97,7 +97,7 @@ class _Renewed(Executor):
                 self._deaths += 1
                 if self._deaths >= _MOST_DEATHS:
                     raise WorkerLost(
-                        "a worker process died again and again, perhaps for want of memory: "
+                        "a worker process died again and again, perhaps because memory ran out: "
                         f"{_KEPT}, with fewer workers if it recurs"
                     ) from cause
                 self._pool = self._make_pool()

@@ -14,7 +14,7 @@ class PolicyError(AtnGymError, RuntimeError):
 
 @contextlib.contextmanager
 def as_policy_error(what: str, when: str) -> Iterator[None]:
-    """Turns whatever is raised within into an error that names who raised it, and when.
+    """Turns errors raised within into one that names who raised them, and when.
 
     Args:
         what: What is called within, such as "policy Mine".

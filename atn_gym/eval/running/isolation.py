@@ -1,6 +1,6 @@
 """Runs whose process died before: made in a process of their own, so that no other run is lost.
 
-If that process dies too, the runs are made in halves, until those are alone that end it.
+If that process dies too, the runs are made in halves, until the runs that end it are isolated.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def _in_process(make: Make, seeds: tuple[int, ...]) -> list[EvaluatedRun] | int:
         )
         assert process.stdin is not None
         try:
-            # Not closed: its end tells that process that this one is gone.
+            # Not closed: its end shows that process that this one is gone.
             with process.stdin:
                 process.stdin.write(pickle.dumps((make, seeds)))
                 process.stdin.flush()
@@ -103,7 +103,7 @@ def main(answer: Path) -> None:
     temporary.write_bytes(pickle.dumps(found))
     temporary.replace(answer)
     sys.stdout.flush()
-    # A thread of a controller's that goes on must not hold this process up.
+    # A controller's thread that still runs must not hold this process up.
     os._exit(0)
 
 

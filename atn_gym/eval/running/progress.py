@@ -1,4 +1,4 @@
-"""How far an experiment is: a live bar, or a line now and then where there is no terminal."""
+"""How far an experiment is: a live bar, or a line once a minute without a terminal."""
 
 from __future__ import annotations
 

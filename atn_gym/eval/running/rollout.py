@@ -83,11 +83,11 @@ def run_seeds(
         meter: What has metered the making of the policy; None if that is no matter.
 
     Returns:
-        A record for each seed. A run is lost alone if its controller fails, or if its action
+        A record for each seed. If a controller fails, only its run is lost; likewise if its action
         has NaN.
 
     Raises:
-        PolicyError: If the policy raises, returns what is no action for each run, resets or
+        PolicyError: If the policy raises, does not return one action per run, resets or
             advances a run itself, or trains epochs that it does not account for: all runs are
             lost.
     """
@@ -126,7 +126,7 @@ def run_seeds(
         if on_epoch is not None:
             on_epoch(int(running.sum()))
         running &= ~terminations
-        # What a run shows after its end must not hang on whether others go on.
+        # What a run shows after its end must not depend on other runs.
         observation = _select(running, observation, seen)
         start = np.zeros_like(start)
     if isinstance(policy, AccountablePolicy):

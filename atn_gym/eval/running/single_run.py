@@ -1,4 +1,4 @@
-"""The rule that a run is trained once: whatever else a policy trains, it must account for."""
+"""The rule that a run is trained once, and that all else that a policy trains is charged."""
 
 from __future__ import annotations
 

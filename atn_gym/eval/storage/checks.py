@@ -1,4 +1,4 @@
-"""Finds stored runs that are no complete runs, though their part is sound."""
+"""Finds stored runs that are not complete, though their part is sound."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def config_faults(table: RunTable) -> dict[int, str]:
 
 
 def run_faults(table: RunTable) -> dict[int, str]:
-    """Says of runs that did not fail why they are no complete runs, by their rows."""
+    """Says why runs that did not fail are not complete, by their rows."""
     faults = _Faults(config_faults(table))
     faults.note(table.numbers("seed") != table.seeds, "its summary is of another seed")
     for name, (low, high) in _RANGES.items():

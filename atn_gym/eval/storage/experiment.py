@@ -1,6 +1,6 @@
 """Reads the results of an experiment back: every complete run, and why others are not read.
 
-All that is no complete run is named and left alone.
+Everything else is named and left as it is.
 """
 
 from __future__ import annotations
@@ -89,10 +89,10 @@ def read_experiment(root: Path) -> StoredExperiment:
             elif path in folders:
                 raise Unreadable(f"is in the layout of earlier versions: {_CONVERT} {root}`")
             elif path.name not in (*REPORT_FILES, PARTS_FOLDER, DAMAGED_FOLDER):
-                raise Unreadable("is no file of an experiment")
+                raise Unreadable("is not a file of an experiment")
         except Unreadable as error:
             reasons[path.name] = str(error)
-    # Of a file, the reason begins with the name, which is told already.
+    # Of a file, the reason begins with the name, which stands before it.
     skipped = [
         Skipped(name, reason.removeprefix(Path(name).name).lstrip(": "))
         for name, reason in reasons.items()

@@ -37,7 +37,7 @@ class ControllerNames:
 
 
 def contender_key(controller: Mapping[str, Any]) -> str:
-    """Names a controller with its arguments, whatever version of its files is in use."""
+    """Names a controller with its arguments; versions of its files share the name."""
     return run_key({k: v for k, v in controller.items() if k not in DIGESTS})
 
 
@@ -101,5 +101,5 @@ def _stored(path: Path) -> ControllerNames:
     try:
         return read_labels(path) if path.exists() else ControllerNames()
     except Unreadable as error:
-        _log.warning("%s is damaged and written anew: %s", path, error)
+        _log.warning("%s is damaged and written again: %s", path, error)
         return ControllerNames()

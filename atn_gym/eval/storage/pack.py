@@ -50,7 +50,7 @@ def pack(root: Path) -> Packed:
         root: Folder of the experiment.
 
     Raises:
-        StoreError: If it is no folder, cannot be written, or is being packed.
+        StoreError: If it is not a folder, cannot be written, or is being packed.
     """
     if not root.is_dir():
         raise StoreError(f"results folder {root} must be a folder that `atn-gym run` has written")

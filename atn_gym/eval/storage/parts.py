@@ -229,7 +229,7 @@ def concatenated(tables: Mapping[str, Table]) -> tuple[Table, dict[str, str]]:
 
 
 def floats(table: Table, name: str) -> FloatArray:
-    """A column as numbers, truth as 0 or 1; NaN where there is none or it is no number."""
+    """A column as numbers, truth as 0 or 1; NaN where it is missing or not a number."""
     if name not in table.column_names:
         return np.full(table.num_rows, np.nan)
     column = table[name]

@@ -1,6 +1,6 @@
 """Reads the parts of a folder: which runs are complete, which failed, and what is not read.
 
-This is the index of a results folder. It is made from the parts alone, every time.
+This is the index of a results folder. It is made from only the parts, every time.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class StoredParts:
         runs: Complete runs in the order of their keys, each once; None if there is none.
         failures: Runs that failed and of which none is complete, likewise.
         damaged: Parts that were changed or cannot be read, with the reason.
-        faulty: Runs of sound parts that are no complete runs, with the reason.
+        faulty: Runs of sound parts that are not complete, with the reason.
         gone: Parts that were removed meanwhile: others hold their runs.
     """
 
@@ -44,7 +44,7 @@ def part_names(folder: Path) -> list[str]:
     """Names of the files in a folder of parts, sorted; none if there is no folder."""
     before, names = None, _listed(folder)
     while names != before:
-        # A listing is no moment: parts that were merged meanwhile might be in neither place.
+        # A listing takes time: parts that were merged meanwhile might be in neither place.
         before, names = names, _listed(folder)
     return names
 

@@ -70,7 +70,7 @@ class RunTable:
         return (StoredRun(self, row) for row in range(len(self)))
 
     def numbers(self, name: str) -> FloatArray:
-        """A field of every summary as it is stored, truth as 0 or 1; NaN if it is no number."""
+        """A field of every summary as it is stored, truth as 0 or 1; NaN if it is not a number."""
         return parts.floats(self._table, f"{parts.SUMMARY}{name}")
 
     def known(self, name: str) -> BoolArray:

@@ -45,7 +45,7 @@ def select(stored: StoredExperiment, selection: Selection = CURRENT) -> StoredEx
         selection: Which of it.
 
     Returns:
-        The same experiment with those alone. `stale` names the controllers that were left out
+        The same experiment with only those. `stale` names the controllers that were left out
         because the last command that had them ran another version of their files.
 
     Raises:

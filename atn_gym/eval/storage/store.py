@@ -65,12 +65,12 @@ class ResultStore:
     def refresh(self) -> None:
         """Reads the parts that this process has not read or written yet.
 
-        One that was changed is named in the log and set aside, so that its runs are made anew.
+        One that was changed is named in the log and set aside, so that its runs are made again.
         """
         while True:
             names = set(part_names(self._parts))
             if self._read - names:
-                # Parts were merged, or set aside by another process: all are read anew.
+                # Parts were merged, or set aside by another process: all are read again.
                 self._read, self._runs, self._written = set(), {}, {}
             new = sorted(names - self._read)
             if not new:
@@ -80,7 +80,7 @@ class ResultStore:
             for name, reason in found.damaged.items():
                 self._set_aside(name, reason)
             for key, reason in found.faulty.items():
-                _log.warning("run %s in %s is made anew: %s", key, self._parts, reason)
+                _log.warning("run %s in %s is made again: %s", key, self._parts, reason)
             for run in found.runs or ():
                 self._runs.setdefault(run.key, run)
 
@@ -92,7 +92,7 @@ class ResultStore:
         except OSError:
             place = self._parts / name
             self._read.add(name)
-        _log.warning("%s is damaged, and the runs in it are made anew: %s", place, reason)
+        _log.warning("%s is damaged, and the runs in it are made again: %s", place, reason)
 
     def has(self, key: str) -> bool:
         """Whether a run is complete, as of the last `refresh` or `write`."""

@@ -144,7 +144,7 @@ def test_damaged_labels_are_named_and_written_anew(root, caplog, text):
     assert list(skipped(root)) == ["labels.json"]
     assert labels(root) == ["mine"]
     set_labels(root, {mine(): "first"})
-    assert "labels.json is damaged and written anew" in caplog.text
+    assert "labels.json is damaged and written again" in caplog.text
     assert labels(root) == ["first"]
 
 

@@ -21,7 +21,7 @@ def test_foreign_files_are_named_and_own_ones_are_not(root):
     (root / "notes.txt").write_text("")
     (root / "checkpoints").mkdir()
     assert skipped(root) == dict.fromkeys(
-        ["checkpoints", "notes.txt"], "is no file of an experiment"
+        ["checkpoints", "notes.txt"], "is not a file of an experiment"
     )
 
 

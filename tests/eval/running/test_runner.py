@@ -192,7 +192,7 @@ def test_a_damaged_part_is_named_and_its_runs_are_made_anew(config_file, caplog,
     path.write_bytes(content)
     assert cli.main(["run", "--config", str(config_file)]) == 0
     (record,) = [r.getMessage() for r in caplog.records]
-    assert f"damaged/{path.name} is damaged, and the runs in it are made anew: " in record
+    assert f"damaged/{path.name} is damaged, and the runs in it are made again: " in record
     assert contents(config_file) == before
 
 

@@ -123,7 +123,7 @@ def test_a_damaged_part_is_set_aside_and_its_runs_are_missing(root, caplog):
     store = ResultStore(root)
     with caplog.at_level(logging.WARNING):
         store.refresh()
-    assert f"damaged/{path.name} is damaged, and the runs in it are made anew" in caplog.text
+    assert f"damaged/{path.name} is damaged, and the runs in it are made again" in caplog.text
     assert store.has(run_key(config(1)))
     assert not store.has(run_key(config()))
     assert (root / "damaged" / path.name).exists()

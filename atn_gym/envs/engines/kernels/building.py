@@ -24,7 +24,7 @@ def compiled(function: Callable[..., Any], variant: str) -> Any:
     """Compiles an entry point at its first call, or loads what another process has kept.
 
     numba keeps several results in one set of files, and looks for changes in the file of
-    the entry point alone. With a name of its own for each variant, each version of the
+    only the entry point. With a name of its own for each variant, each version of the
     kernels and each processor, a set of files holds one result only: processes that write
     it at once write the same, and none reads another's.
 

@@ -1,7 +1,7 @@
 """The backward pass of convolution, max-pool and ReLU, for a few samples.
 
 Max-pooling passes a gradient to one pixel of four, and ReLU stops many. So the gradients
-that are not zero are listed by filter, and these alone are visited.
+that are not zero are listed by filter, and only these are visited.
 """
 
 from __future__ import annotations

@@ -75,7 +75,7 @@ def entry_points(first_lanes: Lanes, second_lanes: Lanes) -> tuple[Any, Any]:
             noise_scale: Size of the noise in units of the gradient's root mean square.
             noise_places: Where the weights lie that each draw belongs to (P,).
             values: Hyperparameters.
-            started: Steps that the optimizer has taken before; SGD asks for any alone.
+            started: Steps that the optimizer has taken before; SGD only asks whether there are any.
             net: Sizes of the network.
             space: Workspace.
             losses: Receives the mean loss of each mini-batch before scaling (steps,).
