@@ -75,8 +75,8 @@ controllers:
 {yaml}
 ```
 
-In Python, as a policy of a single or vector env (it is not a `Controller`, which observes too little
-for it):
+In Python, as a policy of a single or vector env (it is not a `Controller`, which observes too
+little for it):
 
 ```python
 from atn_gym.agents import controller_method

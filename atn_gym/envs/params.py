@@ -234,8 +234,8 @@ class TuningParams:
             kind = chosen.pop("kind", None)
             if chosen:
                 raise InvalidArgument(
-                    f"Mixture draws {', '.join(chosen)} in every episode: to choose, make the env of one "
-                    "regime"
+                    f"Mixture draws {', '.join(chosen)} in every episode: to choose, make the env "
+                    "of one regime"
                 )
             split = "train" if self.split is None else self.split
             return regime(split=split, kind=kind, **common)
