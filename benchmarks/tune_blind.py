@@ -56,9 +56,9 @@ _FINAL_SEED = 20_000
 _SIGMA = 0.25
 """Spread of the first generation, decades."""
 _POPULATION = 10
-_BEST = 5
+_BEST = 3
 """Trials that are candidates, beside the centre and the start of the search."""
-_REPEATS = 4
+_REPEATS = 3
 """How many times the seeds of a trial a candidate is scored on."""
 _FACTORS = (0.1, 0.3, 0.55, 1.0)
 """Multiples of the learning rate that `--scale` tries."""

@@ -56,6 +56,8 @@ class BlockStatistics:
         self.baseline = self._index(index.baseline)
         self.blind = self._index(index.of_name(BLIND, block.controllers))
         self.oracle = self._index(index.of_name(REACTIVE_ORACLE, block.controllers))
+        yoked = [index.yoked_to(c, block.controllers) for c in block.controllers]
+        self.yoked = [self._index(control) for control in yoked]
         self.beginnings = block.beginnings()
         self.adjusted = self._estimated(HEADLINE, mean)
         self.anytime = self._estimated(ANYTIME, mean)
@@ -205,6 +207,13 @@ class BlockStatistics:
         """Says in a sentence why the adaptation score is undefined, if it is."""
         blind = None if self.blind is None else self.anytime_scores[self.blind]
         return why_undefined(blind, self._one)
+
+    def value_of_feedback(self) -> Estimate:
+        """Value of the feedback of each controller; NaN without runs of its yoked control."""
+        values = self.block.values(ANYTIME)
+        has_control = np.array([control is not None for control in self.yoked])
+        controls = [c if control is None else control for c, control in enumerate(self.yoked)]
+        return self._of_some(has_control, values - values[controls], mean)
 
     def against_baseline(self) -> Estimate:
         """Paired difference of the anytime performance to that of fixed."""

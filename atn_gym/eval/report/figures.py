@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from atn_gym.arrays import FloatArray
@@ -13,6 +15,7 @@ from atn_gym.eval.metrics.strata import has_spread
 from atn_gym.eval.report.block_statistics import ANYTIME, HEADLINE, BlockStatistics
 from atn_gym.eval.report.document import Figure, Section
 from atn_gym.eval.report.index import ResultIndex
+from atn_gym.eval.report.making import DEPLOYMENTS, making_runs
 from atn_gym.eval.report.plots import Curve, Entry, Point, intervals, panels, strips, trade_off
 from atn_gym.eval.report.run_budget import num_epochs
 from atn_gym.eval.report.svg import Axis
@@ -80,11 +83,19 @@ def trade_off_figure(statistics: BlockStatistics) -> Figure:
     """Performance against compute."""
     costs = statistics.relative_cost()
     performance = statistics.anytime.value
-    points = [_point(statistics, c, costs[c], performance[c]) for c in statistics.order]
+    made = np.nan_to_num(making_runs(statistics))
+    shared = {
+        c: tuple((costs[c] + made[c] / np.array(DEPLOYMENTS)).tolist()) if made[c] > 0 else ()
+        for c in statistics.order
+    }
+    points = [
+        replace(_point(statistics, c, costs[c], performance[c]), more=shared[c])
+        for c in statistics.order
+    ]
     x = Axis(
-        "flops charged, in whole runs (log scale)",
+        "total cost of a run, in whole runs (log scale)",
         float(costs.min()) * 0.8,
-        float(costs.max()) * 1.4,
+        float((costs + made).max()) * 1.4,
         is_log=True,
     )
     title = "Performance against compute"
@@ -95,7 +106,10 @@ def trade_off_figure(statistics: BlockStatistics) -> Figure:
         trade_off(points, x, y, title),
         "Stratified mean of the anytime performance over all envs. The orange line is the Pareto "
         "front: no contender does better than one on it (ringed) at the same or a lower cost. A "
-        f"run that diverged is charged as a whole one.{purple}",
+        "run that diverged is charged as a whole one. A dot is at what was charged in the run. "
+        "Marks to its right add the making of a method, by tuning or training, shared by N "
+        "runs: from the left, N = 1,000,000 to N = 1, a tenth from mark to mark. The front leaves "
+        f"it out.{purple}",
     )
 
 

@@ -23,8 +23,10 @@ from atn_gym.eval.storage.runs import StoredFailure, StoredRun, distinct_variant
 
 BASELINE = "fixed"
 """The controller that does nothing, with which others are compared."""
-REFERENCES = (REACTIVE_ORACLE, "lookahead_oracle", "greedy_optimal", "optimal")
-"""Controllers that see what others must not: shown, but not ranked among them."""
+YOKED = "yoked"
+"""The method that gives a run what another method chose in another run."""
+REFERENCES = (REACTIVE_ORACLE, "lookahead_oracle", "greedy_optimal", "optimal", YOKED)
+"""Controllers that see what others must not, and controls: shown, but not ranked among them."""
 _SEEDS = re.compile(r"\b(the runs?) with seeds? \d+(?:, \d+)*(?: and \d+)?")
 
 
@@ -151,6 +153,23 @@ class ResultIndex:
             default = controller_arguments(name, {})
             found.sort(key=lambda c: {k: c.arguments.get(k) for k in default} != default)
         return found[0].label if found else None
+
+    def yoked_to(self, label: str, controllers: Sequence[str]) -> str | None:
+        """Which of some controllers is the yoked control of one, if one is."""
+        for control in self.controllers:
+            if control.name == YOKED and control.label in controllers:
+                given = control.arguments.get("arguments") or {}
+                named = [c for c in self.controllers if c.name == control.arguments.get("method")]
+                with_them = [
+                    c.label
+                    for c in named
+                    if all(c.arguments.get(name) == value for name, value in given.items())
+                ]
+                if len(with_them) > 1 and not given:
+                    with_them = [self.of_name(named[0].name, with_them) or ""]
+                if with_them == [label]:
+                    return control.label
+        return None
 
     def of_pair(self, controller: str, env: str) -> list[StoredRun]:
         """Runs of a controller on an env, in the order of their seeds."""

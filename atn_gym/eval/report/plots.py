@@ -48,7 +48,10 @@ class Entry:
 
 @dataclass(frozen=True)
 class Point:
-    """A controller in a plane; `low` and `high` are an interval of y, or NaN."""
+    """A controller in a plane.
+
+    `low` and `high` are an interval of y, or NaN; `more` are further values of x.
+    """
 
     label: str
     x: float
@@ -56,6 +59,7 @@ class Point:
     is_reference: bool
     low: float = math.nan
     high: float = math.nan
+    more: tuple[float, ...] = ()
 
 
 def strips(
@@ -164,6 +168,11 @@ def trade_off(points: Sequence[Point], x: Axis, y: Axis, description: str) -> st
     levels = _spread(places, 12.0)
     for point, (at, height), level in zip(points, places, levels, strict=True):
         style = _style(point.is_reference)
+        for further in panel.at_x(np.array(point.more)).tolist():
+            canvas.line(np.array([at, further]), np.full(2, height), f"interval {style}")
+            canvas.line(
+                np.full(2, further), np.array([height - 4, height + 4]), f"interval {style}"
+            )
         canvas.dot(at, height, f"{style} best" if point in front else style)
         # Names stand to the left of points at the right edge.
         side, anchor = (-1, "end") if at > WIDTH - 150 else (1, "")

@@ -10,7 +10,7 @@ import numpy as np
 
 from atn_gym.eval.metrics.formatting import NONE, count, number
 from atn_gym.eval.report.document import Listing, Paragraph, Part, Row, Section, Table, row
-from atn_gym.eval.report.index import REFERENCES, Block, ResultIndex
+from atn_gym.eval.report.index import REFERENCES, YOKED, Block, ResultIndex
 from atn_gym.eval.report.run_budget import num_epochs, one_run_flops, one_run_steps
 from atn_gym.eval.storage.experiment import StoredExperiment
 from atn_gym.eval.storage.names import Variant, show
@@ -143,12 +143,14 @@ def _controller_table(index: ResultIndex) -> Table:
         text = ", ".join([*own_name, *(f"{k} {show(v)}" for k, v in given.items())])
         is_reference = controller.name in REFERENCES
         role = "privileged reference" if is_reference else "contender"
+        role = "control" if controller.name == YOKED else role
         rows.append(row(controller.label, role, text or NONE, is_reference=is_reference))
     return Table(
         "Controllers",
         ("controller", "role", "arguments"),
         tuple(rows),
-        "A privileged reference observes what contenders must not, and is not ranked.",
+        "A privileged reference observes what contenders must not, a control does in a run what "
+        "was chosen in another. Neither is ranked.",
         is_text=True,
     )
 

@@ -24,6 +24,7 @@ from atn_gym.eval.report.columns import (
     spread_column,
 )
 from atn_gym.eval.report.document import Table
+from atn_gym.eval.report.making import break_even, making_runs
 
 
 def performance_table(statistics: BlockStatistics) -> Table:
@@ -68,7 +69,8 @@ def headline_columns(statistics: BlockStatistics) -> list[Column]:
             HEADINGS[HEADLINE].text,
             s.adjusted,
             "Compute-adjusted performance, in [0, 1], is (J + 1) / 2 times the share of the "
-            "charged flops that the scored run took; rows are sorted by it.",
+            "charged flops that the scored run took; rows are sorted by it. It leaves out what "
+            "making the method cost, by tuning or training: see Cost.",
         ),
         estimate_column(
             HEADINGS[ANYTIME].text,
@@ -150,16 +152,30 @@ def adaptation_table(statistics: BlockStatistics, env: str | None = None) -> Tab
             mean_column(
                 s,
                 "false_alarm_rate",
-                "Without a shock, every change is a false alarm.",
+                "Without a shock, every change is a false alarm. A schedule, which never looks, "
+                "raises none.",
             ),
+            *_feedback_columns(s),
         ],
     )
+
+
+def _feedback_columns(statistics: BlockStatistics) -> list[Column]:
+    """The value of feedback, if any controller has a yoked control."""
+    found = statistics.value_of_feedback()
+    if not np.isfinite(found.value).any():
+        return []
+    meaning = (
+        "The value of feedback is the paired difference of the anytime performance to the yoked "
+        "control, which does in a run what the controller chose in another run: 0 for a schedule."
+    )
+    return [estimate_column("value of feedback", found, meaning)]
 
 
 def charged_table(statistics: BlockStatistics) -> Table:
     """What was charged in the runs."""
     s = statistics
-    flops = s.relative_flops()
+    flops, made, pays = s.relative_flops(), making_runs(s), break_even(s)
     return controller_table(
         f"Charged in the run, means per run over all envs: {_extent(s)}",
         s,
@@ -180,6 +196,18 @@ def charged_table(statistics: BlockStatistics) -> Table:
                 "wall_clock_s.total",
                 "Wall-clock times depend on the machine and its load; runs that were trained "
                 "together share theirs evenly.",
+            ),
+            Column(
+                "making (whole runs)",
+                lambda c: number(made[c], 0),
+                "Making is what tuning or training the method took before, as the method states "
+                f"it, {NONE} if that is unknown; it is not charged in the run.",
+            ),
+            Column(
+                "break-even (runs)",
+                lambda c: "never" if np.isposinf(pays[c]) else number(pays[c], 0),
+                "From the break-even on, a method that is made for that many runs has at least "
+                "the compute-adjusted performance of the best contender that cost nothing to make.",
             ),
         ],
     )
