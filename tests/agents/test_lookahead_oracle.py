@@ -69,7 +69,7 @@ def test_it_leaves_the_run_as_it_was():
 
 def test_divergence_counts_as_much_as_the_env_charges_for_it():
     """With checkpoint rollback, where a run goes on after it: each epoch by itself."""
-    env = vector(num_epochs=8, checkpoint_rollback=True)
+    env = vector(num_epochs=8, checkpoint_rollback=True, kind="weight_decay")
     wild = {"learning_rate": [1.0], "momentum": [0.99], "weight_decay": [1e-2]}
     env.reset(seed=[0], options={"hyperparameters": {k: np.array(v) for k, v in wild.items()}})
     nothing = np.zeros((1, 4), np.float32)

@@ -268,7 +268,8 @@ def test_info_counts_the_cost_of_an_epoch() -> None:
 
 
 def test_observation_is_the_last_window_of_the_observed_metrics_clipped() -> None:
-    env = make("DigitsCnn-LossPerturbation", num_epochs=6, window=3, severity=1.0, trigger=0)
+    noise = {"kind": "observed", "severity": 1.0, "trigger": 0}
+    env = make("DigitsCnn-LossPerturbation", num_epochs=6, window=3, **noise)
     env.reset(seed=0, options={"hyperparameters": {"learning_rate": 1.0, "momentum": 0.99}})
     history = {name: [LN_10 if "loss" in name else 0.1] * 3 for name in SIGNALS}
     for _ in range(6):
