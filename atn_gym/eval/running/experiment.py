@@ -80,19 +80,14 @@ def run_experiment(
         workers: Number of processes of the executor that share one machine.
 
     Returns:
-        An outcome for each (env, controller) pair. A controller that fails loses its own
-        runs alone.
+        An outcome for each (env, controller) pair. If a controller fails, only its
+        runs are lost.
 
     Raises:
         WorkerLost: If worker processes died or are gone. What is complete is kept.
         WorkerRefused: If a worker has other code.
     """
-    controllers = [(controller_config(c), c.label) for c in config.controllers]
-    set_labels(
-        store.root,
-        {run_key(resolved): label for resolved, label in controllers},
-        {contender_key(resolved): run_key(resolved) for resolved, _ in controllers},
-    )
+    _store_labels(config, store)
     keys = {
         pair: _keys(*pair, config) for pair in itertools.product(config.envs, config.controllers)
     }
@@ -103,9 +98,45 @@ def run_experiment(
         for job in _jobs(pair, of_pair, config, store, workers)
     ]
     if jobs:
-        engines = {job.env.params().resolved().engine for job in jobs}
-        threads = {engine: thread_count(engine, workers) for engine in sorted(engines)}
-        store.write_manifest(make_manifest(config.seeds, workers, threads))
+        _store_manifest(jobs, config, store, workers)
+    failures = _make_runs(jobs, store, executor, workers, on_progress)
+    return [
+        Outcome(
+            *pair,
+            [s for s in map(store.summary, of_pair.values()) if s is not None],
+            {seed: failures[key] for seed, key in of_pair.items() if key in failures},
+        )
+        for pair, of_pair in keys.items()
+    ]
+
+
+def _store_labels(config: ExperimentConfig, store: ResultStore) -> None:
+    """Stores what tables call the controllers, and which version of each is current."""
+    controllers = [(controller_config(c), c.label) for c in config.controllers]
+    set_labels(
+        store.root,
+        {run_key(resolved): label for resolved, label in controllers},
+        {contender_key(resolved): run_key(resolved) for resolved, _ in controllers},
+    )
+
+
+def _store_manifest(
+    jobs: list[Job], config: ExperimentConfig, store: ResultStore, workers: int
+) -> None:
+    """Stores what makes the runs: versions, machine and threads."""
+    engines = {job.env.params().resolved().engine for job in jobs}
+    threads = {engine: thread_count(engine, workers) for engine in sorted(engines)}
+    store.write_manifest(make_manifest(config.seeds, workers, threads))
+
+
+def _make_runs(
+    jobs: list[Job],
+    store: ResultStore,
+    executor: Executor | None,
+    workers: int,
+    on_progress: OnProgress,
+) -> dict[str, str]:
+    """Makes and stores the runs of all jobs; returns why a run failed, by its key."""
     progress = Progress(
         runs=sum(len(job.seeds) for job in jobs), epochs=sum(_epochs(job) for job in jobs)
     )
@@ -123,14 +154,7 @@ def run_experiment(
         progress.epochs_done = done
         on_progress(progress)
         failures |= each.failures
-    return [
-        Outcome(
-            *pair,
-            [s for s in map(store.summary, of_pair.values()) if s is not None],
-            {seed: failures[key] for seed, key in of_pair.items() if key in failures},
-        )
-        for pair, of_pair in keys.items()
-    ]
+    return failures
 
 
 def _keys(env: EnvConfig, controller: ControllerConfig, config: ExperimentConfig) -> dict[int, str]:
@@ -159,5 +183,5 @@ def _epochs(job: Job) -> int:
 
 
 def _slots(executor: Executor | None, workers: int) -> int:
-    """Jobs to be out at once: one more for each worker than it is at, so that none waits."""
+    """Jobs to submit at once: two for each worker, so that none waits."""
     return 1 if executor is None else 2 * getattr(executor, "num_workers", workers)
