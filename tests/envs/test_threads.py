@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +22,7 @@ from torch import Tensor, nn
 import atn_gym
 from atn_gym.envs import registry
 from atn_gym.envs.data import Dataset, dataset
+from atn_gym.envs.engines import threads as engine_threads
 from atn_gym.envs.tasks import DIGITS_CNN
 
 ACTIONS = np.random.default_rng(0).uniform(-0.3, 0.3, (4, 3)).astype(np.float32)
@@ -149,3 +153,55 @@ def test_shifted_inputs_are_shared_by_threads_within_their_memory(
     clean = digits.train.inputs[0, 0, 0, 0]
     assert shifted == [(clean + n).item() for n in numbers]
     assert sum(inputs.nbytes for inputs in dataset._kept.values()) <= 2 * size
+
+
+_FORKED = """
+import gymnasium, multiprocessing, numpy as np, torch
+import atn_gym
+
+torch.set_num_threads(2)
+env = gymnasium.make("atn_gym/DigitsCnn-DataShift-v0", engine="torch", num_epochs=2)
+
+def rewards():
+    env.reset(seed=0)
+    return [float(env.step(np.zeros(3, np.float32))[1]) for _ in range(2)]
+
+mine = rewards()
+context = multiprocessing.get_context("fork")
+queue = context.SimpleQueue()
+child = context.Process(target=lambda: queue.put(rewards()), daemon=True)
+child.start()
+child.join(60)
+assert not child.is_alive(), "it stands still"
+np.testing.assert_allclose(queue.get(), mine, rtol=1e-3)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_child_forked_after_training_in_two_threads_trains_too() -> None:
+    environment = {**os.environ, "OMP_NUM_THREADS": "2"}
+    command = [sys.executable, "-W", "ignore", "-c", _FORKED]
+    subprocess.run(command, env=environment, check=True, timeout=240)
+
+
+@pytest.mark.parametrize(
+    ("threads", "wall_s", "used_s", "warned"),
+    [(2, 2.0, 0.5, True), (1, 2.0, 0.5, False), (2, 2.0, 2.1, False), (2, 0.1, 0.01, False)],
+)
+def test_threads_that_wait_for_busy_cores_are_warned_of_once(
+    threads: int,
+    wall_s: float,
+    used_s: float,
+    warned: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    clocks = {"perf_counter": [0, wall_s] * 2, "process_time": [0, used_s] * 2}
+    for name, times in clocks.items():
+        monkeypatch.setattr(engine_threads.time, name, iter(times).__next__)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    monkeypatch.setattr(engine_threads, "_has_warned", threading.Event())
+    for _ in range(2):
+        with engine_threads.watched_threads():
+            pass
+    assert ["torch.set_num_threads(1)" in r.getMessage() for r in caplog.records] == [True] * warned

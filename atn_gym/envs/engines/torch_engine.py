@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,6 +14,7 @@ from torch import Tensor, nn, optim
 
 from atn_gym.arrays import FloatArray
 from atn_gym.envs.engines.base import EpochPlan, EvaluationPlan, TrainResult
+from atn_gym.envs.engines.threads import watched_threads
 from atn_gym.envs.flops import count_flops
 from atn_gym.envs.optimizers import make_optimizer, switch_optimizer
 from atn_gym.envs.torch_settings import global_generator_seeded
@@ -68,7 +70,9 @@ class TorchEngine:
 
     def train(self, runs: Sequence[int], plans: Sequence[EpochPlan]) -> TrainResult:
         """Trains n runs by an epoch, one after the other."""
-        rows = [self.train_run(r, plan) for r, plan in zip(runs, plans, strict=True)]
+        on_cpu = self._device.type == "cpu"
+        with watched_threads() if on_cpu else contextlib.nullcontext():
+            rows = [self.train_run(r, plan) for r, plan in zip(runs, plans, strict=True)]
         return TrainResult(*map(np.array, zip(*rows, strict=True)))
 
     def train_run(self, run: int, plan: EpochPlan) -> tuple[float, float, float, bool]:

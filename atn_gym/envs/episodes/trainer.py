@@ -24,6 +24,7 @@ from atn_gym.envs.engines import (
 )
 from atn_gym.envs.engines.moment_engine import perturbations
 from atn_gym.envs.engines.moments import Moments
+from atn_gym.envs.engines.threads import use_one_thread_after_fork
 from atn_gym.envs.episodes.epoch_metrics import EpochMetrics
 from atn_gym.envs.episodes.forecast import Forecast
 from atn_gym.envs.metering import Trained, meter
@@ -77,6 +78,7 @@ class Trainer:
                 f"batch_size must be at most the {len(dataset.train)} training samples, "
                 f"got {task.batch_size}"
             )
+        use_one_thread_after_fork()
         self.task = task
         self.dataset = dataset
         self.steps_per_epoch = len(dataset.train) // task.batch_size
