@@ -33,9 +33,15 @@ def adaptation_score(
         Shape (...). It may lie outside [0, 1]. NaN if the denominator is not above zero,
         see `why_undefined`.
     """
-    zero = mean(blind)
-    won, to_win = mean(scores) - zero, mean(reactive_oracle) - zero
-    return np.asarray(won / np.where(to_win > 0, to_win, np.nan))
+    return score_of_means(mean(scores), mean(blind), mean(reactive_oracle))
+
+
+def score_of_means(
+    of_method: FloatArray, blind: FloatArray, reactive_oracle: FloatArray
+) -> FloatArray:
+    """`adaptation_score` of stratified means, which broadcast."""
+    to_win = reactive_oracle - blind
+    return np.asarray((of_method - blind) / np.where(to_win > 0, to_win, np.nan))
 
 
 def why_undefined(blind: FloatArray | None, reactive_oracle: FloatArray | None) -> str | None:

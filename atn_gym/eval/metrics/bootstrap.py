@@ -10,12 +10,24 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
-from atn_gym.arrays import FloatArray
+from atn_gym.arrays import FloatArray, IntArray
 from atn_gym.errors import InvalidArgument, check_positive_integer
-from atn_gym.eval.metrics.aggregate import mean, num_seeds, shares_above
+from atn_gym.eval.metrics.aggregate import (
+    interquartile_mean,
+    mean,
+    num_seeds,
+    shares_above,
+    worst_decile,
+)
+from atn_gym.eval.metrics.resampling import (
+    OfResamples,
+    interquartile_means,
+    means,
+    shares_of_resamples,
+    worst_deciles,
+)
 from atn_gym.eval.metrics.strata import check_scores, has_spread, seed_groups
 
 Statistic = Callable[[FloatArray], FloatArray]
@@ -42,6 +54,7 @@ def bootstrap(
     *,
     num_resamples: int = 2000,
     confidence: float = 0.95,
+    of_resamples: OfResamples | None = None,
 ) -> Estimate:
     """Stratified bootstrap interval of any statistic, paired across methods.
 
@@ -62,6 +75,8 @@ def bootstrap(
         rng: Generator of the draws.
         num_resamples: Number of resamples, >= 1.
         confidence: Nominal coverage, in (0, 1).
+        of_resamples: The statistic of all resamples at once, where there is such a function, see
+            `atn_gym.eval.metrics.resampling`; those of `aggregate` have theirs without it.
 
     Returns:
         The statistic of the scores, and its interval; NaN where the statistic of a resample is
@@ -86,24 +101,41 @@ def bootstrap(
     check_positive_integer("num_resamples", num_resamples)
     if not 0 < confidence < 1:
         raise InvalidArgument(f"confidence must be in (0, 1), got {confidence!r}")
-    drawn = np.concatenate(
-        [rng.choice(group, size=(num_resamples, len(group) - 1)) for group in seed_groups(scores)],
-        axis=1,
-    )
-    together = max(_MOST_AT_ONCE // scores.size, 1)
-    values = np.concatenate(
-        [
-            _of_resamples(scores, statistic, drawn[first : first + together])
-            for first in range(0, num_resamples, together)
-        ]
-    )
-    freedom = drawn.shape[1]
-    tail = float(stats.norm.cdf(stats.t.ppf((1 - confidence) / 2, freedom)))
-    low, high = np.quantile(values, [tail, 1 - tail], axis=0)
-    return Estimate(statistic(scores), low, high)
+    counts = _counts(scores, rng, num_resamples)
+    at_once = of_resamples or _AT_ONCE.get(statistic)
+    if at_once is not None:
+        values = at_once(scores, counts)
+    else:
+        together = max(_MOST_AT_ONCE // scores.size, 1)
+        parts = (counts[first : first + together] for first in range(0, num_resamples, together))
+        values = np.concatenate([_of_stack(scores, statistic, part) for part in parts])
+    return _estimate(statistic(scores), values, int(counts[0].sum()), confidence)
 
 
-def _of_resamples(scores: FloatArray, statistic: Statistic, drawn: NDArray[np.int64]) -> FloatArray:
+_AT_ONCE: dict[Statistic, OfResamples] = {
+    mean: means,
+    interquartile_mean: interquartile_means,
+    worst_decile: worst_deciles,
+}
+
+
+def _counts(scores: FloatArray, rng: np.random.Generator, num_resamples: int) -> IntArray:
+    """How often each seed is drawn in each resample, shape (num_resamples, num_seeds)."""
+    num_seeds = scores.shape[-1]
+    counts = np.zeros((num_resamples, num_seeds), dtype=np.int64)
+    first = np.arange(num_resamples)[:, None] * num_seeds
+    for group in seed_groups(scores):
+        drawn = rng.choice(group, size=(num_resamples, len(group) - 1))
+        counts += np.bincount((first + drawn).ravel(), minlength=counts.size).reshape(counts.shape)
+    return counts
+
+
+def _of_stack(scores: FloatArray, statistic: Statistic, counts: IntArray) -> FloatArray:
+    """A statistic of resamples that are copied, which works for any."""
+    # Group by group, of which each has as many draws in all resamples.
+    order = np.concatenate(seed_groups(scores))
+    repeated = np.repeat(np.tile(order, len(counts)), counts[:, order].ravel())
+    drawn = repeated.reshape(len(counts), -1)
     resamples = np.moveaxis(scores[..., drawn], -2, 0)
     values = statistic(resamples)
     if np.shape(values)[:1] != (len(drawn),):
@@ -112,6 +144,13 @@ def _of_resamples(scores: FloatArray, statistic: Statistic, drawn: NDArray[np.in
             f"{np.shape(values)}: reduce the last two axes only"
         )
     return values
+
+
+def _estimate(value: FloatArray, values: FloatArray, freedom: int, confidence: float) -> Estimate:
+    """A value with the expanded percentile interval of its resamples."""
+    tail = float(stats.norm.cdf(stats.t.ppf((1 - confidence) / 2, freedom)))
+    low, high = np.quantile(values, [tail, 1 - tail], axis=0)
+    return Estimate(value, low, high)
 
 
 def paired_difference(
@@ -169,22 +208,25 @@ def improvement(
     """
     _check_same(scores.shape[-2:], other)
     check_scores(scores)
-    wins = np.nan_to_num(np.sign(scores[..., :, None] - other[:, None, :]))
-    columns = np.arange(other.shape[-1], dtype=np.float64)
-    # What is drawn is columns, absent where the seeds are.
-    seeds = np.where(np.isnan(other), np.nan, columns)
-
-    def share(drawn: FloatArray) -> FloatArray:
-        flat = np.nanmax(drawn, axis=-2).astype(np.int64).reshape(-1, drawn.shape[-1])
-        counts = np.zeros((len(flat), len(columns)))
-        np.add.at(counts, (np.arange(len(flat))[:, None], flat), 1)
-        pairs = num_seeds(drawn).reshape(-1, len(other))[0] ** 2
-        of_strata = np.einsum("...hij,h->...ij", wins, 1 / (len(other) * pairs))
-        won = np.einsum("...ij,ri,rj->r...", of_strata, counts, counts, optimize=True)
-        result: FloatArray = (1 + won.reshape(*drawn.shape[:-2], *won.shape[1:])) / 2
-        return result
-
-    return bootstrap(seeds, share, rng, num_resamples=num_resamples, confidence=confidence)
+    strata, seeds = other.shape
+    counts = _counts(other, rng, num_resamples)
+    drawn = (counts[0] * np.isfinite(other)).sum(axis=-1)
+    flat = scores.reshape(-1, strata, seeds)
+    value, values = np.zeros(len(flat)), np.zeros((num_resamples, len(flat)))
+    for method, runs in enumerate(flat):
+        weighted = np.zeros((seeds, seeds))
+        for of_one, of_other, n in zip(runs, other, drawn, strict=True):
+            wins = np.nan_to_num(np.sign(of_one[:, None] - of_other[None, :]))
+            value[method] += wins.sum() / np.isfinite(of_other).sum() ** 2 / strata
+            weighted += wins / (n**2 * strata)
+        values[:, method] = ((counts @ weighted) * counts).sum(axis=1)
+    shape = scores.shape[:-2]
+    return _estimate(
+        ((1 + value) / 2).reshape(shape),
+        ((1 + values) / 2).reshape(num_resamples, *shape),
+        int(counts[0].sum()),
+        confidence,
+    )
 
 
 def performance_profile(
@@ -222,6 +264,7 @@ def performance_profile(
         rng,
         num_resamples=num_resamples,
         confidence=confidence,
+        of_resamples=shares_of_resamples(thresholds),
     )
 
 

@@ -12,6 +12,7 @@ from atn_gym.eval.metrics.adaptation_score import (
     BLIND,
     REACTIVE_ORACLE,
     adaptation_score,
+    score_of_means,
     why_undefined,
 )
 from atn_gym.eval.metrics.aggregate import (
@@ -30,6 +31,7 @@ from atn_gym.eval.metrics.bootstrap import (
     exact_rate,
     improvement,
 )
+from atn_gym.eval.metrics.resampling import OfResamples, means
 from atn_gym.eval.metrics.strata import has_spread, strata_of, stratify
 from atn_gym.eval.report.index import Block, ResultIndex
 from atn_gym.eval.report.recovery import RecoveryTimes, recovery_times
@@ -188,6 +190,7 @@ class BlockStatistics:
         found = _estimate(
             np.concatenate([values, one[None]]),
             lambda drawn: adaptation_score(drawn, drawn[..., [blind], :, :], drawn[..., -1:, :, :]),
+            lambda scores, counts: _score_of_means(means(scores, counts), blind),
         )
         return Estimate(*(part[:-1] for part in found))
 
@@ -248,10 +251,16 @@ def _generator() -> np.random.Generator:
     return np.random.default_rng(_BOOTSTRAP_SEED)
 
 
-def _estimate(values: FloatArray, statistic: Statistic) -> Estimate:
+def _score_of_means(of_all: FloatArray, blind: int) -> FloatArray:
+    return score_of_means(of_all, of_all[..., [blind]], of_all[..., -1:])
+
+
+def _estimate(
+    values: FloatArray, statistic: Statistic, of_resamples: OfResamples | None = None
+) -> Estimate:
     """A statistic with its interval; its value only where a beginning has a single seed."""
     if has_spread(values):
-        return bootstrap(values, statistic, _generator())
+        return bootstrap(values, statistic, _generator(), of_resamples=of_resamples)
     return _without_interval(statistic(values))
 
 
