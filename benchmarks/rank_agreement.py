@@ -1,4 +1,4 @@
-"""Do ranks on NoisyQuadratic predict ranks on Digits? Over all controllers that run on both.
+"""Do ranks on NoisyQuadratic predict ranks on Digits? Over the online controllers.
 
 Runs are kept in a file, so that an interrupted command goes on where it was.
 
@@ -8,6 +8,7 @@ Runs are kept in a file, so that an interrupted command goes on where it was.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 from pathlib import Path
 
@@ -15,8 +16,7 @@ import numpy as np
 from scipy import stats
 
 import atn_gym
-from atn_gym.agents import CONTROLLERS
-from atn_gym.agents.own_optimizer import OwnOptimizer
+from atn_gym.agents import CONTROLLERS, Controller
 from atn_gym.agents.registry import controller_arguments
 from atn_gym.errors import InvalidArgument
 
@@ -33,16 +33,13 @@ _DRAWS = 2_000
 
 
 def controllers() -> list[str]:
-    """Names of the controllers that need no argument, and run on both tasks."""
+    """Names of the controllers that see one run and need no argument."""
     names = []
     for name, found in CONTROLLERS.items():
-        own = isinstance(found, type) and issubclass(found, OwnOptimizer)
-        try:
-            controller_arguments(name, {})
-        except InvalidArgument:
-            continue
-        if not own and name not in ("optimal", "greedy_optimal"):
-            names.append(name)
+        if issubclass(found, Controller):
+            with contextlib.suppress(InvalidArgument):
+                controller_arguments(name, {})
+                names.append(name)
     return names
 
 

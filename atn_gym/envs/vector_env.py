@@ -100,14 +100,13 @@ class TuningVectorEnv(PlainSpec, VectorEnv[Observation, NDArray[np.float32], NDA
                 raise unknown_name("reset option", name, _RESET_OPTIONS)
         mask = self._reset_mask(options.get("reset_mask"))
         initial = options.get("hyperparameters")
-        infos: dict[str, Any] = {}
         runs = np.flatnonzero(mask).tolist()
         chosen = {run: self._slot_hyperparameters(initial, run) for run in runs}
         if isinstance(seed, (int, np.integer)):
             super().reset(seed=int(seed))
         for run in runs:
             self._begin(run, seeds[run], chosen[run])
-            infos = self._add_info(infos, self.episodes.info(run), run)
+        infos = self._batched(self.episodes.infos(runs), runs)
         return self.episodes.observation(range(self.num_envs)), infos
 
     def _seeds(self, seed: Any) -> Sequence[int | None]:
@@ -200,10 +199,27 @@ class TuningVectorEnv(PlainSpec, VectorEnv[Observation, NDArray[np.float32], NDA
         elif self.autoreset_mode is AutoresetMode.SAME_STEP and terminations.any():
             infos = self._final(terminations)
             self._restart(terminations)
-        for run in range(self.num_envs):
-            infos = self._add_info(infos, self.episodes.info(run), run)
-        observation = self.episodes.observation(range(self.num_envs))
+        every = range(self.num_envs)
+        infos.update(self._batched(self.episodes.infos(every), every))
+        observation = self.episodes.observation(every)
         return observation, rewards, terminations, np.zeros_like(terminations), infos
+
+    def _batched(self, columns: dict[str, Any], runs: Sequence[int]) -> dict[str, Any]:
+        """Columns of some runs as `_add_info` would make them of one run after another."""
+        infos: dict[str, Any] = {}
+        for name, values in columns.items():
+            mask = np.zeros(self.num_envs, dtype=np.bool_)
+            mask[list(runs)] = True
+            if isinstance(values, dict):
+                infos[name], infos[f"_{name}"] = self._batched(values, runs), mask
+                continue
+            known = [value for value in values if value is not None]
+            if len(known) < len(values):
+                mask[list(runs)] = [value is not None for value in values]
+            infos[name] = np.zeros(self.num_envs, dtype=type(known[0]))
+            infos[name][mask] = known
+            infos[f"_{name}"] = mask
+        return infos
 
     def _restart(self, mask: Mask) -> None:
         for run in np.flatnonzero(mask).tolist():

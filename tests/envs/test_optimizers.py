@@ -15,7 +15,8 @@ import torch.nn.functional as F
 from torch import nn, optim
 
 from atn_gym.envs.data import Dataset
-from atn_gym.envs.episodes.trainer import Trainer, batch_order
+from atn_gym.envs.episodes.plans import batch_order
+from atn_gym.envs.episodes.trainer import Trainer
 from atn_gym.envs.hypergradient import HypergradientSGD
 from atn_gym.envs.networks import SmallCnn
 from atn_gym.envs.optimizers import OPTIMIZERS

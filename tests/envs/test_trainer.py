@@ -14,7 +14,8 @@ from torch import Tensor, nn, optim
 from trainers import USUAL, MakeTrainer, Probe, Values, begin, train, weights
 
 from atn_gym.envs.data import RunData, Split, load_digits
-from atn_gym.envs.episodes.trainer import Trainer, batch_order
+from atn_gym.envs.episodes.plans import batch_order
+from atn_gym.envs.episodes.trainer import Trainer
 from atn_gym.envs.networks import SmallCnn
 from atn_gym.envs.randomness import Stream, generator
 from atn_gym.envs.regimes import (

@@ -42,7 +42,7 @@ class RunData:
 
     def clear(self) -> None:
         """Goes back to clean data."""
-        self.set_state(RunData(self.clean).get_state())
+        vars(self).update(vars(RunData(self.clean)))
 
     def inputs(self, split: str) -> Tensor:
         """Inputs of a split as they stand, float32 (N, C, H, W)."""
@@ -59,10 +59,12 @@ class RunData:
 
     def own_bytes(self) -> int:
         """Memory of the inputs that only this run holds in an epoch."""
+        if self.transform is None and "validation" not in self.pools:
+            return 0
         train, validation = (self.clean.split(name).inputs.nbytes for name in SPLITS[:2])
         if self.transform is not None:
             return train + validation
-        return validation if "validation" in self.pools else 0
+        return validation
 
     def get_state(self) -> dict[str, Any]:
         """The fields that a regime has set, without the data set itself."""

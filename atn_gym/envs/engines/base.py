@@ -6,6 +6,7 @@ an epoch at once, so that it may train them one after the other or together.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -43,6 +44,12 @@ class EpochPlan:
     gradient_noise_seed: int
     module_seed: int
     pool: Tensor | None = None
+
+    @functools.cached_property
+    def shape(self) -> tuple[int, int]:
+        """Mini-batches in the epoch and samples in each."""
+        steps, batch = self.order.shape
+        return steps, batch
 
 
 @dataclass(frozen=True, eq=False)

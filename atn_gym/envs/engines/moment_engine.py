@@ -92,6 +92,8 @@ class MomentEngine:
         model = self._new_model(seed)
         parameter, velocity = (torch.from_numpy(part[run]) for part in self._moments[:2])
         self._moments[1:, run] = 0
+        self._curvature[run] = model.curvature
+        model.curvature = torch.from_numpy(self._curvature[run])
         parameter.copy_(model.prototypes.data)
         model.prototypes.data = parameter
         optimizer = make_optimizer("sgd", model.parameters(), hyperparameters)
@@ -139,7 +141,7 @@ class MomentEngine:
                     moments, quadratic, *values, *perturbations(plans)
                 )
             else:
-                moments, squares = descend(moments, quadratic, *values, len(plans[0].order))
+                moments, squares = descend(moments, quadratic, *values, plans[0].shape[0])
                 loss = scaled = excess_loss(quadratic.curvature, squares)
             if self._sampled:
                 moments = _drawn(moments, [plan.module_seed for plan in plans])
@@ -161,24 +163,21 @@ class MomentEngine:
 
     def quadratics(self, runs: Sequence[int], plans: Sequence[EpochPlan]) -> Quadratic:
         """What n runs descend by their plans: curvature (n, C, 1), target and noise (n, C, P)."""
-        statistics = [self._of(p.inputs, p.labels, p.pool) for p in plans]
-        share, mean, variance = (np.stack(part) for part in zip(*statistics, strict=True))
-        members = np.maximum(plans[0].order.shape[1] * share, 1e-12)
+        share, mean, variance = _stacked([self._of(p.inputs, p.labels, p.pool) for p in plans])
+        members = np.maximum(plans[0].shape[1] * share, 1e-12)
         return Quadratic(self._curvatures(runs, share), mean, variance / members[..., None])
 
     def minima(
         self, runs: Sequence[int], plans: Sequence[EvaluationPlan]
     ) -> tuple[FloatArray, FloatArray]:
         """Curvature (n, C, 1) and minimum (n, C, P) of what n runs are evaluated on."""
-        statistics = [self._of(p.inputs, p.labels) for p in plans]
-        share, mean, _ = (np.stack(part) for part in zip(*statistics, strict=True))
+        share, mean, _ = _stacked([self._of(p.inputs, p.labels) for p in plans])
         return self._curvatures(runs, share), mean
 
     def _curvatures(self, runs: Sequence[int], share: FloatArray) -> FloatArray:
         """Curvature C p_c h_c of the dimensions of each class, (n, C, 1)."""
-        of_classes = np.stack([self.model(run).curvature.numpy() for run in runs])
-        curvatures: FloatArray = (share.shape[1] * share * of_classes)[..., None]
-        return curvatures
+        curvatures: FloatArray = share.shape[1] * share * self._curvature[list(runs)]
+        return curvatures[..., None]
 
     def _of(self, inputs: Tensor, labels: Tensor, pool: Tensor | None = None) -> ClassStatistics:
         """Statistics of samples, kept for those that have been used last."""
@@ -208,9 +207,18 @@ class MomentEngine:
         self._moments[:, run] = state["moments"]
 
 
+def _stacked(statistics: Sequence[ClassStatistics]) -> ClassStatistics:
+    """Statistics of n runs with a leading axis of n; most runs share theirs."""
+    different = {id(one): one for one in statistics}
+    places = dict(zip(different, range(len(different)), strict=True))
+    of_runs = [places[id(one)] for one in statistics]
+    parts = zip(*different.values(), strict=True)
+    return ClassStatistics(*(np.stack(part)[of_runs] for part in parts))
+
+
 def perturbations(plans: Sequence[EpochPlan]) -> tuple[FloatArray, FloatArray]:
     """Scales of the losses (n, steps) and strength of the gradient noise (n,) of n plans."""
-    ones = torch.ones(len(plans[0].order))
+    ones = torch.ones(plans[0].shape[0])
     scales = [(ones if p.loss_scale is None else p.loss_scale).numpy() for p in plans]
     return np.stack(scales).astype(np.float64), np.array([p.gradient_noise for p in plans])
 

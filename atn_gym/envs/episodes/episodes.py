@@ -25,6 +25,7 @@ from atn_gym.envs.episodes.view import EpisodeView
 from atn_gym.envs.hyperparameters import HyperparameterSpace
 from atn_gym.envs.params import TuningParams
 from atn_gym.envs.randomness import Stream, integer_seed
+from atn_gym.envs.regimes import in_numbers
 from atn_gym.envs.rendering import RunTrace
 from atn_gym.envs.rewards import EpochOutcome, get_reward
 from atn_gym.errors import EpisodeStateError, InvalidArgument
@@ -110,6 +111,7 @@ class Episodes:
             regime=regime,
             gain=gain,
             initial=initial,
+            described=in_numbers(regime),
             values=np.tile([initial[n] for n in self.hyperparameters.names], (budget + 1, 1)),
             signals=np.tile(chance, window + budget),
             clean=np.tile(chance, budget + 1),
@@ -160,10 +162,18 @@ class Episodes:
             Rewards (n,) and whether each episode is over (n,).
         """
         states = [self.state(run) for run in runs]
-        for run, state, action in zip(runs, states, actions, strict=True):
-            self._act(run, state, action)
-        chosen = [self.hyperparameters.named(s.values[s.epoch + 1]) for s in states]
-        hyperparameters = [{**s.initial, **c} for s, c in zip(states, chosen, strict=True)]
+        size, names = len(self.hyperparameters), self.hyperparameters.names
+        current = np.stack([s.values[s.epoch] for s in states])
+        moved = self.hyperparameters.apply(current, actions[:, :size])
+        for state, values in zip(states, moved, strict=True):
+            state.values[state.epoch + 1 :] = values
+        if self.params.checkpoint_rollback:
+            for i in np.flatnonzero(actions[:, size] > 0).tolist():
+                self._roll_back(runs[i], states[i])
+        hyperparameters = [
+            {**s.initial, **dict(zip(names, values, strict=True))}
+            for s, values in zip(states, moved.tolist(), strict=True)
+        ]
         metrics = self._trainer.train(runs, hyperparameters)
         self._record(states, metrics)
         rewards = self._rewards(states)
@@ -172,15 +182,11 @@ class Episodes:
             self.epochs_trained[run] += 1
         return rewards, np.array([s.ended for s in states])
 
-    def _act(self, run: int, state: EpisodeState, action: FloatArray) -> None:
-        size = len(self.hyperparameters)
-        current = state.values[state.epoch]
-        state.values[state.epoch + 1 :] = self.hyperparameters.apply(current, action[:size])
-        if self.params.checkpoint_rollback and action[size] > 0:
-            checkpoint = state.best[1]
-            assert checkpoint is not None
-            self._trainer.set_checkpoint(run, checkpoint)
-            state.checkpoint_rollbacks += 1
+    def _roll_back(self, run: int, state: EpisodeState) -> None:
+        checkpoint = state.best[1]
+        assert checkpoint is not None
+        self._trainer.set_checkpoint(run, checkpoint)
+        state.checkpoint_rollbacks += 1
 
     def _record(self, states: list[EpisodeState], metrics: EpochMetrics) -> None:
         worst = np.array(self._worst * 2)[:, None]
@@ -204,10 +210,12 @@ class Episodes:
             state.epoch += 1
 
     def _rewards(self, states: list[EpisodeState]) -> FloatArray:
+        clean = np.stack([s.clean[:, s.epoch - 1 : s.epoch + 1] for s in states])
+        val_loss = METRICS.index("val_loss")
         outcome = EpochOutcome(
-            val_loss=np.array([s.clean_metrics()["val_loss"] for s in states]),
-            previous_val_loss=np.array([s.clean_metrics(back=1)["val_loss"] for s in states]),
-            val_accuracy=np.array([s.clean_metrics()["val_accuracy"] for s in states]),
+            val_loss=clean[:, val_loss, 1],
+            previous_val_loss=clean[:, val_loss, 0],
+            val_accuracy=clean[:, METRICS.index("val_accuracy"), 1],
             at_chance=self._chance[0],
         )
         return self._charged(states, self._reward(outcome))
@@ -229,9 +237,10 @@ class Episodes:
     def _conclude(self, run: int, state: EpisodeState) -> None:
         fatal = state.diverged and not self.params.checkpoint_rollback
         state.ended = fatal or state.epoch == self.num_epochs
-        observed = state.observed_metrics()["observed_val_loss"]
-        if self.params.checkpoint_rollback and not state.diverged and observed < state.best[0]:
-            state.best = (observed, self._trainer.get_checkpoint(run))
+        if self.params.checkpoint_rollback and not state.diverged:
+            observed = state.observed_metrics()["observed_val_loss"]
+            if observed < state.best[0]:
+                state.best = (observed, self._trainer.get_checkpoint(run))
 
     def observation(self, runs: Sequence[int]) -> Observation:
         """Observations of n runs: fresh float32 arrays with a leading axis of n."""
@@ -240,6 +249,10 @@ class Episodes:
     def info(self, run: int) -> dict[str, Any]:
         """Plain values of the last epoch of a run, without NaN and without wall-clock."""
         return self._view.info(self.state(run))
+
+    def infos(self, runs: Sequence[int]) -> dict[str, Any]:
+        """The infos of n runs: by name a list of n values, or a dict of such lists."""
+        return self._view.infos([self.state(run) for run in runs])
 
     def trace(self, run: int) -> RunTrace:
         """The run so far, for drawing."""

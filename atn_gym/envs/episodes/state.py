@@ -27,6 +27,7 @@ class EpisodeState:
         regime: The instance of the regime.
         gain: Decades by which the effective learning rate exceeds the nominal one.
         initial: Initial values of all hyperparameters by name.
+        described: The regime in numbers, for infos.
         values: Controlled hyperparameters before and after each epoch, (T + 1, K).
         signals: Observed metrics in the order of `SIGNALS`, (4, window + T), preceded by
             `window` epochs at chance level.
@@ -45,6 +46,7 @@ class EpisodeState:
     regime: Regime
     gain: float
     initial: dict[str, float]
+    described: dict[str, int | float]
     values: FloatArray
     signals: FloatArray
     clean: FloatArray

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from atn_gym.arrays import FloatArray
 from atn_gym.envs.data import RunData
@@ -27,6 +27,7 @@ from atn_gym.envs.engines.moments import Moments
 from atn_gym.envs.engines.threads import use_one_thread_after_fork
 from atn_gym.envs.episodes.epoch_metrics import EpochMetrics
 from atn_gym.envs.episodes.forecast import Forecast
+from atn_gym.envs.episodes.plans import DrawnPlan
 from atn_gym.envs.metering import Trained, meter
 from atn_gym.envs.networks import make_network
 from atn_gym.envs.optimizers import effective_hyperparameters, set_nominal_hyperparameters
@@ -158,7 +159,11 @@ class Trainer:
         trained = self._engine.train(runs, [self._epoch_plan(s) for s in states])
         evaluations = [self._evaluation_plan(s, "validation") for s in states]
         val_loss, val_accuracy = self._engine.evaluate(runs, evaluations)
-        train_factor, val_factor = np.array([_observation_factors(s) for s in states]).T
+        factors = np.ones((len(states), 2))
+        for i, state in enumerate(states):
+            if state.data.observation_noise:
+                factors[i] = _observation_factors(state)
+        train_factor, val_factor = factors.T
         metrics = EpochMetrics(
             train_loss=trained.loss,
             train_accuracy=trained.accuracy,
@@ -179,10 +184,11 @@ class Trainer:
         state.data.clear()
         set_nominal_hyperparameters(optimizer, hyperparameters, state.gain)
         state.regime.apply(state.epoch, self._engine.model(run), state.data, optimizer)
-        if not isinstance(state.data.transform, Hashable):
+        transform = state.data.transform
+        if transform is not None and not isinstance(transform, Hashable):
             raise InvalidArgument(
                 f"{type(state.regime).__name__} must set a hashable transform, such as a frozen "
-                f"dataclass with __call__, got {state.data.transform!r}"
+                f"dataclass with __call__, got {transform!r}"
             )
         for split, pool in state.data.pools.items():
             if not len(pool):
@@ -231,31 +237,8 @@ class Trainer:
         return Forecast(moments, quadratics, minima, np.array(factors), scales, strengths)
 
     def _epoch_plan(self, state: _Run) -> EpochPlan:
-        data, seed, epoch = state.data, state.seed, state.epoch
-        order = batch_order(
-            data.pools.get("train"),
-            len(self.dataset.train),
-            (self.steps_per_epoch, self.task.batch_size),
-            generator(seed, Stream.ORDER, epoch),
-        )
-        return EpochPlan(
-            inputs=data.inputs("train"),
-            labels=data.labels("train"),
-            order=order.to(self._device),
-            loss_scale=self._loss_scale(state),
-            gradient_noise=data.gradient_noise,
-            gradient_noise_seed=integer_seed(seed, Stream.GRADIENT_NOISE, epoch),
-            module_seed=integer_seed(seed, Stream.MODULE, epoch),
-            pool=data.pools.get("train"),
-        )
-
-    def _loss_scale(self, state: _Run) -> Tensor | None:
-        noise = state.data.loss_noise
-        if noise == 0:
-            return None
-        draws = generator(state.seed, Stream.NOISE, state.epoch)
-        scale = np.exp(noise * draws.standard_normal(self.steps_per_epoch) - noise**2 / 2)
-        return torch.from_numpy(scale).float().to(self._device)
+        shape = self.steps_per_epoch, self.task.batch_size
+        return DrawnPlan(state.data, state.seed, state.epoch, shape, self._device)
 
     def _evaluation_plan(self, state: _Run, split: str) -> EvaluationPlan:
         inputs, labels = state.data.inputs(split), state.data.labels(split)
@@ -326,31 +309,8 @@ def _factors(effective: dict[str, float]) -> list[float]:
 def _observation_factors(state: _Run) -> FloatArray:
     """Factors on the observed training and validation loss of the epoch, shape (2,)."""
     noise = state.data.observation_noise
-    if noise == 0:
-        return np.ones(2)
     # Noise on the training loss draws from NOISE, and the two must be independent.
     stream = Stream.OBSERVATION_NOISE if state.data.loss_noise else Stream.NOISE
     draws = generator(state.seed, stream, state.epoch)
     # Two degrees of freedom: outliers are the rule. Cut off, so that no factor is infinite.
     return np.exp(noise * draws.standard_t(2, size=2).clip(-10, 10))
-
-
-def batch_order(
-    pool: Tensor | None, num_samples: int, shape: tuple[int, int], draws: np.random.Generator
-) -> Tensor:
-    """Draws the samples of an epoch without replacement, cycling through a small pool.
-
-    Args:
-        pool: Indices of the samples to draw from; all if None.
-        num_samples: Number of samples N.
-        shape: Mini-batches in an epoch and samples in each.
-        draws: Source of randomness.
-
-    Returns:
-        Sample indices, int64 tensor of the shape (steps, batch).
-    """
-    size = num_samples if pool is None else len(pool)
-    needed = shape[0] * shape[1]
-    rounds = [draws.permutation(size) for _ in range(-(-needed // size))]
-    order = torch.from_numpy(np.concatenate(rounds)[:needed].reshape(shape))
-    return order if pool is None else pool.cpu()[order]

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 
 from atn_gym.envs.episodes.observations import Observation, ObservationView
-from atn_gym.envs.episodes.state import SIGNALS, EpisodeState
+from atn_gym.envs.episodes.state import METRICS, SIGNALS, EpisodeState
 from atn_gym.envs.hyperparameters import HyperparameterSpace
 from atn_gym.envs.params import TuningParams
-from atn_gym.envs.regimes import in_numbers
 from atn_gym.envs.rendering import RunTrace
 
 
@@ -58,27 +57,34 @@ class EpisodeView:
 
         Before the first, metrics are those of chance, as in the observation, and nothing is spent.
         """
-        clean = state.clean_metrics()
-        begun = state.epoch > 0
+        return _first(self.infos([state]))
+
+    def infos(self, states: Sequence[EpisodeState]) -> dict[str, Any]:
+        """The infos of n episodes: by name a list of n values, or a dict of such lists."""
+        clean = np.stack([s.clean[:, s.epoch] for s in states], axis=1).tolist()
+        metrics = dict(zip(METRICS, clean, strict=True))
+        values = np.stack([s.values[s.epoch] for s in states], axis=1).tolist()
+        begun = [(s, max(s.epoch - 1, 0), s.epoch > 0) for s in states]
+        classes = self._num_classes
         return {
-            "epoch": state.epoch,
-            "hyperparameter_values": self._hyperparameters.named(state.values[state.epoch]),
-            "train_accuracy": clean["train_accuracy"],
-            "val_accuracy": clean["val_accuracy"],
-            "diverged": state.diverged,
-            "checkpoint_rollbacks": state.checkpoint_rollbacks,
-            "flops": int(state.flops[state.epoch - 1]) if begun else 0,
-            "gradient_steps": self._steps_per_epoch if begun else 0,
+            "epoch": [s.epoch for s in states],
+            "hyperparameter_values": dict(zip(self._hyperparameters.names, values, strict=True)),
+            "train_accuracy": metrics["train_accuracy"],
+            "val_accuracy": metrics["val_accuracy"],
+            "diverged": [s.diverged for s in states],
+            "checkpoint_rollbacks": [s.checkpoint_rollbacks for s in states],
+            "flops": [int(s.flops[last]) if some else 0 for s, last, some in begun],
+            "gradient_steps": [self._steps_per_epoch if some else 0 for _, _, some in begun],
             "privileged": {
-                "seed": state.seed,
-                "gain": state.gain,
-                **in_numbers(state.regime),
-                "visible_classes": state.regime.visible_classes(
-                    max(state.epoch - 1, 0), self._num_classes
-                ),
-                "strength": float(state.strength[state.epoch - 1]) if begun else 0.0,
-                "train_loss": clean["train_loss"],
-                "val_loss": clean["val_loss"],
+                "seed": [s.seed for s in states],
+                "gain": [s.gain for s in states],
+                **_columns([s.described for s in states]),
+                "visible_classes": [
+                    s.regime.visible_classes(last, classes) for s, last, _ in begun
+                ],
+                "strength": [float(s.strength[last]) if some else 0.0 for s, last, some in begun],
+                "train_loss": metrics["train_loss"],
+                "val_loss": metrics["val_loss"],
             },
         }
 
@@ -96,3 +102,19 @@ class EpisodeView:
             shock_epoch=shock if shock is not None and shock < epochs else None,
             diverged=state.diverged,
         )
+
+
+def _columns(rows: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
+    """Values of n dicts by name; None where a dict has not that name."""
+    names = dict.fromkeys(rows[0])
+    if any(row.keys() != names.keys() for row in rows):
+        names = dict.fromkeys(name for row in rows for name in row)
+    return {name: [row.get(name) for row in rows] for name in names}
+
+
+def _first(columns: dict[str, Any]) -> dict[str, Any]:
+    """The first row of columns."""
+    return {
+        name: _first(values) if isinstance(values, dict) else values[0]
+        for name, values in columns.items()
+    }

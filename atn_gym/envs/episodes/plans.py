@@ -1,0 +1,92 @@
+"""What a run trains on in an epoch, and the draws that belong to it."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from atn_gym.envs.data import RunData
+from atn_gym.envs.engines import EpochPlan
+from atn_gym.envs.randomness import Stream, generator, integer_seed
+
+
+class DrawnPlan(EpochPlan):
+    """A plan whose random parts are drawn when an engine asks for them.
+
+    Args:
+        data: The data of the run as it stands.
+        seed: Seed of the run.
+        epoch: Number of epochs trained.
+        shape: Mini-batches in an epoch and samples in each.
+        device: Where the data lives.
+    """
+
+    _moment: tuple[int, int]
+    _device: torch.device
+
+    def __init__(
+        self, data: RunData, seed: int, epoch: int, shape: tuple[int, int], device: torch.device
+    ) -> None:
+        vars(self).update(
+            inputs=data.inputs("train"),
+            labels=data.labels("train"),
+            pool=data.pools.get("train"),
+            gradient_noise=data.gradient_noise,
+            loss_scale=_loss_scale(data.loss_noise, seed, epoch, shape[0], device),
+            shape=shape,
+            _moment=(seed, epoch),
+            _device=device,
+        )
+
+    @functools.cached_property
+    def order(self) -> Tensor:
+        """Sample indices of every mini-batch."""
+        seed, epoch = self._moment
+        draws = generator(seed, Stream.ORDER, epoch)
+        return batch_order(self.pool, len(self.labels), self.shape, draws).to(self._device)
+
+    @functools.cached_property
+    def gradient_noise_seed(self) -> int:
+        """Seed of the noise on the gradient."""
+        seed, epoch = self._moment
+        return integer_seed(seed, Stream.GRADIENT_NOISE, epoch)
+
+    @functools.cached_property
+    def module_seed(self) -> int:
+        """Seed of what the network draws."""
+        seed, epoch = self._moment
+        return integer_seed(seed, Stream.MODULE, epoch)
+
+
+def _loss_scale(
+    noise: float, seed: int, epoch: int, steps: int, device: torch.device
+) -> Tensor | None:
+    if noise == 0:
+        return None
+    draws = generator(seed, Stream.NOISE, epoch)
+    scale = np.exp(noise * draws.standard_normal(steps) - noise**2 / 2)
+    return torch.from_numpy(scale).float().to(device)
+
+
+def batch_order(
+    pool: Tensor | None, num_samples: int, shape: tuple[int, int], draws: np.random.Generator
+) -> Tensor:
+    """Draws the samples of an epoch without replacement, cycling through a small pool.
+
+    Args:
+        pool: Indices of the samples to draw from; all if None.
+        num_samples: Number of samples N.
+        shape: Mini-batches in an epoch and samples in each.
+        draws: Source of randomness.
+
+    Returns:
+        Sample indices, int64 tensor of the shape (steps, batch).
+    """
+    size = num_samples if pool is None else len(pool)
+    needed = shape[0] * shape[1]
+    rounds = [draws.permutation(size) for _ in range(-(-needed // size))]
+    order = torch.from_numpy(np.concatenate(rounds)[:needed].reshape(shape))
+    return order if pool is None else pool.cpu()[order]
