@@ -98,10 +98,10 @@ an env that you make yourself, pass `optimizer="{optimizer}"`.
 _OWN = """
 ## How the defaults were chosen
 
-Where a page says nothing else, the defaults are those of the paper or library that the page names.
-Those of `heuristic`, `pid`, `bandit` and `spsa` did best of five to nine settings each on the Digits
-envs with seeds 100 to 103. `python benchmarks/variants.py` compares settings on seeds from 10000 on;
-seeds 0 to 999 are for reported results.
+Where a page says nothing else, the defaults are those of the paper or library that the page
+names. Those of `heuristic`, `pid`, `bandit` and `spsa` did best of five to nine settings each on
+the Digits envs with seeds 100 to 103. `python benchmarks/variants.py` compares settings on seeds
+from 10000 on; seeds 0 to 999 are for reported results.
 
 ## One of your own
 

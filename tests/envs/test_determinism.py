@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from gymnasium.utils.env_checker import data_equivalence
-from small_envs import make_env
+from small_envs import follow, make_env, run_episode
 
 from atn_gym.envs import registry
 from atn_gym.envs.engines import EpochPlan
@@ -35,18 +35,8 @@ IDLE = np.zeros(3, np.float32)
 make = functools.partial(make_env, num_epochs=4)
 
 
-def follow(env: TuningEnv, actions: np.ndarray) -> list[Any]:
-    """Steps along the actions up to the end of the episode."""
-    returned = []
-    for action in actions:
-        returned.append(env.step(action))
-        if returned[-1][2]:
-            break
-    return returned
-
-
 def run(env: TuningEnv, seed: int | None, actions: np.ndarray = ACTIONS) -> list[Any]:
-    return [env.reset(seed=seed), *follow(env, actions)]
+    return run_episode(env, seed, actions)
 
 
 def slot(infos: dict[str, Any], i: int) -> dict[str, Any]:

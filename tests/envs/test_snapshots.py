@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.utils.env_checker import data_equivalence
-from small_envs import make_env
+from small_envs import follow, make_env, run_episode
 from torch import nn
 
 import atn_gym
@@ -34,19 +34,8 @@ ACTIONS = np.random.default_rng(0).uniform(-0.3, 0.3, (20, 4)).astype(np.float32
 make = functools.partial(make_env, num_epochs=4)
 
 
-def follow(env: TuningEnv, actions: np.ndarray) -> list[Any]:
-    """Steps along the actions up to the end of the episode."""
-    assert env.action_space.shape is not None
-    returned = []
-    for action in actions[:, : env.action_space.shape[0]]:
-        returned.append(env.step(action))
-        if returned[-1][2]:
-            break
-    return returned
-
-
 def run(env: TuningEnv, seed: int | None, actions: np.ndarray = ACTIONS) -> list[Any]:
-    return [env.reset(seed=seed), *follow(env, actions)]
+    return run_episode(env, seed, actions)
 
 
 def equal(first: Any, second: Any) -> bool:

@@ -4,17 +4,6 @@ import pytest
 from made_up_runs import OTHER, add
 
 
-@pytest.fixture(autouse=True)
-def unsynced(monkeypatch):
-    """Spares these small files the wait for the disk."""
-    monkeypatch.setattr("os.fsync", lambda descriptor: None)
-
-
-@pytest.fixture
-def root(tmp_path):
-    return tmp_path / "trial"
-
-
 @pytest.fixture
 def known(root):
     """Three controllers on one env with four seeds."""

@@ -54,7 +54,7 @@ def test_names_arguments_paths_and_errors_are_escaped(tmp_path):
     assert "b" not in page.tags
     shown = "".join(page.text)
     assert "<script>alert('1')</script>" in shown
-    assert "<script>alert(2)<: is no file" in shown
+    assert "<script>alert(2)<: is not a file" in shown
     lines = (root / "report.md").read_text().splitlines()
     assert not any("<script>" in line.replace("\\<", "") for line in lines)
     for before, line in itertools.pairwise(lines):

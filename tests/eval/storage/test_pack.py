@@ -20,17 +20,6 @@ from atn_gym.eval.storage.store import ResultStore
 from atn_gym.files import StoreError
 
 
-@pytest.fixture(autouse=True)
-def unsynced(monkeypatch):
-    """Spares these small files the wait for the disk."""
-    monkeypatch.setattr("os.fsync", lambda descriptor: None)
-
-
-@pytest.fixture
-def root(tmp_path):
-    return tmp_path / "trial"
-
-
 def contents(root):
     stored = read_experiment(root)
     runs = {

@@ -18,17 +18,6 @@ from atn_gym.eval.storage.store import ResultStore
 from atn_gym.files import StoreError, Unreadable
 
 
-@pytest.fixture(autouse=True)
-def unsynced(monkeypatch):
-    """Spares these small files the wait for the disk."""
-    monkeypatch.setattr("os.fsync", lambda descriptor: None)
-
-
-@pytest.fixture
-def root(tmp_path):
-    return tmp_path / "trial"
-
-
 def skipped(root):
     return {entry.name: entry.reason for entry in read_experiment(root).skipped}
 
