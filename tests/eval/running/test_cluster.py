@@ -58,7 +58,7 @@ def test_a_job_that_kills_its_dask_worker_is_named_and_processes_are_counted(das
     address = dask.address
     with Client(address) as client:
         client.wait_for_workers(2, timeout=60)
-    message = "a job killed the Dask workers that ran it.*run the same command again"
+    message = "a job killed the Dask workers that ran it.*rerun the command"
     with dask_cluster(address) as (_, workers):
         assert workers == 2
     with pytest.raises(WorkerLost, match=message), dask_cluster(address) as (executor, _):
