@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -19,11 +20,11 @@ from atn_gym.envs.episodes.plans import batch_order
 from atn_gym.envs.episodes.trainer import Trainer
 from atn_gym.envs.hypergradient import HypergradientSGD
 from atn_gym.envs.networks import SmallCnn
-from atn_gym.envs.optimizers import OPTIMIZERS
+from atn_gym.envs.optimizers import OPTIMIZERS, check_optimizer
 from atn_gym.envs.params import TuningParams
 from atn_gym.envs.randomness import Stream, generator
 from atn_gym.envs.regimes import Stationary
-from atn_gym.errors import InvalidArgument
+from atn_gym.errors import DependencyUnavailable, InvalidArgument
 
 MakeTrainer = Callable[..., Trainer]
 VALUES = {"learning_rate": 0.5, "momentum": 0.9, "weight_decay": 1e-3}
@@ -165,6 +166,15 @@ def test_an_optimizer_that_needs_the_loss_gets_that_of_its_mini_batch(
                 p -= rate * gradient
     trainer.train([0], [VALUES])
     torch.testing.assert_close(trainer.get_checkpoint(0)["model"], dict(model.state_dict()))
+
+
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "prodigyopt", None)
+    monkeypatch.delitem(sys.modules, "atn_gym.envs.extra_optimizers", raising=False)
+    check_optimizer.cache_clear()
+    with pytest.raises(DependencyUnavailable, match=r"prodigyopt.*: pip install 'atn_gym\[optim"):
+        TuningParams("DigitsCnn", "Stationary", optimizer="prodigy")
+    assert TuningParams("DigitsCnn", "Stationary", optimizer="nadamw").optimizer == "nadamw"
 
 
 def test_an_env_takes_an_optimizer_by_name_and_the_engine_that_serves_it() -> None:
