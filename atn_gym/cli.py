@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import os
+import signal
 import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from rich.console import Console
 from rich.progress import Progress
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
 
+_INTERRUPTED = 130
+"""Exit status, as shells have it."""
 _WIDE = 10_000
 """Columns, more than a table has."""
 
@@ -134,7 +138,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             "\natn-gym: interrupted; run the same command again to resume: complete parts are kept",
             file=sys.stderr,
         )
-        return 130
+        return _INTERRUPTED
     return 0
 
 
@@ -374,15 +378,28 @@ def _executor(arguments: argparse.Namespace) -> Iterator[tuple[Executor | None, 
 
 
 def command(argv: Sequence[str] | None = None) -> NoReturn:
-    """Runs a command and ends the process, even if a controller's thread still runs."""
-    status = main(argv)
+    """Runs a command and ends the process, even if a thread of a controller's goes on."""
+    for stream in (sys.stdout, sys.stderr):
+        show_all(stream)
+    try:
+        status = main(argv)
+    except KeyboardInterrupt:
+        status = _INTERRUPTED
     others = [t for t in threading.enumerate() if t is not threading.main_thread()]
-    if all(thread.daemon for thread in others):
+    if status != _INTERRUPTED and all(thread.daemon for thread in others):
         sys.exit(status)
+    # What an interrupt has cut off would be cleaned up at length, and not without errors.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.suppress(OSError):
         sys.stdout.flush()
         sys.stderr.flush()
     os._exit(status)
+
+
+def show_all(stream: Any) -> None:
+    """Has a stream that does not know a character, such as ±, show a substitute."""
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="replace")
 
 
 if __name__ == "__main__":

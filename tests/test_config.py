@@ -1,3 +1,4 @@
+import io
 import sys
 
 import pytest
@@ -50,6 +51,13 @@ def test_seeds_have_the_default_of_evaluate(tmp_path):
     file = tmp_path / "short.yaml"
     file.write_text("experiment: x\nenvs: [atn_gym/DigitsCnn-DataShift-v0]\ncontrollers: [fixed]\n")
     assert load_config(file).seeds == list(range(10))
+
+
+def test_a_stream_of_plain_letters_shows_a_substitute():
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    cli.show_all(stream)
+    print("0.5 ± 0.1", file=stream, flush=True)
+    assert stream.buffer.getvalue() == b"0.5 ? 0.1\n"
 
 
 @pytest.mark.parametrize(("controller", "searched"), [("fixed", []), ("lying_here:Mine", ["last"])])

@@ -195,11 +195,10 @@ class TuningEnv(PlainSpec, gymnasium.Env[Observation, NDArray[np.float32]]):
         """Goes back to, or branches from, a state that `get_state` returned.
 
         Raises:
-            InvalidArgument: If the state is of an env with other parameters.
+            InvalidArgument: If the state is of an env with other parameters, or damaged; the env
+                is as before then.
         """
-        self.episodes.check_state(state)
-        self.episodes.set_state(0, state)
-        self.np_random.bit_generator.state = state["generator"]
+        self.np_random = self.episodes.restore([0], [state])[0]
 
     def close(self) -> None:
         """Closes the window, if there is one."""

@@ -260,20 +260,15 @@ class TuningVectorEnv(PlainSpec, VectorEnv[Observation, NDArray[np.float32], NDA
         """Puts slot i into the i-th of the states, which may come from any slot.
 
         Raises:
-            InvalidArgument: If there is not one state a slot, or one is of another env.
+            InvalidArgument: If there is not one state a slot, or one is of another env or
+                damaged; the env is as before then.
         """
         states = list(states)
         if len(states) != self.num_envs:
             raise InvalidArgument(
                 f"there must be one state for each of num_envs={self.num_envs}, got {len(states)}"
             )
-        for state in states:
-            self.episodes.check_state(state)
-        for run, state in enumerate(states):
-            self.episodes.set_state(run, state)
-            slot, _ = seeding.np_random(0)
-            slot.bit_generator.state = state["generator"]
-            self._generators[run] = slot
+        self._generators = list(self.episodes.restore(range(self.num_envs), states))
 
 
 def _autoreset_mode(mode: AutoresetMode | str) -> AutoresetMode:

@@ -3,6 +3,7 @@
 from atn_gym.envs.data.dataset import SPLITS, Dataset, Split, Transform
 from atn_gym.envs.data.loading import (
     DATA_VARIABLE,
+    data_digest,
     data_directory,
     load_dataset,
     load_digits,
@@ -18,6 +19,7 @@ __all__ = [
     "RunData",
     "Split",
     "Transform",
+    "data_digest",
     "data_directory",
     "load_dataset",
     "load_digits",

@@ -7,6 +7,7 @@ with the mean and standard deviation of the pixels of the whole training split.
 from __future__ import annotations
 
 import functools
+import logging
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -18,10 +19,12 @@ from torch import Tensor
 
 from atn_gym.envs.data.dataset import Dataset, Split
 from atn_gym.envs.data.image_files import read_image_files
+from atn_gym.envs.data.published import difference
 from atn_gym.envs.process_lock import ProcessLock
 from atn_gym.envs.torch_settings import usual_torch_settings
 from atn_gym.errors import DataUnavailable, InvalidArgument
 
+_log = logging.getLogger(__name__)
 DATA_VARIABLE = "ATN_GYM_DATA"
 _VALIDATION_IMAGES = 6_000
 _loading = ProcessLock()
@@ -81,6 +84,26 @@ def load_fashion_mnist(data_dir: str | os.PathLike[str] | None = None) -> Datase
     return _load_image_files("FashionMNIST", data_directory(data_dir))
 
 
+_IMAGE_FILES = {load_mnist: "MNIST", load_fashion_mnist: "FashionMNIST"}
+
+
+def data_digest(
+    loader: Callable[..., Dataset], data_dir: str | os.PathLike[str] | None = None
+) -> str | None:
+    """Tells the data of a task from what is published under its name.
+
+    Args:
+        loader: Function from a data folder to a `Dataset`.
+        data_dir: See `data_directory`.
+
+    Returns:
+        None if it is the published data, or if nothing is published: that of the user's own
+        functions, and Digits, which a library holds.
+    """
+    name = _IMAGE_FILES.get(loader)
+    return None if name is None else difference(name, data_directory(data_dir) / name / "raw")
+
+
 def _load_image_files(name: str, root: Path) -> Dataset:
     folder = root / name / "raw"
     advice = (
@@ -88,6 +111,13 @@ def _load_image_files(name: str, root: Path) -> Dataset:
         "files to have them downloaded again, or use a DigitsCnn env, which needs no download"
     )
     (images, labels), (test_images, test_labels) = read_image_files(name, root, advice)
+    if difference(name, folder) is not None:
+        _log.warning(
+            "%s in %s is not the published data: its results are stored apart from those of that; "
+            "delete the folder to have it downloaded anew",
+            name,
+            folder,
+        )
     if len(images) <= _VALIDATION_IMAGES:
         raise DataUnavailable(
             f"{name} in {folder} must hold more than {_VALIDATION_IMAGES} training images, got "

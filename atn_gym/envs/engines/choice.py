@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 from typing import TYPE_CHECKING
 
 import torch
@@ -14,6 +15,7 @@ from atn_gym.errors import InvalidArgument, unknown_name
 if TYPE_CHECKING:
     from atn_gym.envs.tasks import Task
 
+_log = logging.getLogger(__name__)
 ENGINES = ("auto", "compiled", "torch", "moments", "sampled")
 _PREFERRED = ("compiled", "moments", "torch")
 
@@ -71,8 +73,17 @@ def _obstacle(engine: str, task: Task, device: str) -> str | None:
 
 @functools.cache
 def _import_failure() -> str | None:
+    """Why the kernels cannot be compiled, which the log says once; None if they can."""
+    obstacle = None
     try:
-        from atn_gym.envs.engines.kernels import vectors  # noqa: F401
+        from atn_gym.envs.engines.kernels import building
+
+        if building.is_switched_off():
+            obstacle = "needs numba's compiler, which NUMBA_DISABLE_JIT switches off"
+        else:
+            from atn_gym.envs.engines.kernels import vectors  # noqa: F401
     except (ImportError, OSError) as error:
-        return f"needs numba, which does not import ({error})"
-    return None
+        obstacle = f"needs numba, which does not import ({error})"
+    if obstacle is not None:
+        _log.warning("the compiled engine %s: the torch engine trains instead, slowly", obstacle)
+    return obstacle

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from gymnasium import spaces
+from gymnasium.utils import seeding
 from numpy.typing import NDArray
 
 from atn_gym.arrays import FloatArray
@@ -28,7 +29,7 @@ from atn_gym.envs.randomness import Stream, integer_seed
 from atn_gym.envs.regimes import in_numbers
 from atn_gym.envs.rendering import RunTrace
 from atn_gym.envs.rewards import EpochOutcome, get_reward
-from atn_gym.errors import EpisodeStateError, InvalidArgument
+from atn_gym.errors import EpisodeStateError, InvalidArgument, one_line
 
 
 class Episodes:
@@ -314,6 +315,40 @@ class Episodes:
         """Puts an episode into a state that `get_state` returned, of this or an equal env."""
         self._states[run] = state["episode"].copy()
         self._trainer.set_state(run, state["trainer"])
+
+    def restore(
+        self, runs: Sequence[int], states: Sequence[Mapping[str, Any]]
+    ) -> list[np.random.Generator]:
+        """Puts episodes into states that an env returned, all of them or none.
+
+        Returns:
+            The generators of the states.
+
+        Raises:
+            InvalidArgument: If a state is of another env, or damaged.
+        """
+        for state in states:
+            self.check_state(state)
+        before = {run: self.get_state(run) for run in runs if self.begun(run)}
+        generators = []
+        try:
+            for run, state in zip(runs, states, strict=True):
+                slot, _ = seeding.np_random(0)
+                slot.bit_generator.state = state["generator"]
+                generators.append(slot)
+                if not isinstance(state["episode"], EpisodeState):
+                    raise TypeError(f"its episode is {type(state['episode']).__name__}")
+                self.set_state(run, state)
+        except Exception as error:
+            for run in runs:
+                self._states[run] = None
+            for run, state in before.items():
+                self.set_state(run, state)
+            raise InvalidArgument(
+                "a state must be one that get_state() returned, but it is damaged "
+                f"({type(error).__name__}: {one_line(error)}): the env is as before"
+            ) from error
+        return generators
 
     @staticmethod
     def under_regime(state: Mapping[str, Any], regime: Any) -> dict[str, Any]:

@@ -143,17 +143,17 @@ class _Watched(Executor):
                 last, said = time.monotonic(), False
                 continue
             waited = time.monotonic() - last
-            if waited > _GIVEN_UP_AFTER_S:
-                self._give_up()
-            elif waited > _SAID_AFTER_S and not said:
+            if waited > _SAID_AFTER_S and not said:
                 said = True
                 _log.warning(
                     "the Dask cluster at %s has no worker that takes jobs: waiting %.0f s for one; "
                     "start it with `dask worker %s`",
                     self._address,
-                    _GIVEN_UP_AFTER_S - waited,
+                    max(_GIVEN_UP_AFTER_S - waited, 0),
                     self._address,
                 )
+            elif waited > _GIVEN_UP_AFTER_S:
+                self._give_up()
 
     def _num_ready(self) -> int | None:
         """Workers that take jobs; None if the scheduler does not answer."""

@@ -12,6 +12,7 @@ from atn_gym import RESULTS_VERSION
 from atn_gym.agents.method import construction_errors
 from atn_gym.agents.registry import controller_class, source_digest
 from atn_gym.config import ControllerConfig, EnvConfig
+from atn_gym.envs.data import data_digest
 from atn_gym.envs.params import TuningParams
 from atn_gym.errors import InvalidArgument
 
@@ -20,12 +21,18 @@ def run_configs(
     env: EnvConfig, controller: ControllerConfig, seeds: Sequence[int], twins: bool
 ) -> list[dict[str, Any]]:
     """The resolved config of the run with each seed: all that its results depend on."""
-    params = asdict(env.params().resolved())
-    params.pop("data_dir")
+    resolved = env.params().resolved()
+    params = asdict(resolved)
+    altered = data_digest(resolved.get_task().dataset, params.pop("data_dir"))
     types = {field.name: str(field.type) for field in fields(TuningParams)}
     shared = {
         "results_version": RESULTS_VERSION,
-        "env": {"id": env.id, **{k: _as_declared(v, types[k]) for k, v in params.items()}},
+        "env": {
+            "id": env.id,
+            **{k: _as_declared(v, types[k]) for k, v in params.items()},
+            # Not there for the published data, wherever that lies.
+            **({} if altered is None else {"data_digest": altered}),
+        },
         "controller": controller_config(controller),
         "twins": twins,
     }

@@ -6,12 +6,12 @@ import contextlib
 import functools
 import hashlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from llvmlite import binding
-from numba import njit
+from numba import config, njit
 from numba.core import event
 
 _MESSAGE = (
@@ -34,10 +34,21 @@ def compiled(function: Callable[..., Any], variant: str) -> Any:
     """
     function.__qualname__ += f".{variant}.{_build()}"
     try:
-        return njit(nogil=True, cache=True)(function)
+        made = njit(nogil=True, cache=True)(function)
     except RuntimeError:
         # numba finds no folder to write to.
         return njit(nogil=True)(function)
+    _folders.add(Path(made.stats.cache_path))
+    return made
+
+
+_folders: set[Path] = set()
+"""Where kernels are kept."""
+
+
+def is_switched_off() -> bool:
+    """Whether the environment keeps numba from compiling."""
+    return bool(config.DISABLE_JIT)
 
 
 @functools.cache
@@ -64,9 +75,55 @@ class _Announcer(event.Listener):
 
 
 def build(*calls: Callable[[], object]) -> None:
-    """Makes calls that compile entry points, and says so on standard error if they do."""
+    """Makes calls that compile entry points or load them, and says so on standard error.
+
+    What was kept is loaded only if it is as it was written; what is damaged is compiled anew.
+    """
+    _remove_damaged()
     with event.install_listener("numba:compile", _Announcer()):
         for call in calls:
-            # What could not be written to disk is in memory nevertheless.
-            with contextlib.suppress(OSError):
-                call()
+            try:
+                _call(call)
+            except Exception:
+                # Damaged before it had a checksum, perhaps; what else is wrong shows again.
+                _remove(_kept())
+                _call(call)
+    with contextlib.suppress(OSError):
+        for path in _kept():
+            _checksum_of(path).write_text(_digest(path))
+
+
+def _call(call: Callable[[], object]) -> None:
+    # What could not be written to disk is in memory nevertheless.
+    with contextlib.suppress(OSError):
+        call()
+
+
+def _kept() -> list[Path]:
+    """Files that numba keeps of this version of the kernels."""
+    return [path for folder in _folders for path in folder.glob(f"*{_build()}*.nb[ic]")]
+
+
+def _remove_damaged() -> None:
+    with contextlib.suppress(OSError):
+        _remove(
+            path
+            for path in _kept()
+            if _checksum_of(path).is_file()
+            and _checksum_of(path).read_bytes() != _digest(path).encode()
+        )
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in paths:
+        print(f"atn_gym: a kept kernel is damaged and compiled anew: {path}", file=sys.stderr)
+        path.unlink(missing_ok=True)
+        _checksum_of(path).unlink(missing_ok=True)
+
+
+def _checksum_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
