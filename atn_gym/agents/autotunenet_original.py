@@ -44,7 +44,8 @@ class AutoTuneNetOriginal(Controller):
       ends (scale "categorical"), so that no value in between is ever proposed.
     - The sampler learns a score for the values that it proposed, not for those in force.
     - The first bad score is accepted, so that a rollback leads back to bad values.
-    - The best score is never forgotten: after a lasting shift, rollbacks follow one another.
+    - The best score is never forgotten: once the loss has risen for good, it rolls back every
+      sixth epoch to the end of the run, where `autotunenet` does once.
 
     When it fails: the sampler draws at random until it has learned `startup_trials` scores, a
     third of a run of 30 epochs, and each value moves by a factor of 0.5 or 1.5 meanwhile. See

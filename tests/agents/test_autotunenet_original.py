@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from atn_gym.agents import AutoTuneNetOriginal, RunSetting
+from atn_gym.agents.registry import controller_factory
 from atn_gym.envs.hyperparameters import HyperparameterSpace
 from atn_gym.errors import InvalidArgument
 
@@ -76,3 +77,25 @@ def test_three_epochs_are_untouched():
 def test_wrong_arguments_are_named(arguments, named):
     with pytest.raises(InvalidArgument, match=named):
         make(**arguments)
+
+
+def test_flaw_a_rollback_leads_back_to_the_values_of_the_first_bad_score():
+    values = drive(make(max_delta=1, smoothing_window=1), [0.3] * 10 + [1.0] * 2)[:, 0]
+    first_bad, second_bad, after = values[-3:]
+    assert first_bad != second_bad
+    assert after == min(first_bad, 2 * second_bad), "no value more than doubles"
+
+
+def test_flaw_a_lasting_rise_of_the_loss_causes_rollbacks_to_the_end():
+    def rollbacks(name):
+        setting = RunSetting(HyperparameterSpace(("learning_rate",)), num_epochs=60, seed=10_000)
+        controller = controller_factory(name)(setting)
+        params, counts = controller.propose({"learning_rate": 0.01}), []
+        for step, loss in enumerate([0.3] * 20 + [1.0] * 40, start=1):
+            controller.observe(loss, step)
+            params = controller.propose(params)
+            counts.append(controller.rollbacks)
+        return np.flatnonzero(np.diff(counts)) + 2
+
+    assert rollbacks("autotunenet_original").tolist() == [22, 28, 34, 40, 46, 52, 58]
+    assert rollbacks("autotunenet").tolist() == [22]
