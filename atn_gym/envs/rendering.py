@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+import io
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +74,20 @@ class Renderer:
         return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
     def show(self, trace: RunTrace) -> None:
-        """Draws the chart into a window; without a display nothing is shown."""
+        """Draws the chart into a window, or in a notebook below the cell in place of the last one.
+
+        Without a display nothing is shown.
+        """
+        if _in_notebook():
+            from matplotlib.figure import Figure
+
+            figure, picture = Figure(_SIZE_INCHES, _DPI, layout="constrained"), io.BytesIO()
+            draw_trace(figure, trace)
+            figure.savefig(picture, format="png")
+            display = importlib.import_module("IPython.display")
+            display.clear_output(wait=True)
+            display.display(display.Image(picture.getvalue()))
+            return
         from matplotlib import pyplot
 
         if self._window is None:
@@ -106,6 +122,12 @@ class Renderer:
 
             pyplot.close(self._window)
             self._window = None
+
+
+def _in_notebook() -> bool:
+    """Whether a kernel of Jupyter runs this."""
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
 
 
 def draw_trace(figure: Figure, trace: RunTrace) -> None:

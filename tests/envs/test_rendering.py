@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import gymnasium
@@ -189,3 +191,22 @@ def test_vector_env_renders_what_the_single_envs_render(mode: str) -> None:
         single.reset(seed=i)
         single.step(ACTION)
         np.testing.assert_array_equal(frame, single.render())
+
+
+def test_human_mode_shows_every_epoch_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kernel of Jupyter displays what the inline backend would not."""
+    shown: list[Any] = []
+    display = ModuleType("IPython.display")
+    vars(display).update(
+        clear_output=lambda wait: shown.append("cleared"), display=shown.append, Image=bytes
+    )
+    ipython = ModuleType("IPython")
+    vars(ipython).update(display=display, get_ipython=lambda: SimpleNamespace(kernel=object()))
+    monkeypatch.setitem(sys.modules, "IPython", ipython)
+    monkeypatch.setitem(sys.modules, "IPython.display", display)
+    env = make("human")
+    env.reset(seed=0)
+    env.step(ACTION)
+    assert shown[::2] == ["cleared"] * 2
+    assert all(picture.startswith(b"\x89PNG") for picture in shown[1::2])
+    assert shown[1] != shown[3]
