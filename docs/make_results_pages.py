@@ -101,8 +101,8 @@ def make_page(name: str, folder: Path) -> str:
         f"{page.introduction} This page is written by the last of these commands:",
         "```console\n"
         f"atn-gym run --config {page.config}\n"
-        f"atn-gym report {folder.as_posix()}\n"
-        f"python docs/make_results_pages.py {name} {folder.as_posix()}\n"
+        f"atn-gym report results/{page.config}\n"
+        f"python docs/make_results_pages.py {name} results/{page.config}\n"
         "```",
         _origin(results),
         _seeds(results),
@@ -144,8 +144,9 @@ def _seeds(results: Results) -> str:
     block = results.all_envs.block
     first, last = min(block.seeds), max(block.seeds)
     which = f"{first} to {last}" if len(block.seeds) == last - first + 1 else _listed(block.seeds)
+    runs = len(block.controllers) * len(block.envs) * len(block.seeds)
     return (
-        f"Seeds {which}: {count(len(results.index.runs), 'run')} of "
+        f"Seeds {which}: {count(runs, 'run')}, by "
         f"{count(len(block.controllers), 'controller')} on {count(len(block.envs), 'env')}."
     )
 

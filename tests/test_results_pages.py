@@ -43,9 +43,9 @@ def row(page, section, label):
 
 def test_a_page_says_what_made_it_and_then_the_results_in_order(pages, sweep):
     page = pages.make_page("digits", sweep)
-    assert "python docs/make_results_pages.py digits" in page
+    assert "\npython docs/make_results_pages.py digits results/benchmark_digits\n" in page
     assert "commit c0ffee (30 runs)" in page
-    assert "Seeds 0 to 1: 30 runs of 5 controllers on 3 envs." in page
+    assert "Seeds 0 to 1: 30 runs, by 5 controllers on 3 envs." in page
     sections = [line[3:] for line in page.splitlines() if line.startswith("## ")]
     assert sections == [
         "All envs",
