@@ -17,6 +17,7 @@ from stable_baselines3.common.vec_env.base_vec_env import (
 )
 
 from atn_gym.envs.arguments import MakeArguments
+from atn_gym.envs.episodes.view import rows_of
 from atn_gym.envs.vector_env import TuningVectorEnv
 from atn_gym.envs.wrappers import VectorFlatObservation
 from atn_gym.errors import InvalidArgument
@@ -69,13 +70,13 @@ class TuningVecEnv(VecEnv):
                 "hyperparameters may be arrays with a value for each env"
             )
         observation, _ = self.venv.reset(seed=list(self._seeds), options=self._options[0] or None)
-        self.reset_infos = [self._info(i) for i in range(self.num_envs)]
+        self.reset_infos = self._infos()
         self._reset_seeds()
         self._reset_options()
         return observation
 
-    def _info(self, env: int) -> dict[str, Any]:
-        return self._native.episodes.info(env)
+    def _infos(self) -> list[dict[str, Any]]:
+        return rows_of(self._native.episodes.infos(range(self.num_envs)))
 
     def step_async(self, actions: NDArray[np.float32]) -> None:
         """Takes the actions of the next step."""
@@ -89,6 +90,7 @@ class TuningVecEnv(VecEnv):
         """
         observation, rewards, terminations, truncations, infos = self.venv.step(self._actions)
         dones = terminations | truncations
+        current = self._infos()
         listed = [
             {
                 **_of_env(infos["final_info"], i),
@@ -96,7 +98,7 @@ class TuningVecEnv(VecEnv):
                 "TimeLimit.truncated": bool(truncations[i] and not terminations[i]),
             }
             if dones[i]
-            else {**self._info(i), "TimeLimit.truncated": False}
+            else {**current[i], "TimeLimit.truncated": False}
             for i in range(self.num_envs)
         ]
         return observation, rewards.astype(np.float32), dones, listed

@@ -57,7 +57,7 @@ class EpisodeView:
 
         Before the first, metrics are those of chance, as in the observation, and nothing is spent.
         """
-        return _first(self.infos([state]))
+        return rows_of(self.infos([state]))[0]
 
     def infos(self, states: Sequence[EpisodeState]) -> dict[str, Any]:
         """The infos of n episodes: by name a list of n values, or a dict of such lists."""
@@ -112,9 +112,11 @@ def _columns(rows: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
     return {name: [row.get(name) for row in rows] for name in names}
 
 
-def _first(columns: dict[str, Any]) -> dict[str, Any]:
-    """The first row of columns."""
-    return {
-        name: _first(values) if isinstance(values, dict) else values[0]
-        for name, values in columns.items()
-    }
+def rows_of(columns: dict[str, Any]) -> list[dict[str, Any]]:
+    """The infos of n episodes one by one, of what `EpisodeView.infos` returned."""
+    lists = [rows_of(v) if isinstance(v, dict) else v for v in columns.values()]
+    rows = zip(*lists, strict=True)
+    return [
+        {name: value for name, value in zip(columns, row, strict=True) if value is not None}
+        for row in rows
+    ]
