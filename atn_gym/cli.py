@@ -111,11 +111,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     export.add_argument("model", metavar="MODEL", help="model.zip of a training")
     export.add_argument("out", metavar="FILE", help="the agent to write, FILE.safetensors")
+    commands.add_parser("doctor", help="say what is installed and found, and what to do about it")
     commands.add_parser("list", help="print the ids of all envs")
     arguments = parser.parse_args(argv)
     try:
         if arguments.command == "list":
             _print("\n".join(env_ids()))
+        elif arguments.command == "doctor":
+            return _doctor()
         elif arguments.command == "report":
             _report(arguments)
         elif arguments.command == "compare":
@@ -182,6 +185,19 @@ def _print(text: str) -> None:
     except BrokenPipeError:
         # As under `| head`: the reader has what it wanted, and the flush at exit must not fail.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _doctor() -> int:
+    from atn_gym.doctor import examine
+
+    problems = 0
+    for finding in examine():
+        print(f"{finding.what:20}  {finding.found}", flush=True)
+        if finding.remedy is not None:
+            problems += 1
+            print(f"{'':20}  -> {finding.remedy}", flush=True)
+    print(f"{problems} of these need attention." if problems else "Nothing needs attention.")
+    return 0
 
 
 def _run(arguments: argparse.Namespace) -> int:

@@ -38,22 +38,22 @@ def choose_engine(engine: str, task: Task, device: str) -> str:
     if engine not in ENGINES:
         raise unknown_name("engine", engine, ENGINES)
     if engine != "auto":
-        obstacle = _obstacle(engine, task, device)
-        if obstacle is None:
+        reason = obstacle(engine, task, device)
+        if reason is None:
             return engine
         raise InvalidArgument(
-            f"engine={engine!r} {obstacle}: use engine='auto', which takes the "
+            f"engine={engine!r} {reason}: use engine='auto', which takes the "
             f"{choose_engine('auto', task, device)} engine then"
         )
-    obstacles = {name: _obstacle(name, task, device) for name in _PREFERRED}
-    for name, obstacle in obstacles.items():
-        if obstacle is None:
+    obstacles = {name: obstacle(name, task, device) for name in _PREFERRED}
+    for name, reason in obstacles.items():
+        if reason is None:
             return name
     raise InvalidArgument(f"no engine trains this task: engine='moments' {obstacles['moments']}")
 
 
-def _obstacle(engine: str, task: Task, device: str) -> str | None:
-    """Why an engine does not apply; None if it does."""
+def obstacle(engine: str, task: Task, device: str) -> str | None:
+    """Says why an engine does not apply, as the end of a sentence; None if it does."""
     name = getattr(task.network, "__name__", task.network)
     if engine == "torch":
         quadratic = task.network is Prototypes
