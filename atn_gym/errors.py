@@ -137,8 +137,12 @@ def check_number(name: str, value: Any, low: float = -math.inf, high: float = ma
         InvalidArgument: If it is not a finite number in [low, high].
     """
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if number and math.isfinite(value) and low <= value <= high:
-        return
+    try:
+        if number and math.isfinite(value) and low <= value <= high:
+            return
+    except OverflowError:
+        # An integer beyond every float is above every bound, too.
+        pass
     if high < math.inf:
         requirement = f"a number in [{low:g}, {high:g}]"
     else:

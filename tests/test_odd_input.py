@@ -177,6 +177,18 @@ def test_no_drawn_keywords_of_an_env_end_in_a_traceback(times):
     assert all(outcomes.values()), outcomes
 
 
+def test_an_optimizer_must_be_one():
+    for made in (None, type):
+        with pytest.raises(InvalidArgument, match=r"must return a torch\.optim\.Optimizer"):
+            gym.make(ENV, optimizer=lambda parameters, made=made: made).reset(seed=0)
+
+
+def test_integers_beyond_every_float_are_refused():
+    for name in ("gain", "severity"):
+        with pytest.raises(InvalidArgument, match=f"{name} must be"):
+            gym.make(ENV, **{name: 10**400})
+
+
 def test_a_window_has_no_default_of_the_task():
     with pytest.raises(InvalidArgument, match="window must be an integer >= 1, got None"):
         gym.make(ENV, window=None)

@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn, optim
 
 from atn_gym.envs.hypergradient import HypergradientSGD
-from atn_gym.errors import InvalidArgument, unknown_name
+from atn_gym.errors import InvalidArgument, shown, unknown_name
 
 _NOMINAL = "nominal_hyperparameters"
 _GAIN = "learning_rate_gain"
@@ -74,10 +74,15 @@ def make_optimizer(
         hyperparameters: learning_rate, momentum and weight_decay.
 
     Raises:
-        InvalidArgument: If its groups lack lr, weight_decay, or both momentum and betas.
+        InvalidArgument: If it is none, or its groups lack lr, weight_decay, or both momentum and
+            betas.
     """
     make = check_optimizer(optimizer) if isinstance(optimizer, str) else optimizer
-    made = make(parameters)
+    made: Any = make(parameters)
+    if not isinstance(made, optim.Optimizer):
+        raise InvalidArgument(
+            f"optimizer must return a torch.optim.Optimizer, got {shown(made)} from {shown(make)}"
+        )
     for group in made.param_groups:
         if not {"lr", "weight_decay"} <= group.keys() or not {"momentum", "betas"} & group.keys():
             raise InvalidArgument(

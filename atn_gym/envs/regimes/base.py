@@ -190,8 +190,9 @@ class Stationary(Regime):
         return 0.0
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+def _is_number(value: Any) -> bool:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_number and bool(abs(value) < math.inf)
 
 
 def _is_integer(value: object) -> bool:

@@ -72,7 +72,7 @@ def copy_of_the_package(folder, module, old, new):
     )
     path = folder / "atn_gym" / module
     assert old in path.read_text()
-    path.write_text(path.read_text().replace(old, new))
+    path.write_text(path.read_text().replace(old, new, 1))
     return str(folder)
 
 
