@@ -259,7 +259,7 @@ def _check_experiment(config: ExperimentConfig) -> None:
     wrong: dict[str, None] = {}
 
     @contextlib.contextmanager
-    def noting() -> Iterator[None]:
+    def collecting_errors() -> Iterator[None]:
         try:
             yield
         except InvalidArgument as error:
@@ -267,17 +267,17 @@ def _check_experiment(config: ExperimentConfig) -> None:
 
     envs = []
     for env in config.envs:
-        with noting():
+        with collecting_errors():
             run_setting(env)
             envs.append(env)
     for controller in config.controllers:
-        with noting():
+        with collecting_errors():
             method = controller.method()
             for env in envs:
-                with noting():
+                with collecting_errors():
                     method.check(run_setting(env.made_for(method)))
     if not wrong:
-        with noting():
+        with collecting_errors():
             _check_experiment_as_a_whole(config)
     if wrong:
         raise InvalidArgument(_listed(wrong))

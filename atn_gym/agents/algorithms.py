@@ -37,7 +37,7 @@ def algorithm_class(name: str) -> Any:
 
 
 def load_model(algorithm: str, path: str, **kwargs: Any) -> Any:
-    """Loads a model. A model file is a pickle: load none that you do not trust.
+    """Loads a model. A model file is a pickle: load only those that you trust.
 
     Args:
         algorithm: Name of its class.

@@ -23,9 +23,9 @@ class AutoTuneNet(Controller):
 
     - `patience` bad scores in a row are unstable: the last good values are restored, a
       rollback is counted, B and the scores before are forgotten (or a shift would cause
-      rollbacks for ever, and what is tried next pay for what failed), nothing new is tried in
+      endless rollbacks, and what is tried next pay for what failed), nothing new is tried in
       this epoch, and for `cooldown` epochs every finite score is good.
-    - Otherwise the study is told the score and the values that were in force, and a score
+    - Otherwise the study gets the score and the values that were in force, and a score
       that is not bad makes them the last good ones. Then new values are asked for, each from
       the interval [1 - max_delta, 1 + max_delta] times the current one, cut at the bounds.
 
@@ -34,8 +34,8 @@ class AutoTuneNet(Controller):
     Values are asked for from the interval, and not from the whole range to be clamped to it
     afterwards. By default the interval is half a decade wide, the range of the learning rate
     five: nearly every value asked for would lie outside and be cut to one of the ends, so that
-    the optimiser would choose a direction alone, which is the flaw `interval_ends`. Nothing
-    being clamped, what was asked for and what is in force are the same but for rounding, and
+    the optimiser would choose only a direction, which is the flaw `interval_ends`. As nothing
+    is clamped, what was asked for and what is in force are the same but for rounding, and
     `tell_proposed` matters only along with `interval_ends`, or if the env cuts a change of
     more than one step of an action.
 
@@ -62,7 +62,7 @@ class AutoTuneNet(Controller):
         InvalidArgument: If an argument breaks its requirement.
 
     Attributes:
-        study: The study, with the values and scores told.
+        study: The study, with the values and scores that it got.
 
     Source:
         The online controller of AutoTuneNet; the optimiser is Optuna's TPE: J. Bergstra et

@@ -58,7 +58,7 @@ class Controller(ABC):
 
     Attributes:
         rollbacks: Number of returns to earlier hyperparameters.
-        optimizer_evaluations: Number of metrics told to an optimizer inside.
+        optimizer_evaluations: Number of metrics reported to an optimizer inside.
         observes: Whether what it does may depend on what it observes. A schedule says False:
             its changes are no false alarms.
         making_runs: What it took to tune or train the controller, in whole runs; None if that
@@ -119,7 +119,7 @@ def make_controller(factory: ControllerFactory, setting: RunSetting) -> Controll
 
     Raises:
         InvalidArgument: If the factory makes no controller, or an unfinished one.
-        Exception: Whatever the factory raises.
+        Exception: Any error of the factory.
     """
     made: object = factory(setting)
     if not isinstance(made, Controller):

@@ -6,7 +6,7 @@ from atn_gym.agents.controller import Controller, Params
 
 
 class Fixed(Controller):
-    """Keeps the initial hyperparameters, whatever happens: the score of doing nothing.
+    """Keeps the initial hyperparameters for the whole run: the score of doing nothing.
 
     When it fails: wherever the initial values are poor, or become so at the shock.
 

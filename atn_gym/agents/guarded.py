@@ -34,8 +34,8 @@ class Guarded(MethodAround):
     - L_t <= (1 + tolerance) mark: the values in force become the trusted ones.
     - Otherwise the epoch is a regression, and the mark becomes L_t. If the values in force differ
       from the trusted ones, the guard returns to these, a rollback, and keeps them for `hold`
-      further epochs, whatever the method wants. In an env with `checkpoint_rollback` it restores
-      the weights of the best checkpoint too. If they do not differ, there is nothing to undo.
+      further epochs, also if the method wants others. In an env with `checkpoint_rollback` it
+      restores the weights of the best checkpoint too. If they do not differ, nothing is undone.
 
     A step that would take a hyperparameter further than `radius` decades from its trusted value
     goes only as far as that, an override. The method observes the values that result, and is

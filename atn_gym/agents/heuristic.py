@@ -17,7 +17,7 @@ class Heuristic(Controller):
 
     When it fails: a noisy loss is worse in every other epoch, so that the rate is halved more
     often than raised, and slowly comes to nothing. Near convergence, where the loss hardly
-    moves, noise alone decides.
+    moves, only noise decides.
 
     Args:
         setting: What is known of the run.

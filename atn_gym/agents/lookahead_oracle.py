@@ -22,7 +22,7 @@ class LookaheadOracle(Method):
     Before each epoch it trains on from the same snapshot once for every candidate: the epoch
     after the action, and `horizon` - 1 more in which nothing is changed. It takes the candidate
     with the largest sum of default rewards over those epochs, the first of equals. The
-    candidates are: nothing, and each hyperparameter alone up and down by each of `levels`. All
+    candidates are: nothing, and each hyperparameter by itself, up and down by each of `levels`. All
     epochs that it tries are charged, so that its compute-adjusted performance is low by design.
 
     It is privileged: it sees the clean loss, and the shock before it comes. It is an upper

@@ -22,7 +22,7 @@ class Method(ABC):
     """A way of controlling runs that needs more than a controller sees.
 
     It is validated when it is made, before any data is loaded; `policy` then ties it to an
-    env. A controller is not one: it is made anew for each run and sees observations alone.
+    env. A controller is not one: each run gets its own, which sees only observations.
     """
 
     @property

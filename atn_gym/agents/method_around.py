@@ -60,12 +60,12 @@ class MethodAround(Method):
         return self.inner.making_runs
 
     def digest(self) -> str | None:
-        """Tells apart what the method within tells apart, and the source of a user's own."""
+        """Digest of the method within, and of its source if it is a user's own."""
         source = source_digest(self.method) if isinstance(self.method, str) else None
-        told = (source, self.inner.digest())
-        if told == (None, None):
+        digests = (source, self.inner.digest())
+        if digests == (None, None):
             return None
-        return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
+        return hashlib.sha256(repr(digests).encode()).hexdigest()[:16]
 
     def check(self, setting: RunSetting) -> None:
         """Checks the method within."""

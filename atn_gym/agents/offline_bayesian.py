@@ -22,7 +22,7 @@ class OfflineBayesian(OfflineSearch):
         1/T sum of clip(ln(ln C / L_t) / ln 100, -1, 1),
 
     with -1 for every epoch after divergence. `together` trials are asked for at once, trained
-    side by side in a vector env, and told. All trials are restarts: their number, gradient
+    side by side in a vector env, and reported. All trials are restarts: their number, gradient
     steps, operations and wall-clock are charged to the scored run.
 
     When it fails: what it finds must be worth num_trials + 1 runs, for that is by how much
@@ -74,7 +74,7 @@ class OfflineBayesian(OfflineSearch):
         return min(self.together, self.num_trials)
 
     def find(self, trials: Trials, seed: int) -> None:
-        """Asks for trials, trains and tells them, batch by batch."""
+        """Asks for trials, trains them and reports their scores, batch by batch."""
         study = Study(trials.space, seed, self.startup_trials, self.sampler)
         seeds = np.random.default_rng(seed).integers(2**31, size=self.num_trials).tolist()
         epochs = max(round(self.trial_share * trials.num_epochs), 1)
@@ -97,7 +97,7 @@ class EarlyBayesian(OfflineBayesian):
     search costs num_trials times that share of a run. A trial's score is the mean over its epochs.
 
     When it fails: what is best within a few epochs is seldom best over the whole run: short trials
-    favour large steps. A shock comes after the trials have ended, whatever the env.
+    favour large steps. A shock comes after the trials have ended, in every env.
 
     Args:
         num_trials: Trials of the search, >= 1.

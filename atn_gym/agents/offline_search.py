@@ -138,7 +138,7 @@ class Trials:
 
 
 class SearchedPolicy:
-    """Finds hyperparameters before the runs, and leaves them alone within.
+    """Finds hyperparameters before the runs, and does not change them within.
 
     Args:
         method: What searches.

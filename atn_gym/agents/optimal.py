@@ -90,7 +90,7 @@ class Optimal(_Planned):
 class GreedyOptimal(_Planned):
     """What is best for the next epoch of the noisy quadratic, and no further: a reference.
 
-    Before each epoch it maximises the default reward of that epoch alone, by gradient ascent
+    Before each epoch it maximises the default reward of only that epoch, by gradient ascent
     through the exact moments of SGD from the best of a grid. Like `optimal` it is privileged.
     What `optimal` wins beyond it is the price of a short horizon. What it tries is charged.
 

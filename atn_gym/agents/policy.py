@@ -50,7 +50,7 @@ class RunAccount:
         restarts: Runs spent before the one that is scored.
         rollbacks: Returns to earlier hyperparameters.
         overrides: Steps that a guard cut short.
-        optimizer_evaluations: Metrics told to the method's optimizer.
+        optimizer_evaluations: Metrics reported to the method's optimizer.
         gradient_steps: Further gradient steps.
         flops: Further floating-point operations.
         observes: Whether what it does may depend on what it observes.
@@ -112,7 +112,7 @@ class ControllerPolicy:
         controller_seed: Maps the seed of a run to that of its controller's draws.
         action_size: Components of an action; K if None. Any beyond K stay 0, which asks for
             no checkpoint rollback.
-        isolate: Whether an error of a controller costs its own run alone: it is kept for
+        isolate: Whether an error of a controller costs only its own run: it is kept for
             `accounts`, and the actions of the run are 0 from then on. Otherwise it is raised.
     """
 

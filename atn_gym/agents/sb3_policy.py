@@ -29,8 +29,8 @@ class SB3Policy(Method):
     that was trained under `VecNormalize` needs its statistics: give their file as `normalize`.
     If such a file lies beside the model or in a folder beside it, one must choose.
 
-    Model files and statistics are pickles, and loading one can run any code: load none that you
-    do not trust. `atn-gym export` makes an agent of a model, which is not one.
+    Model files and statistics are pickles, and loading one can run any code: load only those that
+    you trust. `atn-gym export` makes an agent of a model, which is not one.
 
     When it fails: on regimes, tasks and budgets unlike those that it was trained on. Its
     observation window and its hyperparameters must be those of the env.

@@ -102,7 +102,7 @@ class Step(TorchSchedule):
 class OneCycle(TorchSchedule):
     """Raises the learning rate to a peak and anneals it, over the budget; blind to any shift.
 
-    Its rates hang on `max_lr` alone, not on the initial rate of the run, which makes it one
+    Its rates depend only on `max_lr`, not on the initial rate of the run, which makes it one
     of the few that a poor beginning does not harm.
 
     When it fails: where the peak is too high for the task, or meets a shock that makes the

@@ -12,21 +12,21 @@ from atn_gym.errors import check_number, check_positive_integer
 
 @dataclass(frozen=True)
 class SuccessiveHalving(OfflineSearch):
-    """Searches fixed hyperparameters by runs of which ever fewer go on, then makes the scored run.
+    """Searches fixed hyperparameters by runs of which fewer and fewer continue.
 
     `num_trials` sets of values are drawn uniformly on the tuned scales, each for a run of its own
     from fresh weights. With s the largest integer with factor^s <= num_trials and T the budget,
-    all train for T / factor^s epochs; the best num_trials / factor of them go on to
+    all train for T / factor^s epochs; the best num_trials / factor of them continue to
     T / factor^(s-1), and so on, until one is left (numbers are rounded, at least 1). Better is the
     run with the lower observed loss in its last epoch. The run that is left is not trained on: its
     values go to the scored run, which begins from fresh weights. All epochs are charged.
 
-    When it fails: what learns fast early goes on, and is not what is best later, under the shock
+    When it fails: what learns fast early continues, and is not what is best later, under the shock
     in particular. Noise on the observed loss sends good runs away.
 
     Args:
         num_trials: Sets of values, >= 2.
-        factor: One run in how many goes on, in [1.5, 10].
+        factor: One run in how many continues, in [1.5, 10].
         env: "stationary", the task without the regime, or "same", the env that is scored.
 
     Raises:

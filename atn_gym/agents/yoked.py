@@ -34,7 +34,7 @@ class Yoked(MethodAround):
     The other run has the partner of its seed, and the same initial values: seeds are swapped in
     pairs within each set of initial values, 0 with 1, 2 with 3 and so on where there is one
     set. The method controls the other run first, then its actions are replayed. What is left of
-    the method is what it does whatever happens; what it loses is the value of its feedback, the
+    the method is what it does in any run; what it loses is the value of its feedback, the
     paired difference of the method to its yoked control. It is exactly 0 for a schedule, for
     two runs with the same initial values get the same actions, and positive for a method whose
     reactions help.

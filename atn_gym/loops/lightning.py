@@ -74,5 +74,5 @@ class HyperparameterCallback(Callback):  # type: ignore[misc]
         return {} if self.scheduler is None else self.scheduler.state_dict()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Goes on from a checkpoint once the optimizer is there."""
+        """Resumes from a checkpoint once there is an optimizer."""
         self._resumed = state_dict or None

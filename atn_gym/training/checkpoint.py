@@ -80,7 +80,7 @@ def checkpoints(folder: Path) -> list[Path]:
 def newest_whole(folder: Path) -> Path | None:
     """The newest checkpoint whose files are whole; None if there is none.
 
-    Damaged ones are named in the log, and renamed so that they count no longer.
+    Damaged ones are named in the log, and renamed, so that they no longer count.
 
     Args:
         folder: Of the checkpoints of a training.
@@ -105,7 +105,7 @@ def newest_whole(folder: Path) -> Path | None:
 
 
 def load_checkpoint(algorithm: str, checkpoint: Path, env: VecEnv) -> tuple[Any, Logged]:
-    """Goes back to a checkpoint. It holds pickles: load none that you do not trust.
+    """Goes back to a checkpoint. It holds pickles: load only those that you trust.
 
     Args:
         algorithm: Name of the class of the model.

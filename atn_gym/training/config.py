@@ -35,7 +35,7 @@ class TrainingConfig(BaseModel):
         eval_envs: What it is evaluated on from time to time, by its deterministic actions.
         eval_seeds: Seeds of these runs, or their number.
         eval_freq: Epochs of all networks from one evaluation to the next.
-        checkpoint_freq: The same of checkpoints, from which an interrupted training resumes.
+        checkpoint_freq: The same for checkpoints, from which an interrupted training resumes.
         results: Folder of all results.
     """
 

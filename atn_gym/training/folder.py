@@ -33,7 +33,7 @@ _LEFT_OUT = ("_last_obs", "_last_original_obs", "_last_episode_starts", "ep_info
 
 
 @contextlib.contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
+def locked_folder(folder: Path) -> Iterator[None]:
     """Makes a folder, and keeps other processes from training in it.
 
     Raises:
@@ -89,7 +89,7 @@ def check_owner(folder: Path, config: TrainingConfig) -> None:
         )
 
 
-def claim(folder: Path, config: TrainingConfig) -> None:
+def store_config(folder: Path, config: TrainingConfig) -> None:
     """Writes the config, before the first checkpoint or with what may change in it."""
     if not checkpoints(folder / "checkpoints"):
         # Another config may have come so far and no further.

@@ -1,4 +1,4 @@
-"""The log of a training: one JSON object a line, of which an interruption loses none."""
+"""The log of a training: one JSON object a line, kept through interruptions."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def tensorboard_output(folder: Path, num_timesteps: int) -> KVWriter:
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
-    """Rows of a log; a line that is none is left out, such as one that a kill has cut off."""
+    """Rows of a log; a line that is not JSON, such as one cut off by a kill, is left out."""
     if not path.is_file():
         return []
     rows = []

@@ -32,7 +32,13 @@ from atn_gym.training.checkpoint import (
 )
 from atn_gym.training.config import TrainingConfig, check_training, evaluation_names
 from atn_gym.training.envs import make_training_env
-from atn_gym.training.folder import alone_in, check_owner, claim, is_complete, save_model
+from atn_gym.training.folder import (
+    check_owner,
+    is_complete,
+    locked_folder,
+    save_model,
+    store_config,
+)
 from atn_gym.training.hyperparameters import algorithm_arguments
 from atn_gym.training.log import LOG, TrainingLog, tensorboard_output
 
@@ -67,7 +73,7 @@ def train(config: TrainingConfig, folder: Path, on_steps: OnSteps = lambda steps
     """
     check_training(config)
     path = folder / "model.zip"
-    with alone_in(folder):
+    with locked_folder(folder):
         check_owner(folder, config)
         if not is_complete(path):
             with contextlib.closing(make_training_env(config)) as env:
@@ -83,8 +89,8 @@ def train(config: TrainingConfig, folder: Path, on_steps: OnSteps = lambda steps
 def _train(
     model: Any, config: TrainingConfig, folder: Path, callback: TrainingCallback, logged: Logged
 ) -> None:
-    # What the config alone does not show to be invalid has been found: the folder is claimed.
-    claim(folder, config)
+    # Envs and model were made, so that the config is valid: from now on the folder is its own.
+    store_config(folder, config)
     board = tensorboard_output(folder / "tensorboard", model.num_timesteps)
     formats: list[KVWriter] = [TrainingLog(folder / LOG, model.num_timesteps), board]
     model.set_logger(Logger(str(folder), formats))

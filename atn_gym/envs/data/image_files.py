@@ -1,6 +1,6 @@
-"""MNIST and its kin on disk: IDX files in torchvision's layout, downloaded by it if absent.
+"""MNIST and similar data sets: IDX files in torchvision's layout, downloaded by it if absent.
 
-What is there is read with numpy: importing torchvision takes longer than reading.
+Files are read with numpy: importing torchvision takes longer than reading.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The narrow interface between the trainer and what computes.
 
-The trainer decides what each run trains on; an engine trains. It is handed all runs of
+The trainer decides what each run trains on; an engine trains. It gets all runs of
 an epoch at once, so that it may train them one after the other or together.
 """
 

@@ -52,9 +52,9 @@ def _warn_once(threads: int, cores: float) -> None:
 
 @functools.cache
 def use_one_thread_after_fork() -> None:
-    """Lets torch go on in forked children, which inherit a pool of threads without the threads.
+    """Lets torch work in forked children, which inherit a pool of threads without the threads.
 
-    More than one thread would wait for them for ever.
+    With more than one thread they would deadlock.
     """
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=functools.partial(torch.set_num_threads, 1))

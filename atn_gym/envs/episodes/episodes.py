@@ -230,7 +230,7 @@ class Episodes:
         return self._charged(states, log_score(losses, self._chance[0]))
 
     def _charged(self, states: list[EpisodeState], scores: FloatArray) -> FloatArray:
-        """Scores of an epoch, but where it diverged what that costs."""
+        """Scores of an epoch, or the cost of divergence where it diverged."""
         remaining = np.array([self.num_epochs - s.epoch for s in states])
         lost = 1 if self.params.checkpoint_rollback else 1 + remaining
         return np.where([s.diverged for s in states], DIVERGED * lost, scores)
@@ -398,5 +398,5 @@ class Episodes:
 
 
 def _comparable(params: TuningParams) -> TuningParams:
-    """What two envs must share to exchange states: all but where and by what is trained."""
+    """What two envs must share to exchange states: all but data folder, device and engine."""
     return replace(params.resolved(), data_dir=None, device="cpu", engine="auto")

@@ -73,7 +73,7 @@ class EpisodeState:
         return dict(zip(METRICS, self.clean[:, self.epoch - back].tolist(), strict=True))
 
     def copy(self) -> EpisodeState:
-        """An independent copy; checkpoints are shared, for they are never written to."""
+        """An independent copy; checkpoints are shared, because they are never written to."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         arrays = {k: v.copy() for k, v in values.items() if isinstance(v, np.ndarray)}
         return EpisodeState(**{**values, **arrays})

@@ -1,4 +1,4 @@
-"""What is shown of an episode: to its policy, to whoever asks, and in a picture."""
+"""What an episode shows: observations, infos and pictures."""
 
 from __future__ import annotations
 

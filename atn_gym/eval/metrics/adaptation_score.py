@@ -22,7 +22,7 @@ def adaptation_score(
 
     The sum over strata of J - J_blind divided by the sum of J_reactive - J_blind, where each J
     is the mean over the seeds of a stratum. A ratio of sums, not a mean of ratios: a stratum
-    counts by what can be won in it, and none where nothing can be won blows up.
+    counts by what can be won in it, and one in which nothing can be won does no harm.
 
     Args:
         scores: J of the method, shape (..., num_strata, num_seeds).

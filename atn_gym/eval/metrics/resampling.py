@@ -94,7 +94,7 @@ def _weights(drawn: IntArray, low: float, high: float) -> FloatArray:
 
 
 def _ordered(runs: FloatArray) -> tuple[FloatArray, IntArray]:
-    """Scores that are there, sorted upwards, and their places."""
+    """Known scores, sorted upwards, and their places."""
     there = np.flatnonzero(~np.isnan(runs))
     columns = there[np.argsort(runs[there], kind="stable")]
     return runs[columns], columns

@@ -114,7 +114,7 @@ def trade_off_figure(statistics: BlockStatistics) -> Figure:
 
 
 def recovery_figure(statistics: BlockStatistics) -> Figure | None:
-    """Share of runs that came back, over the epochs since the shock; None without a shock."""
+    """Share of runs that recovered, over the epochs since the shock; None without a shock."""
     recovery = statistics.recovery
     if recovery is None:
         return None

@@ -48,7 +48,7 @@ def largest_block(exists: BoolArray) -> tuple[Indices, Indices, Indices]:
 def _rank(
     reduced: BoolArray, sizes: tuple[list[int], list[int]], choice: tuple[Indices, Indices]
 ) -> tuple[int, int, int, int]:
-    """What makes a choice better than another, first things first.
+    """What makes a choice better than another, in order of importance.
 
     A single seed is no evidence, however many controllers have it. Then the number of runs
     counts, times that of controllers, because a comparison without a controller loses more

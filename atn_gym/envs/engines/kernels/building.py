@@ -77,7 +77,7 @@ class _Announcer(event.Listener):
 def build(*calls: Callable[[], object]) -> None:
     """Makes calls that compile entry points or load them, and says so on standard error.
 
-    What was kept is loaded only if it is as it was written; what is damaged is compiled anew.
+    What was kept is loaded only if it is as it was written; what is damaged is compiled again.
     """
     _remove_damaged()
     with event.install_listener("numba:compile", _Announcer()):
