@@ -198,6 +198,7 @@ class GuardedPolicy:
                 account,
                 rollbacks=account.rollbacks + watch.rollbacks,
                 overrides=account.overrides + watch.overrides,
+                observes=True,
             )
             for account, watch in zip(accounts, state.watches, strict=True)
         ]

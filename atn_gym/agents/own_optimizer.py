@@ -21,6 +21,8 @@ class Towards(Controller):
         learning_rate: The learning rate; the initial one of the run if None.
     """
 
+    observes = False
+
     def __init__(self, setting: RunSetting, learning_rate: float | None) -> None:
         super().__init__(setting)
         if learning_rate is not None:

@@ -87,6 +87,8 @@ def test_a_rise_without_a_change_of_values_is_no_rollback():
     episode = Episode(Guarded("fixed", tolerance=0.0))
     assert [episode.step(loss)[1][0] for loss in (1.0, 2.0, 3.0)] == [0.0, 0.0, 0.0]
     assert episode.account().rollbacks == 0
+    # The method never observes, but the guard does.
+    assert episode.account().observes
 
 
 def test_with_checkpoints_a_rollback_restores_weights_once():

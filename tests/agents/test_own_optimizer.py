@@ -37,6 +37,7 @@ def test_a_run_by_name_is_that_of_an_env_with_the_optimizer(name):
         assert rates[-1] == pytest.approx(method.learning_rate)
         assert rates[0] == pytest.approx(min(method.learning_rate, 0.5))
     assert found.summary["restarts"] == 0
+    assert found.summary["false_alarm_rate"] is None
     assert found.summary["flops"] == expected.summary["flops"]
 
 
