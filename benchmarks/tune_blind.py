@@ -154,10 +154,11 @@ def scale(score: Scorer, name: str) -> dict[str, Any]:
         name: Name of the schedule.
 
     Returns:
-        As `tune`.
+        As `tune`. The runs are those of both data sets.
     """
     text = (SCHEDULES / f"blind_{name}.json").read_text(encoding="utf-8")
-    knots: Knots = json.loads(text)["knots"]
+    stored: dict[str, Any] = json.loads(text)
+    knots: Knots = stored["knots"]
     low, high = HYPERPARAMETERS["learning_rate"].bounds
     candidates = [
         {
@@ -169,7 +170,9 @@ def scale(score: Scorer, name: str) -> dict[str, Any]:
         }
         for factor in _FACTORS
     ]
-    return {**_best_of(candidates, score, 1), "factors": _FACTORS, "runs": score.runs}
+    found = _best_of(candidates, score, 1)
+    runs = stored["making"]["runs"] + score.runs
+    return {**found, "factors": _FACTORS, "runs": runs}
 
 
 def _best_of(candidates: Sequence[Knots], score: Scorer, repeats: int) -> dict[str, Any]:
