@@ -21,6 +21,7 @@ from atn_gym.eval.storage.claims import Claims
 from atn_gym.eval.storage.store import ResultStore
 
 _POLL_SECONDS = 2.0
+_COUNT_SECONDS = 1.0
 _MOST_TRIES = 4
 """Times that a job is given out if the worker that has it dies."""
 
@@ -65,7 +66,8 @@ def dispatch(
         store: Where their parts go.
         executor: Runs them; None runs them here, one after the other.
         slots: Says how many jobs the executor takes at once.
-        on_epoch: Called with the number of runs that trained an epoch here.
+        on_epoch: Called with the number of epochs trained since the last call, here or by workers
+            that count them.
 
     Yields:
         Parts of the jobs, each run in one of them.
@@ -75,6 +77,7 @@ def dispatch(
         WorkerRefused: If a worker would make other runs.
     """
     pending, elsewhere = deque(jobs), list[Job]()
+    trained = getattr(executor, "epochs_trained", 0)
     out: dict[Future[JobResult], _Out] = {}
     with contextlib.ExitStack() as all_claims:
         while pending or elsewhere or out:
@@ -101,7 +104,11 @@ def dispatch(
                 pending.extend(elsewhere)
                 elsewhere.clear()
                 continue
-            for future in wait(out, return_when=FIRST_COMPLETED).done:
+            ended = wait(out, _COUNT_SECONDS, return_when=FIRST_COMPLETED).done
+            trained, before = getattr(executor, "epochs_trained", 0), trained
+            if trained > before:
+                on_epoch(trained - before)
+            for future in ended:
                 one = out.pop(future)
                 try:
                     result = future.result()

@@ -15,6 +15,7 @@ from multiprocessing.context import SpawnContext, SpawnProcess
 from typing import Any
 
 from atn_gym.errors import AtnGymError
+from atn_gym.eval.running.epoch_counts import EpochCounts, count_here
 
 _KEPT = "complete runs are kept; run the same command again to resume"
 _MOST_DEATHS = 3
@@ -84,11 +85,12 @@ class _Renewed(Executor):
         self._workers = workers
         self._lock = threading.Lock()
         self._deaths = 0
+        self._counts = EpochCounts(_Spawning())
         self._pool = self._make_pool()
 
     def _make_pool(self) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(
-            self._workers, _Spawning(), initializer=_follow_parent_in_background
+            self._workers, _Spawning(), initializer=_begin, initargs=(self._counts,)
         )
 
     def _pool_after(self, broken: ProcessPoolExecutor, cause: BaseException) -> ProcessPoolExecutor:
@@ -102,6 +104,11 @@ class _Renewed(Executor):
                     ) from cause
                 self._pool = self._make_pool()
             return self._pool
+
+    @property
+    def epochs_trained(self) -> int:
+        """Epochs that the processes have trained so far."""
+        return self._counts.total
 
     @property
     def num_workers(self) -> int:
@@ -169,7 +176,9 @@ class _Spawning(SpawnContext):
     Process = _Worker
 
 
-def _follow_parent_in_background() -> None:
+def _begin(counts: EpochCounts) -> None:
+    """Begins a worker."""
+    count_here(counts)
     threading.Thread(target=_follow_parent, daemon=True).start()
 
 

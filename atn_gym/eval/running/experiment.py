@@ -144,14 +144,14 @@ def _make_runs(
     done, failures = 0, dict[str, str]()
 
     def on_epoch(runs: int) -> None:
-        progress.epochs_done += runs
+        progress.epochs_done = min(progress.epochs_done + runs, progress.epochs)
         on_progress(progress)
 
     for each in dispatch(jobs, store, executor, partial(_slots, executor, workers), on_epoch):
         progress.runs_done += len(each.job.keys) - len(each.failures)
         progress.runs_failed += len(each.failures)
         done += _epochs(each.job)
-        progress.epochs_done = done
+        progress.epochs_done = max(progress.epochs_done, done)
         on_progress(progress)
         failures |= each.failures
     return failures

@@ -12,6 +12,7 @@ from typing import Any
 
 from atn_gym.config import ControllerConfig, EnvConfig
 from atn_gym.eval.running.batch import EvaluatedRun, evaluate_seeds
+from atn_gym.eval.running.epoch_counts import count_epoch
 from atn_gym.eval.running.failures import PolicyError
 from atn_gym.eval.running.isolation import make_isolated
 from atn_gym.eval.running.origin import Origin, check_keys
@@ -70,7 +71,7 @@ class JobResult:
     deadly: frozenset[str] = field(default_factory=frozenset)
 
 
-def run_job(job: Job, on_epoch: OnEpoch | None = None) -> JobResult:
+def run_job(job: Job, on_epoch: OnEpoch = count_epoch) -> JobResult:
     """Makes the runs of a job.
 
     Args:

@@ -3,9 +3,13 @@ import io
 import pytest
 from rich.console import Console
 
+from atn_gym.config import load_config
+from atn_gym.eval.running import dispatch
 from atn_gym.eval.running import progress as module
-from atn_gym.eval.running.experiment import Progress
+from atn_gym.eval.running.executors import processes
+from atn_gym.eval.running.experiment import Progress, run_experiment
 from atn_gym.eval.running.progress import remaining, show_progress
+from atn_gym.eval.storage.store import ResultStore
 
 
 @pytest.mark.parametrize(
@@ -46,3 +50,24 @@ def test_a_terminal_gets_a_bar_with_the_time_that_remains():
         update(Progress(runs=4, epochs=100, epochs_done=99))
     assert "0/4 runs" in screen.getvalue()
     assert "s left" in screen.getvalue()
+
+
+def test_epochs_of_workers_count_before_their_runs_are_complete(tmp_path, monkeypatch):
+    monkeypatch.setattr(dispatch, "_COUNT_SECONDS", 0.02)
+    file = tmp_path / "small.yaml"
+    file.write_text(
+        "experiment: small\n"
+        "envs: [{id: atn_gym/DigitsCnn-Stationary-v0, num_epochs: 60}]\n"
+        "controllers: [fixed]\nseeds: 4\ntwins: false\n"
+    )
+    seen = []
+
+    def note(progress):
+        seen.append((progress.runs_done, progress.epochs_done))
+
+    with processes(1) as executor:
+        run_experiment(load_config(file), ResultStore(tmp_path / "results"), note, executor)
+    early = {epochs for runs, epochs in seen if runs == 0}
+    assert any(0 < epochs < 240 for epochs in early), "while the only job was out"
+    assert [epochs for _, epochs in seen] == sorted(epochs for _, epochs in seen)
+    assert seen[-1] == (4, 240)
