@@ -20,8 +20,8 @@ from atn_gym.errors import InvalidArgument, check_positive_integer
 
 ITERATIONS = 100
 _KEPT_PLANS = 256
-_plans: OrderedDict[tuple[Any, ...], tuple[FloatArray, float]] = OrderedDict()
-"""Actions (T, 3) and anytime performance of whole runs, the last used at the end."""
+_plans: OrderedDict[tuple[Any, ...], tuple[FloatArray, float, int]] = OrderedDict()
+"""Actions (T, 3), anytime performance and epochs tried of each run, the last used at the end."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,8 @@ class Optimal(_Planned):
     `engine="sampled"` it follows the plan for the expected run and does not look at its own.
 
     Args:
-        iterations: Steps of gradient ascent, >= 1.
+        iterations: Steps of gradient ascent in each of two ways, >= 1; half as many in both
+            improve the better.
 
     Source:
         Y. Wu et al., Understanding Short-Horizon Bias in Stochastic Meta-Optimization, ICLR
@@ -82,8 +83,8 @@ class Optimal(_Planned):
         """The actions of the epoch, planned before the first."""
         epoch = episodes.state(runs[0]).epoch
         plans = whole_plans(episodes, runs, self.iterations)
-        tried = (self.iterations + 1) * episodes.num_epochs if epoch == 0 else 0
-        return np.stack([actions[epoch] for actions, _ in plans]), tried
+        tried = plans[0][2] if epoch == 0 else 0
+        return np.stack([actions[epoch] for actions, *_ in plans]), tried
 
 
 @dataclass(frozen=True)
@@ -134,10 +135,10 @@ def make_planner(episodes: Any, runs: Sequence[int], num_epochs: int | None = No
 
 def whole_plans(
     episodes: Any, runs: Sequence[int], iterations: int = ITERATIONS
-) -> list[tuple[FloatArray, float]]:
-    """Best actions (T, 3) of whole runs and their anytime performance, kept for the next call.
+) -> list[tuple[FloatArray, float, int]]:
+    """Best actions (T, 3) of whole runs, their anytime performance, and epochs tried to find them.
 
-    Runs that are not kept must not have trained yet.
+    All is kept for the next call. Runs that are not kept must not have trained yet.
     """
     settings = repr(episodes.params.resolved())
     states = [episodes.state(run) for run in runs]
@@ -148,7 +149,9 @@ def whole_plans(
         actions = best_actions(planner, episodes.num_epochs, iterations)
         with torch.no_grad():
             means = planner.scores(actions).mean(0).tolist()
-        made = dict(zip(new, zip(actions.movedim(1, 0).numpy(), means, strict=True), strict=True))
+        tried = [planner.num_trials // len(new)] * len(new)
+        rows = zip(actions.movedim(1, 0).numpy(), means, tried, strict=True)
+        made = dict(zip(new, rows, strict=True))
         _plans.update({key: made[r] for r, key in zip(runs, keys, strict=True) if r in made})
     found = [_plans[key] for key in keys]
     for key in keys:

@@ -22,6 +22,10 @@ from atn_gym.envs.episodes.forecast import Forecast
 from atn_gym.envs.hyperparameters import HYPERPARAMETERS
 
 _MOST_MOMENTUM = 0.999
+_TARGET_STEP = 0.1
+"""First step of a search over hyperparameters, in decades."""
+_ACTION_STEP = 0.04
+"""First step of a search over actions."""
 _PARAMETERS = tuple(HYPERPARAMETERS.values())
 _BOUNDS = torch.tensor([[math.log10(p.low), math.log10(p.high)] for p in _PARAMETERS]).double().T
 _DELTAS = torch.tensor([p.delta for p in _PARAMETERS]).double()
@@ -52,10 +56,20 @@ class Planner:
         self._logs = torch.from_numpy(logs)
         self._controlled = torch.from_numpy(controlled)
         self._log_chance = math.log(chance)
+        self.since = self._epochs_since_change()
+        """Epochs since what is descended has changed last, or the forecast has begun, (H, n)."""
         self.num_runs = len(logs)
         """Number of runs n."""
         self.num_trials = 0
         """Epochs of a run that have been computed, those of all runs together."""
+
+    def _epochs_since_change(self) -> Tensor:
+        parts = [*self._quadratics_and_minima, self._factors]
+        changes = [(part[1:] != part[:-1]).flatten(2).any(2) for part in parts]
+        since = [torch.zeros(self._factors.shape[1]).double()]
+        for changed in torch.stack(changes).any(0):
+            since.append(torch.where(changed, 0.0, since[-1] + 1))
+        return torch.stack(since)
 
     def scores(self, actions: Tensor) -> Tensor:
         """Default reward of each epoch.
@@ -112,59 +126,80 @@ class Planner:
         """Actions that bring hyperparameters to targets as fast as they may.
 
         Args:
-            targets: Wanted logs, (H, S, 3).
+            targets: Wanted logs, (H, S, n, 3).
 
         Returns:
             Actions (H, S, n, 3).
         """
         logs, actions = self._logs.expand(targets.shape[1], -1, -1), []
         for target in targets:
-            actions.append(((target[:, None] - logs) / _DELTAS).clamp(-1, 1))
+            actions.append(((target - logs) / _DELTAS).clamp(-1, 1))
             logs = logs + actions[-1] * _DELTAS
         return torch.stack(actions)
 
-    def improve(self, actions: Tensor, iterations: int, step: float = 0.1) -> Tensor:
-        """Climbs the mean score by gradients of all actions together, kept in [-1, 1].
+    def improve(self, actions: Tensor, iterations: int, targets: bool) -> Tensor:
+        """Climbs the mean score by gradients of all epochs together.
 
         Args:
             actions: Where to begin, (H, n, 3).
             iterations: Steps of Adam, whose size falls to nothing.
-            step: Size of the first.
+            targets: Whether the hyperparameters of each epoch are climbed, which the actions
+                then go to as fast as they may, or the actions, whose changes add up.
 
         Returns:
             The best actions that were met, by run, (H, n, 3).
         """
-        best, best_mean = actions, torch.full(actions.shape[1:2], -2.0).double()
-        current = actions.clone().requires_grad_()
-        adam = torch.optim.Adam([current], lr=step, betas=(0.9, 0.99))
-        for i in range(iterations + 1):
+        best, best_mean = actions, self.scores(actions).mean(0).detach()
+        climbed = (self._path(actions) if targets else actions.clone()).requires_grad_()
+        low, high = _BOUNDS if targets else torch.tensor([-1.0, 1.0]).double()
+        step = _TARGET_STEP if targets else _ACTION_STEP
+        adam = torch.optim.Adam([climbed], lr=step, betas=(0.9, 0.99))
+        for i in range(iterations):
+            current = self.towards(climbed[:, None])[:, 0] if targets else climbed
             mean = self.scores(current).mean(0)
             better = mean > best_mean
             best = torch.where(better[:, None], current, best).detach()
             best_mean = torch.where(better, mean, best_mean).detach()
-            adam.param_groups[0]["lr"] = step * (1 - i / (iterations + 1))
+            adam.param_groups[0]["lr"] = step * (1 - i / iterations)
             adam.zero_grad()
             (-mean.sum()).backward()
-            assert current.grad is not None
-            current.grad.nan_to_num_(0.0, 0.0, 0.0)
+            assert climbed.grad is not None
+            climbed.grad.nan_to_num_(0.0, 0.0, 0.0)
             adam.step()
             with torch.no_grad():
-                current.clamp_(-1, 1)
+                climbed.clamp_(low, high)
         return best
 
+    def better(self, first: Tensor, second: Tensor) -> Tensor:
+        """The better of two actions for each run, (H, n, 3)."""
+        with torch.no_grad():
+            chosen = self.scores(second).mean(0) > self.scores(first).mean(0)
+        return torch.where(chosen[:, None], second, first)
 
-def schedules(num_epochs: int) -> Tensor:
-    """Where a search begins: rates that stay or fall with time, at three momenta, (H, S, 3)."""
-    epochs = torch.arange(num_epochs).double()
+
+def schedules(since: Tensor) -> Tensor:
+    """Where a search begins: rates that stay or fall with time, at three momenta.
+
+    Time begins with the run or, in as many more, anew with every change of what is descended.
+
+    Args:
+        since: Epochs since the last change, (H, n).
+
+    Returns:
+        Logs (H, S, n, 3).
+    """
+    clock = torch.arange(len(since)).double()[:, None].expand_as(since)
+    clocks = [clock] if torch.equal(clock, since) else [clock, since]
     found = [
         torch.stack(
             [
-                rate + complement - torch.log10(1 + epochs / fall),
-                torch.full_like(epochs, complement),
-                torch.full_like(epochs, -6.0),
+                rate + complement - torch.log10(1 + time / fall),
+                torch.full_like(time, complement),
+                torch.full_like(time, -6.0),
             ],
-            dim=1,
+            dim=-1,
         )
+        for time in clocks
         for rate in np.arange(-3.5, 1.01, 0.5).tolist()
         for complement in (0.0, -0.5, -1.0)
         for fall in (2.0, 10.0, math.inf)
@@ -181,10 +216,15 @@ def best_actions(planner: Planner, num_epochs: int, iterations: int) -> Tensor:
         iterations: Steps of Adam, from the best of `schedules` for each run.
     """
     with torch.no_grad():
-        candidates = planner.towards(schedules(num_epochs))
+        candidates = planner.towards(schedules(planner.since[:num_epochs]))
         means = planner.scores(candidates).mean(0)
     chosen = candidates[:, means.argmax(0), torch.arange(means.shape[1])]
-    return planner.improve(chosen, iterations)
+    # Either way alone is stuck in some runs: goals out of reach, or steps that add up.
+    ways = [planner.improve(chosen, iterations, targets) for targets in (True, False)]
+    best = planner.better(*ways)
+    for targets in (True, False):
+        best = planner.improve(best, iterations // 2, targets)
+    return best
 
 
 def best_next_action(planner: Planner, iterations: int) -> Tensor:
@@ -199,4 +239,4 @@ def best_next_action(planner: Planner, iterations: int) -> Tensor:
     grid = torch.cat([torch.zeros(1, 3).double(), grid])
     with torch.no_grad():
         scores = planner.scores(grid[None, :, None].expand(-1, -1, planner.num_runs, -1))[0]
-    return planner.improve(grid[scores.argmax(0)][None], iterations)[0]
+    return planner.improve(grid[scores.argmax(0)][None], iterations, targets=False)[0]

@@ -99,7 +99,7 @@ def run_seeds(
     records = [_record(infos, i, seed, env.unwrapped.episodes) for i, seed in enumerate(seeds)]
     episodes = env.unwrapped.episodes
     if episodes.knows_optimum and not episodes.params.twin:
-        for record, (_, best) in zip(
+        for record, (_, best, _) in zip(
             records, whole_plans(episodes, range(len(seeds))), strict=True
         ):
             record.optimum = best
