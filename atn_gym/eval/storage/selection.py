@@ -82,24 +82,19 @@ def _current(stored: StoredExperiment) -> tuple[StoredExperiment, dict[str, str]
 
     A controller of whose current source no run is complete keeps the earlier ones.
     """
-    complete = {run.variant_key("controller") for run in stored.runs}
-
-    def is_current(run: _Stored) -> bool:
-        controller = run.config["controller"]
-        current = stored.current.get(contender_key(controller))
-        return current not in complete or current == run_key(controller)
-
-    lines = {}
-    for run in stored.runs:
-        if not is_current(run):
-            controller = run.config["controller"]
-            lines[run_key(controller)] = _stale(controller)
+    complete = {run_key(config): config for config in distinct_variants(stored.runs, "controller")}
+    failed = {run_key(c): c for c in distinct_variants(stored.failures, "controller")}
+    stale = set()
+    for key, config in (complete | failed).items():
+        current = stored.current.get(contender_key(config))
+        if current in complete and current != key:
+            stale.add(key)
     kept = replace(
         stored,
-        runs=[run for run in stored.runs if is_current(run)],
-        failures=[failure for failure in stored.failures if is_current(failure)],
+        runs=[run for run in stored.runs if run.variant_key("controller") not in stale],
+        failures=[f for f in stored.failures if f.variant_key("controller") not in stale],
     )
-    return kept, lines
+    return kept, {key: _stale(complete[key]) for key in stale & complete.keys()}
 
 
 def _stale(controller: Mapping[str, Any]) -> str:

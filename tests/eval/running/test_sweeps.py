@@ -3,14 +3,12 @@
 import contextlib
 import multiprocessing
 import os
-import random
 import signal
 import stat
 import time
 from pathlib import Path
 
 import pytest
-from strikes import strike
 from sweeps import children, contents, run, start
 
 from atn_gym.config import load_config
@@ -26,23 +24,6 @@ def test_results_do_not_depend_on_workers(sweep, undisturbed, tmp_path, capsys):
     assert run(sweep, tmp_path, "--workers", "2") == 0
     assert contents(tmp_path) == undisturbed
     assert "36 runs complete, 0 failed" in capsys.readouterr().out
-
-
-@pytest.mark.slow
-def test_killed_at_twenty_random_moments_it_ends_as_if_undisturbed(sweep, undisturbed, tmp_path):
-    draws = random.Random(0)
-    arguments = ["run", "--config", str(sweep), "--results", str(tmp_path)]
-    strikes = []
-    while len(strikes) < 20 and len(contents(tmp_path)) < 36:
-        delay = draws.choice([0, draws.uniform(0.001, 0.03)])
-        strike(arguments, tmp_path, draws.randint(1, 12), delay)
-        stored = contents(tmp_path)
-        assert stored.items() <= undisturbed.items()
-        strikes.append(len(stored))
-    assert len(strikes) >= 5
-    assert len(set(strikes)) >= 3, "they struck at different stages"
-    assert run(sweep, tmp_path) == 0
-    assert contents(tmp_path) == undisturbed
 
 
 @pytest.mark.slow
