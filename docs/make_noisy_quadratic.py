@@ -1,4 +1,4 @@
-"""Draws docs/noisy_quadratic.png: learning rates and losses of references under each regime.
+"""Draws docs/noisy_quadratic.png: learning rates and losses of references under three regimes.
 
 python docs/make_noisy_quadratic.py
 """
@@ -20,14 +20,11 @@ REGIMES: dict[str, dict[str, Any]] = {
     "Stationary": {},
     "DataShift": {"kind": "rotation", "trigger": TRIGGER},
     "CurriculumShift": {"kind": "classes", "trigger": TRIGGER},
-    "OptimizerSensitivityShift": {"kind": "learning_rate", "trigger": TRIGGER},
-    "LossPerturbation": {"kind": "observed", "trigger": TRIGGER},
 }
 STYLES = {
     "optimal": {"color": "black", "linewidth": 2},
     "greedy_optimal": {"color": "tab:red"},
     "cosine": {"color": "tab:blue", "linestyle": "--"},
-    "heuristic": {"color": "tab:green", "linestyle": ":"},
 }
 
 
@@ -61,7 +58,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=2)
     arguments = parser.parse_args()
-    figure, axes = plt.subplots(2, len(REGIMES), figsize=(15, 5), sharex=True, sharey="row")
+    figure, axes = plt.subplots(2, len(REGIMES), figsize=(10, 5), sharex=True, sharey="row")
     for column, regime in zip(axes.T, REGIMES, strict=True):
         draw(column, regime, list(range(10_000, 10_000 + arguments.seeds)))
     axes[0, 0].set_ylabel("learning rate / (1 - momentum)")
