@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
+import pickle
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Executor, Future
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from atn_gym.errors import DependencyUnavailable, InvalidArgument
+from atn_gym.errors import DependencyUnavailable, InvalidArgument, one_line
 from atn_gym.eval.running.executors import WorkerDied, WorkerLost
+from atn_gym.eval.running.origin import WorkerRefused
 
 _CONNECT_SECONDS = 10
 _SAID_AFTER_S = 10.0
@@ -79,6 +83,20 @@ def dask_cluster(address: str) -> Iterator[tuple[Executor, int]]:
         ) from error
 
 
+@dataclass(frozen=True)
+class _Call:
+    """A call that is made when it is unpickled.
+
+    A worker that cannot unpickle the function of a job would drop its connection, and get the job
+    again and again; what fails while the job runs is the result of the job.
+    """
+
+    function: Callable[[], Any]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self.function, ()
+
+
 class _Watched(Executor):
     """A cluster whose workers are counted while there are jobs.
 
@@ -100,7 +118,8 @@ class _Watched(Executor):
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Runs a call on a worker."""
         outer: Future[Any] = Future()
-        job = self._client.submit(fn, *args, **kwargs, pure=False)
+        call = pickle.dumps(_Call(functools.partial(fn, *args, **kwargs)))
+        job = self._client.submit(pickle.loads, call, pure=False)
         with self._lock:
             self._jobs[job.key] = job, outer
         job.add_done_callback(self._end)
@@ -133,6 +152,14 @@ class _Watched(Executor):
             )
             died.__cause__ = error
             outer.set_exception(died)
+        except (ImportError, SyntaxError) as error:
+            refused = WorkerRefused(
+                "a Dask worker cannot import what a job needs "
+                f"({type(error).__name__}: {one_line(error)}): install the same on all machines, "
+                "and restart the workers"
+            )
+            refused.__cause__ = error
+            outer.set_exception(refused)
         except Exception as error:
             outer.set_exception(error)
 

@@ -194,7 +194,7 @@ def test_a_worker_needs_no_folder_of_results(dask, config, tmp_path, capsys):
     [
         ("envs/flops.py", '"""', '# other\n"""', "has other code of atn_gym"),
         ("__init__.py", '__version__ = "', '__version__ = "9', "has atn_gym 9"),
-        ("eval/running/jobs.py", '"""Jobs', 'import nothing_like_it\n"""Jobs', "nothing_like_it"),
+        ("eval/running/jobs.py", "import functools", "import nothing_like_it", "nothing_like_it"),
     ],
 )
 def test_a_worker_with_another_package_is_refused(
