@@ -257,7 +257,9 @@ def main() -> None:
         "first_seed_of_the_choice": _FINAL_SEED,
         "envs": score.ids,
         "env_arguments": arguments,
-        "optimizer": f"CMA-ES (cmaes {version('cmaes')}), population {_POPULATION}",
+        "optimizer": "the best of the multiples"
+        if args.scale
+        else f"CMA-ES (cmaes {version('cmaes')}), population {_POPULATION}",
         "commit": git_commit(),
     }
     out = args.out or SCHEDULES / f"blind_{args.data.lower()}.json"
