@@ -1,7 +1,7 @@
 """Time that the runner adds to a run, against the same runs in a bare loop of the vector env.
 
-The runner resolves configs, claims runs, asks the controller, keeps traces, computes metrics,
-stores every run and reads it back; the loop makes the vector env, trains and tests. Both
+The runner resolves configs, claims runs, asks the controller, keeps traces, computes metrics and
+stores all runs; the loop makes the vector env, trains and tests. Both
 alternate.
 
 python -m benchmarks.runner_time [--seeds 32] [--repeats 7]
