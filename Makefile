@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: run lint test test-fast coverage pages clean
+.PHONY: run lint test test-fast test-storm coverage pages clean
 
 run: $(VENV)/.installed
 	$(BIN)/python run_benchmark.py --config digits_data_shift
@@ -17,7 +17,10 @@ test: lint
 	$(BIN)/pytest
 
 test-fast: lint
-	$(BIN)/pytest -m "not slow and not clients"
+	$(BIN)/pytest -m "not slow and not clients and not storm"
+
+test-storm: $(VENV)/.installed-dev
+	$(BIN)/pytest -m storm
 
 coverage: $(VENV)/.installed-dev
 	$(BIN)/pytest --cov

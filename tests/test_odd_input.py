@@ -131,7 +131,7 @@ def drawn_config(draws, model):
     return config
 
 
-@pytest.mark.parametrize("times", [150, pytest.param(12_500, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("times", [150, pytest.param(12_500, marks=pytest.mark.storm)])
 @pytest.mark.parametrize(
     ("model", "load"),
     [(ExperimentConfig, load_config), (TrainingConfig, load_training_config)],
@@ -152,7 +152,7 @@ def test_no_drawn_config_ends_in_a_traceback(model, load, times, tmp_path):
     assert all(outcomes.values()), outcomes
 
 
-@pytest.mark.parametrize("times", [150, pytest.param(2_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("times", [150, pytest.param(2_000, marks=pytest.mark.storm)])
 def test_no_drawn_keywords_of_an_env_end_in_a_traceback(times):
     arguments = [field.name for field in dataclasses.fields(TuningParams)]
     arguments = [name for name in arguments if name not in ("task", "regime")]

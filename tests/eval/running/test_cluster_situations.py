@@ -17,7 +17,7 @@ from sweeps import run, start
 import atn_gym
 from atn_gym.eval.running import cluster as cluster_module
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.storm
 
 MODULE = """
 import os

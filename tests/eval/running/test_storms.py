@@ -30,7 +30,7 @@ def storm(tmp_path_factory):
     return folder / "storm.yaml", contents(folder)
 
 
-@pytest.mark.slow
+@pytest.mark.storm
 @pytest.mark.parametrize("commands", [1, 2, 4])
 def test_fifty_kills_lose_no_more_than_the_jobs_in_flight(storm, tmp_path, commands):
     strikes_on(storm, tmp_path, commands, strikes=50)

@@ -53,6 +53,7 @@ def test_one_seed_followed_by_all_makes_the_runs_of_all_at_once(sweep, expected,
     assert contents(tmp_path) == expected
 
 
+@pytest.mark.storm
 def test_resumed_after_25_kills_it_ends_with_the_same_runs(sweep, expected, tmp_path):
     draws = random.Random(0)
     arguments = ["run", "--config", str(sweep), "--results", str(tmp_path)]
