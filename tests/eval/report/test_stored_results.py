@@ -119,7 +119,8 @@ def test_what_the_runner_stores_can_be_reported(tmp_path):
     found = tables(tmp_path / "small")
     row = cells(found["Charged in the run, means per run over all envs"], "cosine")
     assert (row["gradient steps"], row["flops (whole runs)"]) == ("6", "1.00")
-    assert NONE not in row.values()
+    # cosine is never above fixed in three epochs, so it never pays for itself.
+    assert [heading for heading, value in row.items() if value == NONE] == ["break-even (runs)"]
     row = cells(found["Adaptation over all envs"], "cosine")
     assert NONE not in row.values()
     facts = found["Seeds, versions and machine"]
