@@ -155,3 +155,25 @@ def test_what_users_get_wrong(models, tmp_path):
     SAC("MlpPolicy", small_env(flat=True), buffer_size=10).save(tmp_path / "sac.zip")
     with pytest.raises(PolicyError, match="must be a PPO model"):
         atn_gym.evaluate(SB3Policy(str(tmp_path / "sac.zip")), ENV, seeds=1, **SMALL)
+
+
+@pytest.mark.parametrize("algorithm", ["TRPO", "RecurrentPPO", "QRDQN", "TQC"])
+def test_models_of_sb3_contrib_are_scored(algorithm, tmp_path):
+    sb3_contrib = pytest.importorskip("sb3_contrib")
+    env = small_env(flat=True)
+    if algorithm == "QRDQN":
+        env = gym.wrappers.DiscretizeAction(env, bins=3)
+    policy = "MlpLstmPolicy" if algorithm == "RecurrentPPO" else "MlpPolicy"
+    model = getattr(sb3_contrib, algorithm)(policy, env, seed=0, device="cpu")
+    model.save(tmp_path / "model.zip")
+    method = SB3Policy(str(tmp_path / "model.zip"), algorithm=algorithm)
+    (run,) = atn_gym.evaluate(method, ENV, seeds=1, twins=False, **SMALL).runs
+    observation, _ = env.reset(seed=run.seed)
+    state, start = None, np.array([True])
+    for row in run.trace:
+        action, state = model.predict(observation, state, start, deterministic=True)
+        observation, _, _, _, info = env.step(action)
+        start = np.array([False])
+        assert info["hyperparameter_values"]["learning_rate"] == pytest.approx(
+            row["learning_rate"], rel=1e-5
+        )
