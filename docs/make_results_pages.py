@@ -35,25 +35,25 @@ class Page:
 
     Args:
         title: Its heading.
-        config: The config that makes the results.
+        configs: The configs that make the results, all of one folder.
         introduction: What is measured, in a sentence or two.
     """
 
     title: str
-    config: str
+    configs: tuple[str, ...]
     introduction: str
 
 
 PAGES = {
     "digits": Page(
         "Results on Digits",
-        "benchmark_digits",
-        "Every controller with its defaults on every Digits env. Digits come with scikit-learn, "
-        "so nothing is downloaded.",
+        ("benchmark_digits", "benchmark_digits_references"),
+        "Every controller with its defaults on every Digits env, but for those with an optimizer "
+        "of their own. Digits come with scikit-learn, so nothing is downloaded.",
     ),
     "mnist": Page(
         "Results on MNIST",
-        "benchmark_mnist",
+        ("benchmark_mnist",),
         "Every online controller with its defaults on the MNIST envs.",
     ),
 }
@@ -100,9 +100,9 @@ def make_page(name: str, folder: Path) -> str:
         f"# {page.title}",
         f"{page.introduction} This page is written by the last of these commands:",
         "```console\n"
-        f"atn-gym run --config {page.config}\n"
-        f"atn-gym report results/{page.config}\n"
-        f"python docs/make_results_pages.py {name} results/{page.config}\n"
+        f"{_runs(page, results)}\n"
+        f"atn-gym report results/{page.configs[0]}\n"
+        f"python docs/make_results_pages.py {name} results/{page.configs[0]}\n"
         "```",
         _origin(results),
         _seeds(results),
@@ -120,6 +120,13 @@ def make_page(name: str, folder: Path) -> str:
         _fixed(results),
     ]
     return printable("\n\n".join(parts)) + "\n"
+
+
+def _runs(page: Page, results: Results) -> str:
+    """The commands that make the runs."""
+    seeds = results.all_envs.block.seeds
+    first = f" --seeds {len(seeds)}" if seeds == tuple(range(len(seeds))) else ""
+    return "\n".join(f"atn-gym run --config {config}{first}" for config in page.configs)
 
 
 def _origin(results: Results) -> str:

@@ -87,7 +87,7 @@ def test_variants_are_told_apart_in_tables_as_in_the_report():
     outcomes = [Outcome(env, c, [], {0: "broke"}) for env in envs for c in controllers]
     assert shown_names(outcomes) == [
         (f"DigitsCnn-DataShift (severity={severity})", f"step (gamma={gamma})")
-        for severity in (0.4, 0.1)
+        for severity in (1.0, 0.1)
         for gamma in (0.3, 0.5)
     ]
     titles = [str(table.title) for table in outcome_tables(outcomes)]
