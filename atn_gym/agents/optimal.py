@@ -37,6 +37,11 @@ class _Planned(Method):
     def __post_init__(self) -> None:
         check_positive_integer("iterations", self.iterations)
 
+    @property
+    def needs_env(self) -> bool:
+        """It plans on the noisy quadratic of its env."""
+        return True
+
     def policy(self, env: Any, seeds: Sequence[int]) -> PlanPolicy:
         """Makes the policy of the runs of an env."""
         if not env.unwrapped.episodes.can_forecast:
