@@ -51,6 +51,13 @@ PAGES = {
         "Every controller with its defaults on every Digits env, but for those with an optimizer "
         "of their own. Digits come with scikit-learn, so nothing is downloaded.",
     ),
+    "unknown_scale": Page(
+        "Results on UnknownScale",
+        ("unknown_scale_digits",),
+        "Every method that trains no epochs but those of its run, with its defaults, on the "
+        "Digits envs whose learning rate takes effect multiplied by a hidden gain. Looking can "
+        "win most here.",
+    ),
     "mnist": Page(
         "Results on MNIST",
         ("benchmark_mnist",),
