@@ -7,6 +7,7 @@ python docs/make_results_pages.py digits results/benchmark_digits --check
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -27,6 +28,7 @@ from atn_gym.eval.storage.experiment import StoredExperiment, read_experiment
 from atn_gym.eval.storage.selection import select
 
 DOCS = Path(__file__).parent
+_SEVERAL = re.compile(r"\d+(?:, \d+){2,}")
 
 
 @dataclass(frozen=True)
@@ -170,10 +172,18 @@ def _warnings(results: Results) -> list[str]:
     index, lines = results.index, []
     left_out = index.left_out(results.all_envs.block)
     if left_out:
-        lines.append(f"Tables leave out {'; '.join(left_out)}: not every controller has them.")
+        which = _SEVERAL.sub(_as_range, "; ".join(left_out))
+        lines.append(f"Tables leave out {which}: not every controller has them.")
     if index.failed:
         lines.append(f"{count(len(index.failed), 'group')} of runs failed: see the report.")
     return [f"> {line}" for line in lines]
+
+
+def _as_range(found: re.Match[str]) -> str:
+    """Consecutive numbers as "1 to 9", others as they are."""
+    numbers = [int(number) for number in found[0].split(", ")]
+    consecutive = numbers == list(range(numbers[0], numbers[-1] + 1))
+    return f"{numbers[0]} to {numbers[-1]}" if consecutive else found[0]
 
 
 def _headline(results: Results) -> Table:

@@ -100,3 +100,10 @@ def test_a_sweep_without_references_says_what_it_lacks(pages, sweep, tmp_path):
     assert "The adaptation score is undefined without runs of blind and reactive" in page
     assert "The sweep has no runs of `blind`." in page
     assert "The sweep has no runs of `fixed`." in page
+
+
+def test_seeds_that_are_left_out_are_named_as_a_range(pages, sweep):
+    for seed in range(5, 9):
+        add(sweep, "fixed", seed, ENV, anytime_performance=0.3)
+    assert "Tables leave out" in pages.make_page("digits", sweep)
+    assert " 5 to 8" in pages.make_page("digits", sweep)
