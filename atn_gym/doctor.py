@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import platform
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 from atn_gym import __version__
 from atn_gym.envs.data import data_directory
 from atn_gym.envs.registry import get_task
+from atn_gym.eval.storage.provenance import package_version
 
 _PACKAGES = ("gymnasium", "torch", "torchvision", "numpy", "numba", "optuna", "pyarrow")
 _EXTRAS = {
@@ -46,7 +46,7 @@ def examine() -> Iterator[Finding]:
     for package in _PACKAGES:
         yield _package(package)
     for extra, (package, purpose) in _EXTRAS.items():
-        version = _version(package)
+        version = package_version(package)
         found = f"{package} {version}" if version else f"not installed; for {purpose}"
         yield Finding(f"extra {extra}", found)
     yield from _processors()
@@ -54,15 +54,8 @@ def examine() -> Iterator[Finding]:
     yield from _engine()
 
 
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
 def _package(package: str) -> Finding:
-    version = _version(package)
+    version = package_version(package)
     remedy = None if version else "install atn_gym again: pip install atn_gym"
     return Finding(package, version or "missing", remedy)
 
@@ -70,12 +63,13 @@ def _package(package: str) -> Finding:
 def _processors() -> Iterator[Finding]:
     import torch
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    threads = torch.get_num_threads()
+    from atn_gym.eval.running.threads import core_count
+
+    cores, threads = core_count(), torch.get_num_threads()
     yield Finding("processors", f"{cores}, of which torch uses {threads}")
     busy = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     remedy = None
-    if busy > (cores or 1):
+    if busy > cores:
         remedy = "training takes longer than usual: wait, or set OMP_NUM_THREADS=1"
     yield Finding("load", f"{busy:.1f} processes in the last minute", remedy)
     cuda = torch.cuda.get_device_name() if torch.cuda.is_available() else "none; device='cpu' only"
@@ -96,11 +90,10 @@ def _data(task: str) -> Finding:
 
 
 def _engine() -> Iterator[Finding]:
-    from atn_gym.envs.engines.choice import ENGINES, choose_engine, obstacle
+    from atn_gym.envs.engines.choice import choose_engine, obstacle
 
-    engine = choose_engine("auto", get_task("DigitsCnn"), "cpu")
-    assert engine in ENGINES
-    reason = obstacle("compiled", get_task("DigitsCnn"), "cpu")
+    task = get_task("DigitsCnn")
+    engine, reason = choose_engine("auto", task, "cpu"), obstacle("compiled", task, "cpu")
     remedy = None
     if reason is not None:
         remedy = f"the compiled engine {reason}; the torch engine takes some ten times as long"

@@ -9,23 +9,19 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import matplotlib
 
 matplotlib.use("Agg")
 
+from make_results_pages import Results, write_or_check
 from matplotlib.figure import Figure
 
 from atn_gym.eval.metrics.bootstrap import Estimate
 from atn_gym.eval.metrics.formatting import number, seed_count
-from atn_gym.eval.report.block_statistics import BlockStatistics
 from atn_gym.eval.report.document import Cell, Table, row
-from atn_gym.eval.report.index import ResultIndex
 from atn_gym.eval.report.markdown import write_part
-from atn_gym.eval.storage.experiment import read_experiment
-from atn_gym.eval.storage.selection import select
 
 DOCS = Path(__file__).parent
 FIGURE = "references.png"
@@ -79,15 +75,14 @@ class Sweep:
     """
 
     def __init__(self, folder: Path) -> None:
-        stored = select(read_experiment(folder))
-        index = ResultIndex(stored.runs, stored.labels, stored.failures)
-        block = index.block()
-        gains = {env.label: float(env.arguments["gain"]) for env in index.envs}
+        results = Results.read(folder)
+        block = results.all_envs.block
+        gains = {env.label: float(env.arguments["gain"]) for env in results.index.envs}
         envs = sorted(block.envs, key=gains.__getitem__)
         self.gains = [gains[env] for env in envs]
         self.seeds = seed_count(len(block.seeds))
         self.controllers = sorted(block.controllers, key=_place)
-        of_envs = [BlockStatistics(index, replace(block, envs=(env,))) for env in envs]
+        of_envs = [results.of_envs([env]) for env in envs]
         self.performance = {
             controller: [
                 Estimate(*(part[block.controllers.index(controller)] for part in s.anytime))
@@ -147,16 +142,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=DOCS, help="folder to write to")
     parser.add_argument("--check", action="store_true", help="compare, and write nothing")
     chosen = parser.parse_args(arguments)
-    out = chosen.out / "references.md"
-    text = make_page(chosen.results)
     if not chosen.check:
-        out.write_text(text, encoding="utf-8")
         draw(chosen.results, chosen.out / FIGURE)
-        return 0
-    if not out.is_file() or out.read_text(encoding="utf-8") != text:
-        print(f"{out} does not match {chosen.results}: write it again without --check")
-        return 1
-    return 0
+    text = make_page(chosen.results)
+    return write_or_check(chosen.out / "references.md", text, chosen.results, chosen.check)
 
 
 if __name__ == "__main__":

@@ -300,6 +300,26 @@ def _listed(values: Sequence[int]) -> str:
     return ", ".join(map(str, values))
 
 
+def write_or_check(page: Path, text: str, results: Path, check: bool) -> int:
+    """Writes a page, or compares the one that is there and writes nothing.
+
+    Args:
+        page: The file.
+        text: What it is to hold.
+        results: Where that comes from.
+        check: Whether to compare.
+
+    Returns:
+        Exit status: 1 if the page does not match.
+    """
+    if not check:
+        page.write_text(text, encoding="utf-8")
+    elif not page.is_file() or page.read_text(encoding="utf-8") != text:
+        print(f"{page} does not match {results}: write it again without --check")
+        return 1
+    return 0
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Writes a page, or checks the one that is there."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -310,13 +330,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     out = chosen.out or DOCS / f"results_{chosen.page}.md"
     text = make_page(chosen.page, chosen.results)
-    if not chosen.check:
-        out.write_text(text, encoding="utf-8")
-        return 0
-    if not out.is_file() or out.read_text(encoding="utf-8") != text:
-        print(f"{out} does not match {chosen.results}: write it again without --check")
-        return 1
-    return 0
+    return write_or_check(out, text, chosen.results, chosen.check)
 
 
 if __name__ == "__main__":

@@ -37,6 +37,8 @@ def test_a_missing_compiler_is_named(monkeypatch):
 
 @pytest.mark.parametrize("package", ["numba", "pyarrow"])
 def test_a_missing_package_is_named(monkeypatch, package):
-    version = doctor._version
-    monkeypatch.setattr(doctor, "_version", lambda name: None if name == package else version(name))
+    version = doctor.package_version
+    monkeypatch.setattr(
+        doctor, "package_version", lambda name: None if name == package else version(name)
+    )
     assert findings()[package].remedy is not None

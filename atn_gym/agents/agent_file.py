@@ -55,6 +55,7 @@ class Network:
 
     def __init__(self, layers: Sequence[Layer]) -> None:
         self.layers = list(layers)
+        self._weights = [layer.weight.T.astype(np.float64) for layer in layers]
         inputs, outputs = layers[0].weight.shape[1], layers[-1].weight.shape[0]
         self.observation_space = spaces.Box(-1, 1, (inputs,), np.float32)
         self.action_space = spaces.Box(-1, 1, (outputs,), np.float32)
@@ -68,8 +69,8 @@ class Network:
     ) -> tuple[NDArray[np.float32], Any]:
         """Actions of observations of shape (..., inputs); it has no state and draws nothing."""
         values = np.asarray(observation, np.float64)
-        for layer in self.layers:
-            values = values @ layer.weight.T.astype(np.float64) + layer.bias
+        for layer, weight in zip(self.layers, self._weights, strict=True):
+            values = values @ weight + layer.bias
             values = ACTIVATIONS[layer.activation](values)
         return values.astype(np.float32), state
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
 import logging
 import shutil
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ import atn_gym
 from atn_gym.agents.algorithms import normalisation_of
 from atn_gym.agents.model_card import ModelCard
 from atn_gym.errors import InvalidArgument
+from atn_gym.eval.storage.provenance import package_version
 from atn_gym.files import StoreError, Unreadable, read_mapping, sync, write_atomically
 from atn_gym.training.checkpoint import checkpoints
 from atn_gym.training.checksums import check_files, write_checksums
@@ -119,7 +119,7 @@ def save_model(model: Any, config: TrainingConfig, path: Path) -> None:
         hyperparameters=list(params.make_space().names),
         normalisation=normalisation_of(model),
         config=config.model_dump(mode="json", exclude={"results"}),
-        versions={"atn_gym": atn_gym.__version__, **{p: _version(p) for p in _PACKAGES}},
+        versions={"atn_gym": atn_gym.__version__, **{p: package_version(p) for p in _PACKAGES}},
     ).write(temporary)
     sync(temporary)
     temporary.replace(path)
@@ -136,10 +136,3 @@ def is_complete(path: Path) -> bool:
         _log.warning("%s is damaged and made again: %s", path, error)
         return False
     return True
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None

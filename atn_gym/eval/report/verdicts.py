@@ -86,4 +86,4 @@ def compare_stored(
 def _labels(index: ResultIndex, name: str) -> list[str]:
     """Labels of the controllers that go by a name; an exact label wins."""
     exact = [c.label for c in index.controllers if c.label == name]
-    return exact or [c.label for c in index.controllers if name in (c.name, c.label.split(" (")[0])]
+    return exact or [c.label for c in index.controllers if c.goes_by(name)]

@@ -9,6 +9,12 @@ from collections.abc import Iterator
 import torch
 
 
+def core_count() -> int:
+    """Cores that this process may use."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return cores or 1
+
+
 def thread_count(engine: str, workers: int) -> int:
     """Threads that an engine trains with, in each of some processes.
 
@@ -21,8 +27,7 @@ def thread_count(engine: str, workers: int) -> int:
     """
     if engine == "torch":
         return 1
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, (cores or 1) // workers)
+    return max(1, core_count() // workers)
 
 
 @contextlib.contextmanager

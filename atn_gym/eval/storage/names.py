@@ -26,6 +26,10 @@ class Variant:
     name: str
     arguments: dict[str, Any]
 
+    def goes_by(self, name: str) -> bool:
+        """Whether a name is its label, its label without what differs, or its own name."""
+        return name in (self.label, self.name, self.label.split(" (")[0])
+
 
 def name_variants(
     configs: Sequence[Mapping[str, Any]], key: str, labels: Mapping[str, str]

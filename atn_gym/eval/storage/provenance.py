@@ -40,7 +40,7 @@ def _of_machine() -> dict[str, Any]:
     return {
         "atn_gym": atn_gym.__version__,
         "python": platform.python_version(),
-        "packages": {name: _version(name) for name in _PACKAGES},
+        "packages": {name: package_version(name) for name in _PACKAGES},
         "processor": _processor(),
         "git_commit": git_commit(),
     }
@@ -70,7 +70,8 @@ def git_commit() -> str | None:
     return _git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
 
 
-def _version(package: str) -> str | None:
+def package_version(package: str) -> str | None:
+    """Version of an installed package; None if it is not installed."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:

@@ -109,9 +109,7 @@ def _chosen(what: str, wanted: Sequence[str], variants: Mapping[str, Variant]) -
         return set(variants)
     chosen = set()
     for name in wanted:
-        found = [
-            key for key, v in variants.items() if name in (v.label, v.name, v.label.split(" (")[0])
-        ]
+        found = [key for key, variant in variants.items() if variant.goes_by(name)]
         if not found:
             raise unknown_name(what, name, sorted({v.label for v in variants.values()}))
         chosen.update(found)

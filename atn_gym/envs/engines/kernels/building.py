@@ -90,7 +90,8 @@ def build(*calls: Callable[[], object]) -> None:
                 _call(call)
     with contextlib.suppress(OSError):
         for path in _kept():
-            _checksum_of(path).write_text(_digest(path))
+            if not _is_whole(path):
+                _checksum_of(path).write_text(_digest(path))
 
 
 def _call(call: Callable[[], object]) -> None:
@@ -106,12 +107,7 @@ def _kept() -> list[Path]:
 
 def _remove_damaged() -> None:
     with contextlib.suppress(OSError):
-        _remove(
-            path
-            for path in _kept()
-            if _checksum_of(path).is_file()
-            and _checksum_of(path).read_bytes() != _digest(path).encode()
-        )
+        _remove(path for path in _kept() if _checksum_of(path).is_file() and not _is_whole(path))
 
 
 def _remove(paths: Iterable[Path]) -> None:
@@ -119,6 +115,12 @@ def _remove(paths: Iterable[Path]) -> None:
         print(f"atn_gym: a kept kernel is damaged and compiled anew: {path}", file=sys.stderr)
         path.unlink(missing_ok=True)
         _checksum_of(path).unlink(missing_ok=True)
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a kept file has a checksum, and is as it was when that was written."""
+    checksum = _checksum_of(path)
+    return checksum.is_file() and checksum.read_bytes() == _digest(path).encode()
 
 
 def _checksum_of(path: Path) -> Path:
