@@ -42,7 +42,7 @@ class ModelPolicy:
         self._flatten: Flattening | None = None
         offered: spaces.Space[Any] = episodes.observation_space
         if isinstance(model.observation_space, spaces.Box):
-            self._flatten = Flattening(offered)
+            self._flatten = self._flattening(offered, model.observation_space)
             offered = self._flatten.space
         if model.observation_space != offered:
             raise InvalidArgument(
@@ -64,6 +64,12 @@ class ModelPolicy:
                 "number of bins for each component"
             )
         self._low, self._high = episodes.action_space.low, episodes.action_space.high
+
+    @staticmethod
+    def _flattening(offered: spaces.Space[Any], wanted: spaces.Space[Any]) -> Flattening:
+        """The flattening that gives what the model observes; the plain one if none does."""
+        plain, with_falls = Flattening(offered), Flattening(offered, falls=True)
+        return with_falls if with_falls.space == wanted else plain
 
     def predict(
         self,

@@ -20,21 +20,38 @@ from atn_gym.errors import InvalidArgument
 Flat = NDArray[np.float32]
 
 
+_LOSSES = ("observed_train_loss", "observed_val_loss")
+_LEAST_LOSS = 1e-9
+_SMALL_FALL, _LARGE_FALL = 0.002, np.log(100)
+
+
+def _fall(losses: NDArray[np.float32]) -> NDArray[np.floating[Any]]:
+    """Falls of the log loss from epoch to epoch, large and small ones in one range."""
+    falls = -np.diff(np.log(np.maximum(losses.astype(np.float64), _LEAST_LOSS)), axis=-1)
+    size = np.log1p(np.abs(falls) / _SMALL_FALL) / np.log1p(_LARGE_FALL / _SMALL_FALL)
+    return np.sign(falls) * size  # type: ignore[no-any-return]
+
+
 class Flattening:
     """Maps Dict observations to flat ones, in [-1, 1] each.
 
     The order is `SIGNALS`, each a window, newest last, then hyperparameters, then
     progress. Losses become `log_score` (0 at chance, 1 at a hundredth of it), accuracies
-    2 a - 1, hyperparameters their place between the bounds, progress 2 p - 1.
+    2 a - 1, hyperparameters their place between the bounds, progress 2 p - 1. With `falls`
+    come, at the end, how far the logarithms of training and validation loss fell from each
+    epoch of the window to the next: f becomes sign(f) ln(1 + |f| / s) / ln(1 + F / s), with
+    s = 0.002 and F = ln 100. So a rate far too low, under which a loss of 2.3 falls by 0.005,
+    can be told from one that is ten times as high; as levels, both are 0 to two digits.
 
     Args:
         space: The Dict space of a single env.
+        falls: Whether the falls of the losses are appended.
 
     Raises:
         InvalidArgument: If it is another one.
     """
 
-    def __init__(self, space: spaces.Space[Any]) -> None:
+    def __init__(self, space: spaces.Space[Any], falls: bool = False) -> None:
         names = {*SIGNALS, "hyperparameters", "progress"}
         if not isinstance(space, spaces.Dict) or set(space.keys()) != names:
             raise InvalidArgument(
@@ -47,7 +64,10 @@ class Flattening:
         assert isinstance(losses, spaces.Box)
         self._low, self._high = bounds.low, bounds.high
         self._chance_loss = float(losses.high[0]) / LARGEST
+        self._falls = falls
         size = sum(int(np.prod(box.shape or ())) for box in space.values())
+        if falls:
+            size += len(_LOSSES) * (losses.shape[0] - 1)
         self.space = spaces.Box(-1, 1, (size,), np.float32)
 
     def __call__(self, observation: Observation) -> Flat:
@@ -55,6 +75,8 @@ class Flattening:
         parts = [self._signal(name, observation[name]) for name in SIGNALS]
         values = (observation["hyperparameters"] - self._low) / (self._high - self._low)
         parts += [2 * values - 1, 2 * observation["progress"] - 1]
+        if self._falls:
+            parts += [_fall(observation[name]) for name in _LOSSES]
         flat = np.concatenate(parts, axis=-1, dtype=np.float64)
         return np.clip(flat, -1, 1).astype(np.float32)
 
@@ -72,19 +94,23 @@ class FlatObservation(
     The order is observed_train_loss, observed_train_accuracy, observed_val_loss,
     observed_val_accuracy, each a window with the newest last, then hyperparameters, then
     progress. Losses become clip(ln(ln C / L) / ln 100, -1, 1), accuracies 2 a - 1,
-    hyperparameters their place between the bounds as -1 to 1, progress 2 p - 1.
+    hyperparameters their place between the bounds as -1 to 1, progress 2 p - 1. With `falls`,
+    2 (window - 1) falls of training and validation loss follow: see `Flattening`.
 
     Args:
         env: A `TuningEnv`, wrapped or not.
+        falls: Whether the falls of the losses are appended.
 
     Raises:
         InvalidArgument: If the observation space is another one.
     """
 
-    def __init__(self, env: gymnasium.Env[Observation, NDArray[np.float32]]) -> None:
-        RecordConstructorArgs.__init__(self)
+    def __init__(
+        self, env: gymnasium.Env[Observation, NDArray[np.float32]], falls: bool = False
+    ) -> None:
+        RecordConstructorArgs.__init__(self, falls=falls)
         gymnasium.ObservationWrapper.__init__(self, env)
-        self._flatten = Flattening(env.observation_space)
+        self._flatten = Flattening(env.observation_space, falls)
         self.observation_space = self._flatten.space
 
     def observation(self, observation: Observation) -> Flat:
@@ -106,14 +132,19 @@ class VectorFlatObservation(_VectorWrapper):
 
     Args:
         env: A `TuningVectorEnv`, wrapped or not.
+        falls: Whether the falls of the losses are appended: see `Flattening`.
 
     Raises:
         InvalidArgument: If the observation space is another one.
     """
 
-    def __init__(self, env: VectorEnv[Observation, NDArray[np.float32], NDArray[Any]]) -> None:
+    def __init__(
+        self,
+        env: VectorEnv[Observation, NDArray[np.float32], NDArray[Any]],
+        falls: bool = False,
+    ) -> None:
         super().__init__(env)
-        self._flatten = Flattening(env.single_observation_space)
+        self._flatten = Flattening(env.single_observation_space, falls)
         self.single_observation_space = self._flatten.space
         self.observation_space = batch_space(self._flatten.space, self.num_envs)
 

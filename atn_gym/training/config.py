@@ -29,6 +29,8 @@ class TrainingConfig(BaseModel):
         n_timesteps: Epochs of all networks that it is trained on, at least.
         hyperparameters: Arguments of the algorithm: see `algorithm_arguments`.
         normalize: Whether observations and rewards are normalised by `VecNormalize`.
+        falls: Whether flat observations hold how far the losses fell in each epoch as well: see
+            `atn_gym.envs.wrappers.FlatObservation`.
         shuffle_signals: Whether loss and accuracy traces are exchanged among the networks at
             random: a control, for an agent that needs none of them gains nothing by them.
         seed: Seed of the agent and its envs.
@@ -48,6 +50,7 @@ class TrainingConfig(BaseModel):
     n_timesteps: PositiveInt
     hyperparameters: Mapping[str, Any] = {}
     normalize: bool = False
+    falls: bool = False
     shuffle_signals: bool = False
     seed: NonNegativeInt = 0
     eval_envs: _EnvConfigs = []
@@ -80,9 +83,10 @@ def check_training(config: TrainingConfig) -> None:
         DependencyUnavailable: If the algorithm's library is not installed.
     """
     _check_policy(config)
-    if not has_flat_observations(config) and (config.normalize or config.shuffle_signals):
+    flat_only = config.normalize or config.shuffle_signals or config.falls
+    if not has_flat_observations(config) and flat_only:
         raise InvalidArgument(
-            "normalize and shuffle_signals need flat observations, but "
+            "normalize, falls and shuffle_signals need flat observations, but "
             f"{config.policy} observes a Dict: choose another policy"
         )
     if config.n_envs % len(config.envs):

@@ -18,11 +18,15 @@ def make_training_env(config: TrainingConfig) -> VecEnv:
     each = config.n_envs // len(config.envs)
     flat = has_flat_observations(config)
     env: VecEnv = MixedVecEnv(
-        [TuningVecEnv(part.id, each, flat=flat, **part.kwargs) for part in config.envs]
+        [
+            TuningVecEnv(part.id, each, flat=flat, falls=config.falls, **part.kwargs)
+            for part in config.envs
+        ]
     )
     env.seed(config.seed)
     if config.shuffle_signals:
-        env = ShuffledSignals(env, config.envs[0].params().window, config.seed)
+        params = config.envs[0].params()
+        env = ShuffledSignals(env, params.window, len(params.make_space()), config.seed)
     env = VecMonitor(env)
     if config.normalize:
         env = VecNormalize(env, gamma=config.hyperparameters.get("gamma", 0.99))
@@ -39,13 +43,15 @@ class ShuffledSignals(VecEnvWrapper):
     Args:
         venv: A vec env with flat observations.
         window: Its window.
+        num_hyperparameters: Number of its hyperparameters.
         seed: Seed of the draws.
     """
 
-    def __init__(self, venv: VecEnv, window: int, seed: int) -> None:
+    def __init__(self, venv: VecEnv, window: int, num_hyperparameters: int, seed: int) -> None:
         super().__init__(venv)
         self.generator = np.random.default_rng(seed)
-        self._size = len(SIGNALS) * window
+        first = len(SIGNALS) * window
+        self._own = slice(first, first + num_hyperparameters + 1)
 
     def reset(self) -> NDArray[np.float32]:
         """Begins all episodes."""
@@ -57,7 +63,6 @@ class ShuffledSignals(VecEnvWrapper):
         return self._shuffled(observation), rewards, dones, infos
 
     def _shuffled(self, observation: Any) -> NDArray[np.float32]:
-        shuffled: NDArray[np.float32] = observation.copy()
-        order = self.generator.permutation(len(shuffled))
-        shuffled[:, : self._size] = observation[order, : self._size]
+        shuffled: NDArray[np.float32] = observation[self.generator.permutation(len(observation))]
+        shuffled[:, self._own] = observation[:, self._own]
         return shuffled

@@ -44,14 +44,19 @@ class TuningVecEnv(VecEnv):
     """
 
     def __init__(
-        self, env_id: str, num_envs: int, flat: bool = True, **kwargs: Unpack[MakeArguments]
+        self,
+        env_id: str,
+        num_envs: int,
+        flat: bool = True,
+        falls: bool = False,
+        **kwargs: Unpack[MakeArguments],
     ) -> None:
         vector: Any = gymnasium.make_vec(
             env_id, num_envs=num_envs, autoreset_mode=AutoresetMode.SAME_STEP, **kwargs
         )
         self._native: TuningVectorEnv = vector.unwrapped
         self.venv: TuningVectorEnv | VectorFlatObservation = (
-            VectorFlatObservation(vector) if flat else vector
+            VectorFlatObservation(vector, falls) if flat else vector
         )
         self._actions = np.empty(0, np.float32)
         super().__init__(

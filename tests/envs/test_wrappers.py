@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -76,6 +77,44 @@ def test_size_follows_window_and_hyperparameters(names: list[str]) -> None:
     assert observation in env.observation_space
 
 
+def test_falls_of_the_losses_follow_at_the_end() -> None:
+    plain, flat = make(), FlatObservation(make(), falls=True)
+    plain.reset(seed=0)
+    flat.reset(seed=0)
+    for action in ACTIONS[:4]:
+        expected, *_ = plain.step(action)
+        observation, *_ = flat.step(action)
+        falls = []
+        for split in ("train", "val"):
+            losses = [float(loss) for loss in expected[f"observed_{split}_loss"]]
+            for before, after in itertools.pairwise(losses):
+                fall = math.log(before / after)
+                place = math.log1p(abs(fall) / 0.002) / math.log1p(math.log(100) / 0.002)
+                falls.append(math.copysign(place, fall))
+        np.testing.assert_allclose(observation, [*flattened(expected), *falls], atol=1e-6)
+        assert observation in flat.observation_space
+
+
+def test_falls_tell_rates_apart_that_levels_do_not() -> None:
+    """Both rates are far too low; one is ten times the other."""
+    seen = {}
+    for falls in (False, True):
+        env = FlatObservation(make(train_size=200), falls=falls)
+        rows = []
+        for rate in (1e-5, 1e-4):
+            env.reset(seed=0, options={"hyperparameters": {"learning_rate": rate}})
+            observation, *_ = env.step(np.zeros(3, np.float32))
+            rows.append(np.delete(observation, slice(12, 16)))
+        seen[falls] = np.abs(rows[1] - rows[0]).max()
+    assert seen[True] > 5 * seen[False]
+
+
+def test_a_window_of_one_epoch_has_no_falls() -> None:
+    env = FlatObservation(make(window=1), falls=True)
+    assert env.observation_space == FlatObservation(make(window=1)).observation_space
+    assert env.reset(seed=0)[0] in env.observation_space
+
+
 def test_bounds_hold_at_the_extremes() -> None:
     env = FlatObservation(make(num_epochs=6))
     extremes = {"learning_rate": 1.0, "momentum": 0.99, "weight_decay": 0.1}
@@ -123,6 +162,16 @@ def test_final_observation_of_same_step_mode_is_flat_too() -> None:
     assert infos["_final_obs"].all()
     np.testing.assert_array_equal(infos["final_obs"][0], last)
     np.testing.assert_array_equal(rows[0], single.reset()[0])
+
+
+def test_falls_of_the_vector_env_are_those_of_single_envs() -> None:
+    env = VectorFlatObservation(make_vector(), falls=True)
+    single = FlatObservation(make(), falls=True)
+    env.reset(seed=5)
+    single.reset(seed=5)
+    for action in ACTIONS[:4]:
+        rows, *_ = env.step(np.tile(action, (2, 1)))
+        np.testing.assert_array_equal(rows[0], single.step(action)[0])
 
 
 @pytest.mark.parametrize("mode", ["NextStep", "SameStep", "Disabled"])

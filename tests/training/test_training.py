@@ -13,7 +13,7 @@ from strikes import strike
 
 import atn_gym
 from atn_gym import cli
-from atn_gym.agents import SB3Policy
+from atn_gym.agents import Agent, SB3Policy, controller_method
 from atn_gym.agents.algorithms import load_model
 from atn_gym.agents.model_card import read_card
 from atn_gym.errors import DataUnavailable, InvalidArgument
@@ -28,7 +28,7 @@ from atn_gym.training.train import TrainingError, train
 OFF_POLICY = {"learning_starts": 40, "buffer_size": 1000, "batch_size": 16}
 VARIANTS = {
     "PPO": {"normalize": True},
-    "PPO, shuffled": {"shuffle_signals": True},
+    "PPO, shuffled": {"shuffle_signals": True, "falls": True},
     "RecurrentPPO": {
         "policy": "MlpLstmPolicy",
         "hyperparameters": {"n_steps": 8, "batch_size": 16, "policy_kwargs": {"net_arch": [8]}},
@@ -159,17 +159,32 @@ def test_a_complete_training_is_not_trained_again(trained):
     assert trained.stat().st_mtime_ns == before
 
 
-def test_shuffled_signals_are_exchanged_among_the_networks():
-    env = make_training_env(training(shuffle_signals=True))
-    plain = make_training_env(training())
+def test_an_agent_that_observes_falls_is_trained_exported_and_scored(tmp_path):
+    model = train(training(falls=True), tmp_path)
+    agent = tmp_path / "agent.safetensors"
+    assert cli.main(["export", str(model), str(agent)]) == 0
+    ours, theirs = (
+        atn_gym.evaluate(policy, "atn_gym/DigitsCnn-Stationary-v0", seeds=2, **SMALL)
+        for policy in (Agent(str(agent)), controller_method("rl", path=str(model)))
+    )
+    metric = "anytime_performance"
+    np.testing.assert_allclose(ours.values(metric), theirs.values(metric), atol=1e-3)
+
+
+@pytest.mark.parametrize("falls", [False, True])
+def test_shuffled_signals_are_exchanged_among_the_networks(falls):
+    env = make_training_env(training(shuffle_signals=True, falls=falls))
+    plain = make_training_env(training(falls=falls))
     observations = []
     for one in (env, plain):
         one.reset()
         observations.append(one.step(np.linspace(-1, 1, 12).reshape(4, 3).astype(np.float32))[0])
     shuffled, own = observations
-    np.testing.assert_array_equal(shuffled[:, 40:], own[:, 40:])
-    assert not np.array_equal(shuffled[:, :40], own[:, :40])
-    assert {row.tobytes() for row in shuffled[:, :40]} == {row.tobytes() for row in own[:, :40]}
+    signals = np.delete(shuffled, range(40, 44), axis=1), np.delete(own, range(40, 44), axis=1)
+    assert signals[0].shape == (4, 58 if falls else 40)
+    np.testing.assert_array_equal(shuffled[:, 40:44], own[:, 40:44])
+    assert not np.array_equal(*signals)
+    assert {row.tobytes() for row in signals[0]} == {row.tobytes() for row in signals[1]}
 
 
 def test_what_an_algorithm_refuses_is_said_in_one_sentence(tmp_path):

@@ -32,7 +32,7 @@ from atn_gym.training.config import load_training_config
         ),
         (
             {"policy": "MultiInputPolicy", "normalize": True},
-            "normalize and shuffle_signals need flat observations",
+            "normalize, falls and shuffle_signals need flat observations",
         ),
         ({"n_envs": 3}, "n_envs must be a multiple of the 2 envs, got 3"),
         (
