@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 
-.PHONY: run lint test test-fast test-storm coverage pages clean
+.PHONY: run lint docs test test-fast test-storm coverage pages clean
 
 run: $(VENV)/.installed
 	$(BIN)/python run_benchmark.py --config digits_data_shift
@@ -13,7 +13,10 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-test: lint
+docs: $(VENV)/.installed-dev
+	$(BIN)/python -m sphinx --quiet --fresh-env --fail-on-warning --keep-going docs docs/_build/html
+
+test: lint docs
 	$(BIN)/pytest
 
 test-fast: lint
@@ -42,4 +45,4 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	touch $@
 
 clean:
-	rm -rf $(VENV) .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) docs/_build .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,52 @@
+"""Settings of the site, which `make docs` builds; Sphinx explains the names."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+DOCS = Path(__file__).parent
+sys.path.insert(0, str(DOCS))
+
+from project_pages import with_site_links, write_project_pages  # noqa: E402
+
+import atn_gym  # noqa: E402
+from atn_gym.agents import CONTROLLERS  # noqa: E402
+
+project = "atn_gym"
+author = project_copyright = "The atn_gym authors"
+release = version = atn_gym.__version__
+
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+    "sphinx_copybutton",
+    "sphinx_design",
+]
+exclude_patterns = ["_build"]
+myst_enable_extensions = ["colon_fence"]
+myst_heading_anchors = 4
+
+html_title = f"atn_gym {release}"
+html_theme = "furo"
+html_show_sphinx = False
+
+TREES = {"controllers/README": CONTROLLERS}
+"""Pages below pages that GitHub shows too, so that these hold no directive of Sphinx."""
+
+
+def adapt(app: Any, page: str, text: list[str]) -> None:
+    """Makes a page of the repository one of the site: its links, and the tree below it."""
+    file = f"docs/{page}.md"
+    text[0] = with_site_links(text[0], file, file)
+    if page in TREES:
+        text[0] += "\n".join(["\n```{toctree}", ":hidden:", *TREES[page], "```", ""])
+
+
+def setup(app: Any) -> None:
+    """Called by Sphinx."""
+    write_project_pages()
+    app.connect("source-read", adapt)
