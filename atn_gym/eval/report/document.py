@@ -66,7 +66,15 @@ class Listing:
     items: tuple[str, ...]
 
 
-Part = Table | Figure | Paragraph | Listing
+@dataclass(frozen=True)
+class Answers:
+    """Sentences that answer questions, below what they are about."""
+
+    title: str
+    items: tuple[tuple[str, str], ...]
+
+
+Part = Table | Figure | Paragraph | Listing | Answers
 
 
 @dataclass

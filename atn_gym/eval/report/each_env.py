@@ -14,15 +14,19 @@ from atn_gym.eval.report.columns import (
     spread_column,
 )
 from atn_gym.eval.report.document import Row, Section, Table
+from atn_gym.eval.report.figures import run_figure
 from atn_gym.eval.report.index import Block, ResultIndex
 from atn_gym.eval.report.tables import adaptation_score_column, adaptation_table, safety_table
 
 
-def env_section(index: ResultIndex) -> Section:
-    """Performance, safety and adaptation on each env."""
-    section = Section("Each env")
+def env_section(index: ResultIndex, statistics: BlockStatistics) -> Section:
+    """Each env: performance, safety and adaptation, and the runs over epochs."""
+    section = Section("Envs")
+    ranked = [statistics.block.controllers[c] for c in statistics.order]
+    others = [c.label for c in index.controllers if c.label not in ranked]
     for env in index.envs:
         section.parts += _tables(index, env.label)
+        section.parts.append(run_figure(index, env.label, ranked + others))
     return section
 
 

@@ -13,7 +13,7 @@ from atn_gym.eval.metrics.formatting import count, seed_count
 from atn_gym.eval.metrics.headings import HEADINGS
 from atn_gym.eval.metrics.strata import has_spread
 from atn_gym.eval.report.block_statistics import ANYTIME, HEADLINE, BlockStatistics
-from atn_gym.eval.report.document import Figure, Section
+from atn_gym.eval.report.document import Figure
 from atn_gym.eval.report.index import ResultIndex
 from atn_gym.eval.report.making import DEPLOYMENTS, making_runs
 from atn_gym.eval.report.plots import Curve, Entry, Point, intervals, panels, strips, trade_off
@@ -130,14 +130,6 @@ def recovery_figure(statistics: BlockStatistics) -> Figure | None:
     return Figure(
         title, svg, f"Over {envs} with a shock. {_legend(entries, _baseline(statistics, entries))}."
     )
-
-
-def run_section(index: ResultIndex, statistics: BlockStatistics) -> Section:
-    """A figure for each env, with the controllers in the order of the tables."""
-    ranked = [statistics.block.controllers[c] for c in statistics.order]
-    others = [c.label for c in index.controllers if c.label not in ranked]
-    figures = [run_figure(index, env.label, ranked + others) for env in index.envs]
-    return Section("Runs over epochs", [*figures])
 
 
 def run_figure(index: ResultIndex, env: str, order: list[str]) -> Figure:

@@ -6,6 +6,7 @@ import re
 from html import escape
 
 from atn_gym.eval.report.document import (
+    Answers,
     Cell,
     Document,
     Figure,
@@ -60,6 +61,8 @@ td { font-variant-numeric: tabular-nums; }
 .apart th, .apart td { font-style: italic; }
 .note { color: var(--muted); font-size: 0.8rem; margin: 0.4rem 0 0; max-width: 60rem; }
 .warning { background: var(--warn); padding: 0.5rem 0.8rem; border-left: 4px solid var(--shock); }
+.answers dt { font-weight: 600; }
+.answers dd { margin: 0 0 0.6rem; }
 .list { font-size: 0.85rem; overflow-wrap: anywhere; }
 figure { margin: 0; }
 svg { display: block; width: 100%; min-width: 40rem; height: auto; }
@@ -90,7 +93,9 @@ circle.best { stroke: var(--shock); stroke-width: 2; }
   nav { display: none; }
   table { font-size: 6.6pt; }
   .detail { font-size: 5.8pt; }
-  .note, .list { font-size: 7.5pt; }
+  .note, .answers dt { font-weight: 600; }
+.answers dd { margin: 0 0 0.6rem; }
+.list { font-size: 7.5pt; }
   th, td { padding: 0.1rem 0.2rem; }
   .scroll { overflow: visible; }
   svg { min-width: 0; }
@@ -139,6 +144,9 @@ def _part(part: Part) -> str:
         caption = f"<figcaption>{escape(part.title)}</figcaption>"
         drawing = f'<div class="scroll">{part.svg}</div>'
         return f'<figure class="part">{caption}\n{drawing}{_note(part.note)}</figure>'
+    if isinstance(part, Answers):
+        items = "".join(f"<dt>{escape(q)}</dt><dd>{escape(said)}</dd>" for q, said in part.items)
+        return f'<p>{escape(part.title)}</p>\n<dl class="answers">{items}</dl>'
     if isinstance(part, Listing):
         items = "".join(f"<li>{escape(item)}</li>" for item in part.items)
         return f'<p>{escape(part.title)}:</p>\n<ul class="list">{items}</ul>'

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from atn_gym.eval.report.document import Cell, Document, Figure, Listing, Paragraph, Row, Table
+from atn_gym.eval.report.document import (
+    Answers,
+    Cell,
+    Document,
+    Figure,
+    Listing,
+    Paragraph,
+    Row,
+    Table,
+)
 
 _SPECIAL = str.maketrans({c: f"\\{c}" for c in "\\`*_[]<>|#$~"})
 
@@ -18,8 +27,11 @@ def to_markdown(document: Document) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def write_part(part: Table | Paragraph | Listing) -> str:
-    """Writes a table, a paragraph or a list."""
+def write_part(part: Table | Paragraph | Listing | Answers) -> str:
+    """Writes a table, a paragraph, a list or answers."""
+    if isinstance(part, Answers):
+        answers = [f"- **{question}** {_escape(said)}" for question, said in part.items]
+        return "\n".join([_escape(part.title), "", *answers])
     if isinstance(part, Paragraph):
         return f"**Note:** {_escape(part.text)}" if part.is_warning else _escape(part.text)
     if isinstance(part, Listing):

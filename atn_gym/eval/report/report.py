@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from atn_gym.eval.metrics.formatting import count, printable, seed_count
+from atn_gym.eval.report.answer import answers
 from atn_gym.eval.report.block_statistics import BlockStatistics
 from atn_gym.eval.report.document import Document, Section
 from atn_gym.eval.report.each_env import env_section
@@ -13,13 +14,12 @@ from atn_gym.eval.report.figures import (
     headline_figure,
     profile_figure,
     recovery_figure,
-    run_section,
     trade_off_figure,
 )
 from atn_gym.eval.report.html import to_html
 from atn_gym.eval.report.index import ResultIndex
 from atn_gym.eval.report.markdown import to_markdown
-from atn_gym.eval.report.setting import gaps_section, setting_section
+from atn_gym.eval.report.setting import gaps, setting_section, warnings
 from atn_gym.eval.report.summary_csv import summary_csv
 from atn_gym.eval.report.tables import (
     adaptation_table,
@@ -84,7 +84,7 @@ def write_report(results: Path, out: Path | None = None, selection: Selection = 
 
 
 def make_document(stored: StoredExperiment, index: ResultIndex) -> Document:
-    """Makes the content of a report: results first, in the order of their weight."""
+    """Makes the content of a report: the answer, then envs, methods, and how they were run."""
     statistics = BlockStatistics(index, index.block())
     title = ", ".join(
         [
@@ -93,15 +93,17 @@ def make_document(stored: StoredExperiment, index: ResultIndex) -> Document:
             seed_count(len(index.seeds)),
         ]
     )
-    recovery = recovery_figure(statistics)
-    sections = [
-        gaps_section(stored, index, statistics.block),
-        Section("Performance", [performance_table(statistics), headline_figure(statistics)]),
-        Section("Safety", [safety_table(statistics), profile_figure(statistics)]),
-        Section("Adaptation", [adaptation_table(statistics), *filter(None, [recovery])]),
-        Section("Cost", [charged_table(statistics), trade_off_figure(statistics)]),
-        env_section(index),
-        run_section(index, statistics),
-        setting_section(stored, index),
-    ]
-    return Document(title, tuple(section for section in sections if section.parts))
+    first = Section("Answer", [answers(statistics), headline_figure(statistics)])
+    first.parts += warnings(index, statistics.block)
+    methods = Section("Methods")
+    for table, figure in (
+        (performance_table, profile_figure),
+        (safety_table, None),
+        (adaptation_table, recovery_figure),
+        (charged_table, trade_off_figure),
+    ):
+        methods.parts.append(table(statistics))
+        methods.parts += filter(None, [figure and figure(statistics)])
+    setting = setting_section(stored, index)
+    setting.parts += gaps(stored, index)
+    return Document(title, (first, env_section(index, statistics), methods, setting))

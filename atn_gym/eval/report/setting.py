@@ -32,37 +32,39 @@ _FACTS = {
 
 def setting_section(stored: StoredExperiment, index: ResultIndex) -> Section:
     """Tasks, regimes, controllers, compute budget, seeds and versions."""
-    section = Section("Setting")
+    section = Section("Settings and provenance")
     section.parts += [_env_table(index), _controller_table(index)]
     section.parts.append(_fact_table(stored, index))
     return section
 
 
-def gaps_section(stored: StoredExperiment, index: ResultIndex, block: Block) -> Section:
-    """What is missing from the results, what a block leaves out and what was not read."""
-    missing, left_out = index.missing(), index.left_out(block)
-    skipped = [f"{entry.name}: {entry.reason}" for entry in stored.skipped] + index.superseded
-    section = Section("Warnings", _version_warnings(list(index.runs.values())))
+def warnings(index: ResultIndex, block: Block) -> list[Part]:
+    """What to know before one believes the results."""
+    found = _version_warnings(list(index.runs.values()))
+    left_out = index.left_out(block)
     if left_out:
-        section.parts.append(
-            Paragraph(
-                "Tables and figures over all envs need every controller on every env with the "
-                f"same seeds. They leave out {'; '.join(left_out)}.",
-                is_warning=True,
-            )
+        found.append(
+            "Tables and figures over all envs need every controller on every env with the "
+            f"same seeds. They leave out {'; '.join(left_out)}."
         )
     if index.failed:
-        section.parts.append(Listing("Runs that failed", tuple(index.failed)))
-    if missing:
-        section.parts.append(Listing("Missing runs", tuple(missing)))
-    if stored.stale:
-        section.parts.append(Listing("Earlier versions of a controller", tuple(stored.stale)))
-    if skipped:
-        section.parts.append(Listing("Not read", tuple(skipped)))
-    return section
+        found.append(f"{count(len(index.failed), 'group')} of runs failed: see the end.")
+    return [Paragraph(warning, is_warning=True) for warning in found]
 
 
-def _version_warnings(runs: Sequence[StoredRun]) -> list[Part]:
+def gaps(stored: StoredExperiment, index: ResultIndex) -> list[Part]:
+    """What is missing from the results, and what was not read."""
+    skipped = [f"{entry.name}: {entry.reason}" for entry in stored.skipped] + index.superseded
+    found = {
+        "Runs that failed": index.failed,
+        "Missing runs": index.missing(),
+        "Earlier versions of a controller": stored.stale,
+        "Not read": skipped,
+    }
+    return [Listing(title, tuple(items)) for title, items in found.items() if items]
+
+
+def _version_warnings(runs: Sequence[StoredRun]) -> list[str]:
     versions, commits = Counter(map(_version, runs)), Counter(map(_commit, runs))
     warnings = []
     if len(versions) > 1:
@@ -70,10 +72,7 @@ def _version_warnings(runs: Sequence[StoredRun]) -> list[Part]:
     # Runs of an unknown commit say nothing about the others.
     if len(commits.keys() - {_UNKNOWN}) > 1:
         warnings.append(f"different commits of atn_gym: {_counts(commits)}")
-    return [
-        Paragraph(f"These are runs of {what}. Do not compare across them.", is_warning=True)
-        for what in warnings
-    ]
+    return [f"These are runs of {what}. Do not compare across them." for what in warnings]
 
 
 def _counts(found: Counter[str]) -> str:

@@ -10,8 +10,10 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
+from atn_gym.eval.metrics.aggregate import mean
 from atn_gym.eval.metrics.formatting import printable, seed_count
 from atn_gym.eval.metrics.headings import HEADINGS, mean_and_deviation, runs_of
+from atn_gym.eval.metrics.strata import stratify
 from atn_gym.eval.running.experiment import Outcome
 from atn_gym.eval.running.run_config import run_configs
 from atn_gym.eval.storage.keys import run_key
@@ -71,8 +73,11 @@ def _table(env: str, outcomes: Sequence[tuple[str, Outcome]]) -> Table:
 
 
 def _sort_key(outcome: Outcome) -> float:
-    """Best first; a controller without a complete run last."""
-    return -float(np.mean(_values(outcome, _SORTED_BY))) if outcome.summaries else math.inf
+    """Best first, by the mean that is shown; a controller without a complete run last."""
+    if not outcome.summaries:
+        return math.inf
+    values, beginnings = _values(outcome, _SORTED_BY), _beginnings(outcome)
+    return -float(mean(stratify(np.array(values)[None], np.array(beginnings)[None])))
 
 
 def _num_seeds(outcome: Outcome) -> int:
@@ -87,7 +92,7 @@ def _name(name: str, outcome: Outcome) -> str:
 def _cells(outcome: Outcome) -> list[str]:
     if not outcome.summaries:
         return ["failed"]
-    beginnings = [summary.get("beginning", 0) for summary in outcome.summaries]
+    beginnings = _beginnings(outcome)
 
     def shown(metric: str) -> tuple[str, str]:
         return mean_and_deviation(metric, _values(outcome, metric), beginnings)
@@ -97,6 +102,10 @@ def _cells(outcome: Outcome) -> list[str]:
         runs_of(_values(outcome, _COUNT)),
         *(shown(metric)[0] for metric in _MEANS),
     ]
+
+
+def _beginnings(outcome: Outcome) -> list[int]:
+    return [summary.get("beginning", 0) for summary in outcome.summaries]
 
 
 def _values(outcome: Outcome, name: str) -> list[float]:

@@ -87,7 +87,7 @@ def test_navigation_does_not_run_words_together(known):
     write_report(known)
     text = (known / "report.html").read_text()
     shown = "".join(Page(text[text.index("<nav>") : text.index("</nav>") + 6]).text)
-    assert shown.startswith("Performance · Safety · Adaptation · Cost · Each env")
+    assert shown.startswith("Answer · Envs · Methods · Settings and provenance")
 
 
 def test_formulas_in_the_csv_file_are_text(root):

@@ -53,6 +53,31 @@ def test_a_partly_failed_controller_is_marked_in_the_table():
     assert rows[2].split()[1:] == ["failed"]
 
 
+def test_rows_are_sorted_by_the_number_that_is_shown():
+    """Each beginning counts the same: 0.5 comes before 0.4, whose runs have a mean of 0.6."""
+    tables = []
+    for order in (("fixed", "cosine"), ("cosine", "fixed")):
+        found = {"fixed": ([0.8, 0.8, 0.8, 0.0], [0, 0, 0, 1]), "cosine": ([0.5, 0.5], [0, 1])}
+        outcomes = [
+            Outcome(
+                EnvConfig(id="atn_gym/DigitsCnnPoorInit-Stationary-v0"),
+                ControllerConfig(name=label),
+                [
+                    {"compute_adjusted_performance": value, "beginning": beginning}
+                    for value, beginning in zip(*found[label], strict=True)
+                ],
+                {},
+            )
+            for label in order
+        ]
+        console = Console(file=io.StringIO(), width=120)
+        console.print(outcome_tables(outcomes)[0])
+        tables.append([line.split() for line in console.file.getvalue().splitlines()[-2:]])
+    assert [row[0] for row in tables[0]] == ["cosine", "fixed"]
+    assert [row[1] for row in tables[0]] == ["0.500", "0.400"]
+    assert tables[0] == tables[1]
+
+
 def test_terminal_and_report_show_the_same_statistics_words_and_order(tmp_path, capsys):
     config = {
         "experiment": "both",
