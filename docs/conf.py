@@ -29,6 +29,7 @@ extensions = [
 exclude_patterns = ["_build"]
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 4
+highlight_language = "text"
 
 html_title = f"atn_gym {release}"
 html_theme = "furo"

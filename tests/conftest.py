@@ -6,14 +6,17 @@ import os
 
 os.environ["MPLBACKEND"] = "Agg"
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
+from unittest.mock import patch
 
+import gymnasium
 import pytest
 import torch
 from hypothesis import settings
 
+from atn_gym.envs import registry
 from atn_gym.envs.data import DATA_VARIABLE, Dataset, data_directory, load_dataset, load_digits
 from atn_gym.envs.episodes.trainer import Trainer
 from atn_gym.envs.tasks import DIGITS_CNN
@@ -58,3 +61,14 @@ def make_trainer(digits: Dataset) -> Callable[..., Trainer]:
         return Trainer(replace(DIGITS_CNN, batch_size=batch_size, **fields), dataset, num_runs)
 
     return make
+
+
+@pytest.fixture
+def clean_registries() -> Iterator[None]:
+    """Forgets afterwards what a test registers."""
+    with (
+        patch.dict(registry._TASKS),
+        patch.dict(registry._REGIMES),
+        patch.dict(gymnasium.registry),
+    ):
+        yield

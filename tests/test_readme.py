@@ -3,19 +3,7 @@
 import re
 from pathlib import Path
 
-import gymnasium
-import pytest
-
-from atn_gym.envs import registry
-
 README = Path(__file__).parent.parent / "README.md"
-
-
-@pytest.fixture
-def clean_registries(monkeypatch):
-    monkeypatch.setattr(registry, "_TASKS", dict(registry._TASKS))
-    monkeypatch.setattr(registry, "_REGIMES", dict(registry._REGIMES))
-    monkeypatch.setattr(gymnasium.envs.registration, "registry", dict(gymnasium.registry))
 
 
 def test_python_blocks_run(clean_registries, capsys):
