@@ -25,8 +25,10 @@ FloatArray = NDArray[np.float64]
 TOGETHER = 128
 """Runs in one vector env."""
 _FROZEN = 1e-5
-_OTHERS = ((0.8, 1e-6), (0.9, 1e-6))
-"""Pairs of momentum and weight decay."""
+RATES = (0.05, 0.1, 0.2, 0.4)
+"""Learning rates that suit SGD on Digits."""
+DECAYS = (1e-6,)
+_MOMENTA = (0.8, 0.9)
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,9 @@ class Schedule:
     values: tuple[tuple[float, float, float], ...]
 
 
-def trained_to_the_end(num_epochs: int) -> list[Schedule]:
+def trained_to_the_end(
+    num_epochs: int, rates: Sequence[float] = RATES, decays: Sequence[float] = DECAYS
+) -> list[Schedule]:
     """Constants, and cosines that end at zero."""
     shapes = {
         "constant": [1.0] * num_epochs,
@@ -53,13 +57,15 @@ def trained_to_the_end(num_epochs: int) -> list[Schedule]:
             f"{name} {rate:g}, {momentum:g}, {decay:g}",
             tuple((rate * s, momentum, decay) for s in shape),
         )
-        for (name, shape), rate, (momentum, decay) in itertools.product(
-            shapes.items(), (0.05, 0.1, 0.2, 0.4), _OTHERS
+        for (name, shape), rate, momentum, decay in itertools.product(
+            shapes.items(), rates, _MOMENTA, decays
         )
     ]
 
 
-def frozen(num_epochs: int) -> list[Schedule]:
+def frozen(
+    num_epochs: int, rates: Sequence[float] = RATES[1:3], decays: Sequence[float] = DECAYS
+) -> list[Schedule]:
     """Schedules that stop training after a share of the budget."""
     ends = sorted({round(share * num_epochs) for share in (0.2, 0.3, 0.4, 0.5, 0.6, 0.75)})
     return [
@@ -70,7 +76,7 @@ def frozen(num_epochs: int) -> list[Schedule]:
                 for epoch in range(num_epochs)
             ),
         )
-        for end, rate, (momentum, decay) in itertools.product(ends, (0.1, 0.2), _OTHERS[:1])
+        for end, rate, momentum, decay in itertools.product(ends, rates, _MOMENTA[:1], decays)
     ]
 
 

@@ -28,6 +28,7 @@ LAYERS = (
         "atn_gym.envs.hypergradient",
         "atn_gym.envs.hyperparameters",
         "atn_gym.envs.metering",
+        "atn_gym.envs.mlp",
         "atn_gym.envs.networks",
         "atn_gym.envs.optimizers",
         "atn_gym.envs.process_lock",

@@ -18,6 +18,7 @@ from atn_gym.agents.method import Method
 from atn_gym.agents.policy import ControllerPolicy
 from atn_gym.envs.data import load_digits, load_fashion_mnist, load_mnist
 from atn_gym.envs.hyperparameters import HYPERPARAMETERS, HyperparameterSpace
+from atn_gym.envs.networks import SmallCnn
 from atn_gym.errors import InvalidArgument, unknown_name
 
 SCHEDULES = Path(__file__).parent / "shipped"
@@ -85,9 +86,10 @@ class Blind(Method):
     seeds that no results use. It may come to a halt if that is best. So it is what can be had
     by knowing the data set without looking at the run: its adaptation score is 0.
 
-    Digits and MNIST have a schedule each. That of MNIST is a multiple in the learning rate of
-    that of Digits, chosen on MNIST among a few. Fashion-MNIST, on which nothing was tuned, has
-    that of MNIST. What tuning took is stated as its making cost.
+    The built-in CNN has a schedule each on Digits and MNIST, other networks have none. That of
+    MNIST is a multiple in the learning rate of that of Digits, chosen on MNIST among a few.
+    Fashion-MNIST, on which nothing was tuned, has that of MNIST. What tuning took is stated as its
+    making cost.
 
     When it fails: where the scale of the task is hidden, so that no absolute value suits all
     runs; and after a shock that asks for another course than the one that is best on average.
@@ -119,13 +121,15 @@ class Blind(Method):
         """Makes the policy of the runs of an env.
 
         Raises:
-            InvalidArgument: If no schedule comes with the package for the data of the env.
+            InvalidArgument: If no schedule comes with the package for the task of the env.
         """
-        name = self.schedule or _OF_DATA.get(env.unwrapped.episodes.task.dataset)
+        episodes = env.unwrapped.episodes
+        built_in = episodes.task.network is SmallCnn
+        name = self.schedule or (_OF_DATA.get(episodes.task.dataset) if built_in else None)
         if name is None:
             raise InvalidArgument(
-                "blind has schedules for Digits, MNIST and Fashion-MNIST, and the data of task "
-                f"{env.unwrapped.episodes.params.task} are none of them: tune one by "
+                "blind has schedules for the built-in CNN on Digits, MNIST and Fashion-MNIST, and "
+                f"the task {episodes.params.task} is none of them: tune one by "
                 "benchmarks/tune_blind.py and give its file as schedule"
             )
         make = functools.partial(KnotSchedule, knots=self._knots_of(name))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from atn_gym.envs.data import load_digits, load_fashion_mnist, load_mnist
 from atn_gym.envs.gain import checked_gain
 from atn_gym.envs.hyperparameters import HYPERPARAMETERS, HyperparameterSpace
+from atn_gym.envs.mlp import Mlp
 from atn_gym.envs.networks import SmallCnn
 from atn_gym.envs.optimizers import OPTIMIZERS, check_optimizer
 from atn_gym.envs.quadratic import Prototypes, load_prototypes
@@ -113,6 +114,13 @@ DIGITS_CNN = Task(
     num_epochs=30,
     network_kwargs={"hidden": 32},
 )
+DIGITS_MLP = replace(
+    DIGITS_CNN,
+    initial=({"learning_rate": 0.003, "momentum": 0.9, "weight_decay": 1e-2},),
+    network=Mlp,
+    network_kwargs={"widths": (64, 64)},
+    optimizer="adamw",
+)
 NOISY_QUADRATIC = Task(
     dataset=load_prototypes,
     initial=({"learning_rate": 0.01, "momentum": 0.9, "weight_decay": 1e-4},),
@@ -126,6 +134,13 @@ _TOO_HIGH = {"learning_rate": 0.1, "momentum": 0.9, "weight_decay": 1e-4}
 MNIST_CNN_POOR_INIT = replace(MNIST_CNN, initial=(_TOO_LOW, _TOO_HIGH))
 FASHION_CNN_POOR_INIT = replace(FASHION_CNN, initial=(_TOO_LOW, _TOO_HIGH))
 DIGITS_CNN_POOR_INIT = replace(DIGITS_CNN, initial=(_TOO_LOW, _TOO_HIGH))
+DIGITS_MLP_POOR_INIT = replace(
+    DIGITS_MLP,
+    initial=(
+        {"learning_rate": 3e-5, "momentum": 0.0, "weight_decay": 1e-2},
+        {"learning_rate": 0.1, "momentum": 0.9, "weight_decay": 1e-2},
+    ),
+)
 NOISY_QUADRATIC_POOR_INIT = replace(NOISY_QUADRATIC, initial=(_TOO_LOW, _TOO_HIGH))
 
 _UNKNOWN_SCALE = (-2.0, 1.0)
@@ -133,4 +148,5 @@ _UNKNOWN_SCALE = (-2.0, 1.0)
 MNIST_CNN_UNKNOWN_SCALE = replace(MNIST_CNN, gain=_UNKNOWN_SCALE)
 FASHION_CNN_UNKNOWN_SCALE = replace(FASHION_CNN, gain=_UNKNOWN_SCALE)
 DIGITS_CNN_UNKNOWN_SCALE = replace(DIGITS_CNN, gain=_UNKNOWN_SCALE)
+DIGITS_MLP_UNKNOWN_SCALE = replace(DIGITS_MLP, gain=_UNKNOWN_SCALE)
 NOISY_QUADRATIC_UNKNOWN_SCALE = replace(NOISY_QUADRATIC, gain=_UNKNOWN_SCALE)

@@ -104,6 +104,12 @@ def load_nothing_known():
     return env
 
 
+def test_another_network_on_known_data_is_an_error():
+    env = gym.make("atn_gym/DigitsMlp-Stationary-v0", **SMALL)
+    with pytest.raises(InvalidArgument, match="the task DigitsMlp is none of them"):
+        Blind().policy(env, [0])
+
+
 @pytest.mark.parametrize("text", ["", "{}", '{"knots": 3}', '{"knots": {"momentum": 1}}'])
 def test_a_file_without_a_schedule_is_an_error(tmp_path, text):
     (tmp_path / "bad.json").write_text(text)
