@@ -101,6 +101,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="merge the small files of stored results, and convert those of earlier versions",
     )
     pack.add_argument("results", metavar="RESULTS", help="folder of an experiment")
+    record = commands.add_parser("record", help="write a Minari data set of a controller's runs")
+    record.add_argument("controller", metavar="CONTROLLER", help="its name, or module:Class")
+    record.add_argument("env", metavar="ENV", help="id of the env")
+    record.add_argument("--dataset", metavar="ID", required=True, help="such as atn_gym/mine-v0")
+    record.add_argument(
+        "--seeds", metavar="N", type=int, default=10, help="seeds 0 to N - 1; 10 if absent"
+    )
+    for whose in ("controller", "env"):
+        record.add_argument(
+            f"--{whose}-arguments",
+            metavar="YAML",
+            default="{}",
+            help=f"further arguments of the {whose}, such as '{{num_epochs: 10}}'",
+        )
     train = commands.add_parser("train", help="train a controller; rerun to resume")
     train.add_argument(
         "--config", required=True, metavar="FILE", help="a training: file or shipped name"
@@ -127,6 +141,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             _show(arguments)
         elif arguments.command == "pack":
             _pack(arguments.results)
+        elif arguments.command == "record":
+            _record(arguments)
         elif arguments.command == "export":
             _export(arguments)
         elif arguments.command == "train":
@@ -359,6 +375,26 @@ def _train(file: str, results: str | None) -> None:
         markup=False,
         soft_wrap=True,
     )
+
+
+def _record(arguments: argparse.Namespace) -> None:
+    from atn_gym.config import ControllerConfig, EnvConfig, parse_seeds
+    from atn_gym.config_file import yaml_mapping
+    from atn_gym.eval.running.recording import record
+
+    sys.path.append(str(Path.cwd()))
+    controller, env = (
+        yaml_mapping(getattr(arguments, f"{whose}_arguments"), f"--{whose}-arguments")
+        for whose in ("controller", "env")
+    )
+    seeds = parse_seeds(arguments.seeds)
+    folder = record(
+        ControllerConfig(**{**controller, "name": arguments.controller}),
+        EnvConfig(**{**env, "id": arguments.env}),
+        seeds,
+        arguments.dataset,
+    )
+    print(f"{len(seeds)} runs of {arguments.controller}: {arguments.dataset} in {folder}")
 
 
 def _export(arguments: argparse.Namespace) -> None:

@@ -94,6 +94,28 @@ def read_yaml(file: str | Path) -> tuple[Path, dict[str, Any]]:
     return path, values
 
 
+def yaml_mapping(text: str, what: str) -> dict[str, Any]:
+    """Reads a mapping of the command line.
+
+    Args:
+        text: YAML, such as "{num_epochs: 10}".
+        what: The option, for the error.
+
+    Raises:
+        InvalidArgument: If it is not a mapping of plain values.
+    """
+    try:
+        values = _parse(text.encode())
+    except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        values = None
+    if isinstance(values, dict) and all(isinstance(key, str) for key in values):
+        return values
+    raise InvalidArgument(
+        f"{what} must be a mapping of names to values, such as '{{num_epochs: 10}}', got "
+        f"{shown(text)}"
+    )
+
+
 def _parse(content: bytes) -> Any:
     """Values of YAML, plain and few."""
     if len(content) > _LONGEST_FILE:

@@ -16,6 +16,7 @@ SHORT = {
     "discrete_actions": ["--timesteps", "40", "--epochs", "3"],
     "own_loop": ["--seeds", "1", "--epochs", "2"],
     "train_controller": ["--timesteps", "960", "--seeds", "2"],
+    "tune_arguments": ["--trials", "3", "--seeds", "2", "--epochs", "2"],
 }
 SAYS = {
     "evaluate_policy": "slow down",
@@ -23,6 +24,7 @@ SAYS = {
     "discrete_actions": "after: anytime performance",
     "own_loop": "left alone",
     "train_controller": "DigitsCnnPoorInit-DataShift-v0 agent:",
+    "tune_arguments": "tuned ",
 }
 
 

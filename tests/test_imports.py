@@ -155,6 +155,7 @@ def test_entry_points_and_imports_for_types_are_seen():
         "prodigyopt",
         "dadaptation",
         "pyarrow",
+        "minari",
     ],
 )
 def test_a_heavy_library_is_imported_in_one_module_only(library):
