@@ -33,7 +33,7 @@ def damages(state):
     yield {**state, "generator": generator}
 
 
-@pytest.mark.parametrize("engine", ["torch", "compiled"])
+@pytest.mark.parametrize("engine", ["torch", "compiled", "batched"])
 def test_a_damaged_state_leaves_the_env_as_it_is(engine):
     env, undisturbed = advanced(engine), advanced(engine)
     other = advanced(engine)

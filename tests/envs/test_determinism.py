@@ -248,7 +248,7 @@ AMBIENT_SETTINGS = {
 
 
 @pytest.mark.parametrize("setting", AMBIENT_SETTINGS)
-@pytest.mark.parametrize("engine", ["torch", "compiled"])
+@pytest.mark.parametrize("engine", ["torch", "compiled", "batched"])
 @pytest.mark.parametrize(
     ("pair", "kind"),
     [

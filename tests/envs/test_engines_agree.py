@@ -1,4 +1,4 @@
-"""Whole runs are the same on the compiled engine and on torch."""
+"""Whole runs are the same on the compiled and the batched engine and on torch."""
 
 from __future__ import annotations
 
@@ -50,21 +50,25 @@ def traces(pair: str, engine: str, num_epochs: int = 4, seeds: int = 2, **kwargs
     return np.moveaxis(np.array(rows), 2, 0), np.array(tests)
 
 
+@pytest.mark.parametrize(("task", "engine"), [("DigitsCnn", "compiled"), ("DigitsMlp", "batched")])
 @pytest.mark.parametrize(("regime", "kind"), KINDS)
-def test_every_regime_gives_the_same_run_on_both_engines(regime: str, kind: str) -> None:
+def test_every_regime_gives_the_same_run_as_on_torch(
+    regime: str, kind: str, task: str, engine: str
+) -> None:
     shift = {"kind": kind, "trigger": 2, "train_size": 512}
-    compiled, expected = (traces(f"DigitsCnn-{regime}", e, **shift) for e in ("auto", "torch"))
-    for mine, reference in zip(compiled, expected, strict=True):
+    found, expected = (traces(f"{task}-{regime}", e, **shift) for e in (engine, "torch"))
+    for mine, reference in zip(found, expected, strict=True):
         # An accuracy may differ by an answer or two of some 320.
         np.testing.assert_allclose(mine[..., :-1], reference[..., :-1], **TRACE_TOLERANCE)
         np.testing.assert_allclose(mine[..., -1], reference[..., -1], atol=2.5 / 323)
 
 
-def test_learning_curves_over_twenty_seeds_are_the_same() -> None:
-    compiled, expected = (
-        traces("DigitsCnn-Stationary", e, num_epochs=6, seeds=20)[0] for e in ("auto", "torch")
+@pytest.mark.parametrize(("task", "engine"), [("DigitsCnn", "compiled"), ("DigitsMlp", "batched")])
+def test_learning_curves_over_twenty_seeds_are_the_same(task: str, engine: str) -> None:
+    found, expected = (
+        traces(f"{task}-Stationary", e, num_epochs=6, seeds=20)[0] for e in (engine, "torch")
     )
-    difference = (compiled - expected)[..., 1:]
+    difference = (found - expected)[..., 1:]
     # The standard error of a mean over 20 seeds is 0.22 of the deviation.
     assert (np.abs(difference.mean(0)) < 0.1 * expected[..., 1:].std(0)).all()
 
@@ -79,7 +83,10 @@ def test_an_mnist_run_is_the_same_on_both_engines() -> None:
 
 @pytest.mark.usefixtures("adamw_task")
 @pytest.mark.parametrize("task", ["DigitsCnn", "DigitsAdamW"])
-@pytest.mark.parametrize("engines", [("torch", "compiled"), ("compiled", "torch")])
+@pytest.mark.parametrize(
+    "engines",
+    [("torch", "compiled"), ("compiled", "torch"), ("torch", "batched"), ("batched", "compiled")],
+)
 def test_an_env_goes_on_from_the_state_of_another_engine(
     task: str, engines: tuple[str, str]
 ) -> None:

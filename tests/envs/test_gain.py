@@ -30,7 +30,7 @@ def clean_losses(env: Any, seed: int = 4, **options: Any) -> list[float]:
     return [env.step(IDLE)[4]["privileged"]["val_loss"] for _ in range(3)]
 
 
-@pytest.mark.parametrize("engine", ["compiled", "torch"])
+@pytest.mark.parametrize("engine", ["compiled", "batched", "torch"])
 def test_a_gain_trains_as_if_the_effective_learning_rate_were_set(engine: str) -> None:
     gained = make(STATIONARY, gain=-1, engine=engine)
     plain = make(STATIONARY, engine=engine)

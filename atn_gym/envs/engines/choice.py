@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from atn_gym.envs.tasks import Task
 
 _log = logging.getLogger(__name__)
-ENGINES = ("auto", "compiled", "torch", "moments", "sampled")
+ENGINES = ("auto", "compiled", "batched", "torch", "moments", "sampled")
 _PREFERRED = ("compiled", "moments", "torch")
 
 
@@ -55,18 +55,19 @@ def choose_engine(engine: str, task: Task, device: str) -> str:
 def obstacle(engine: str, task: Task, device: str) -> str | None:
     """Says why an engine does not apply, as the end of a sentence; None if it does."""
     name = getattr(task.network, "__name__", task.network)
+    if engine in ("torch", "batched") and task.network is Prototypes:
+        return f"trains by cross-entropy, which {name} has not"
     if engine == "torch":
-        quadratic = task.network is Prototypes
-        return f"trains by cross-entropy, which {name} has not" if quadratic else None
+        return None
     network = SmallCnn if engine == "compiled" else Prototypes
-    optimizers = ("sgd", "adamw") if engine == "compiled" else ("sgd",)
-    if task.network is not network:
+    optimizers = ("sgd",) if engine in ("moments", "sampled") else ("sgd", "adamw")
+    if engine != "batched" and task.network is not network:
         return f"trains the network {network.__name__} only, got {name}"
     if task.optimizer not in optimizers:
         known = " and ".join(map(repr, optimizers))
         plural = "s" if len(optimizers) > 1 else ""
         return f"knows the optimizer{plural} {known} only, got {task.optimizer!r}"
-    if torch.device(device).type != "cpu":
+    if engine != "batched" and torch.device(device).type != "cpu":
         return f"trains on the CPU only, got device={device!r}"
     return _import_failure() if engine == "compiled" else None
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,14 +19,12 @@ from atn_gym.envs.engines.kernels.epoch import entry_points
 from atn_gym.envs.engines.kernels.layout import lanes_of, make_network, packed_places
 from atn_gym.envs.engines.kernels.updates import Hyperparameters
 from atn_gym.envs.engines.kernels.workspace import Workspace, make_workspace
+from atn_gym.envs.engines.threads import in_threads
 from atn_gym.envs.engines.torch_engine import TorchEngine
 from atn_gym.errors import InvalidArgument
 
 _NOISE_AT_ONCE = 2**20
 """Draws of gradient noise that are held at a time."""
-
-_Job = TypeVar("_Job")
-_Result = TypeVar("_Result")
 
 
 class CompiledEngine:
@@ -115,7 +112,7 @@ class CompiledEngine:
 
     def train(self, runs: Sequence[int], plans: Sequence[EpochPlan]) -> TrainResult:
         """Trains n runs by an epoch, several at once."""
-        results = _in_threads(self._train_flat, list(zip(runs, plans, strict=True)))
+        results = in_threads(self._train_flat, list(zip(runs, plans, strict=True)))
         rows = [
             self._torch.train_run(run, plan) if row is None else row
             for run, plan, row in zip(runs, plans, results, strict=True)
@@ -187,7 +184,7 @@ class CompiledEngine:
         self, runs: Sequence[int], plans: Sequence[EvaluationPlan]
     ) -> tuple[FloatArray, FloatArray]:
         """Mean loss (n,) and accuracy (n,) of n runs, each on its own samples."""
-        results = _in_threads(self._evaluate_flat, list(zip(runs, plans, strict=True)))
+        results = in_threads(self._evaluate_flat, list(zip(runs, plans, strict=True)))
         rows = [
             self._torch.evaluate_run(run, plan) if row is None else row
             for run, plan, row in zip(runs, plans, results, strict=True)
@@ -214,13 +211,9 @@ class CompiledEngine:
 
     def get_state(self, run: int) -> dict[str, Any]:
         """Copies weights, buffers and optimizer state of a run."""
-        state = {
-            "model": self.model(run).state_dict(),
-            "optimizer": self.optimizer(run).state_dict(),
-        }
-        # A deep copy or a pickle of a view would hold all that the view is of.
-        copied: dict[str, Any] = _copied(state)
-        return copied
+        flat = self._flat[run]
+        assert flat is not None
+        return flat.get_state()
 
     def set_state(self, run: int, state: dict[str, Any]) -> None:
         """Puts a run into a state that `get_state` returned."""
@@ -263,21 +256,3 @@ def _hyperparameters(flat: FlatRun) -> Hyperparameters:
     epsilon = group["eps"] if adaptive else 0.0
     numbers = (group["lr"], first, group["weight_decay"], second, epsilon)
     return Hyperparameters(adaptive, *(float(number) for number in numbers))
-
-
-def _in_threads(function: Callable[[_Job], _Result], jobs: Sequence[_Job]) -> list[_Result]:
-    """Applies a function to each job, with as many threads as torch would use."""
-    threads = min(len(jobs), torch.get_num_threads())
-    if threads <= 1:
-        return [function(job) for job in jobs]
-    # Not kept: a forked process would inherit an executor without its threads.
-    with ThreadPoolExecutor(threads) as executor:
-        return list(executor.map(function, jobs))
-
-
-def _copied(value: Any) -> Any:
-    if isinstance(value, Tensor):
-        return value.detach().clone()
-    if isinstance(value, dict):
-        return {key: _copied(inner) for key, inner in value.items()}
-    return value

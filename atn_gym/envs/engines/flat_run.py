@@ -36,9 +36,17 @@ class FlatRun:
     Args:
         model: The network.
         optimizer: Its optimizer, "sgd" or "adamw" of `make_optimizer`.
+        filters_last: Whether filters lie channels last.
+        alignment: Every parameter begins at a multiple of it, with zeros in between.
     """
 
-    def __init__(self, model: nn.Module, optimizer: optim.Optimizer) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: optim.Optimizer,
+        filters_last: bool = True,
+        alignment: int = 1,
+    ) -> None:
         self._model = model
         self._optimizer = optimizer
         self._modules = tuple(model.modules())
@@ -46,10 +54,12 @@ class FlatRun:
         self._parameters = tuple(model.parameters())
         adaptive = isinstance(optimizer, optim.AdamW)
         self._names = _ADAMW_BUFFERS if adaptive else _SGD_BUFFERS
-        size = sum(p.numel() for p in self._parameters)
-        self.weights = torch.zeros(size)
+        self._filters_last = filters_last
+        self._sizes = [-(-p.numel() // alignment) * alignment for p in self._parameters]
+        device = self._parameters[0].device
+        self.weights = torch.zeros(sum(self._sizes), device=device)
         """Weights, float32 (P,)."""
-        self.buffers = tuple(torch.zeros(size) for _ in self._names)
+        self.buffers = tuple(torch.zeros_like(self.weights) for _ in self._names)
         """Momentum of SGD, or mean and mean square of AdamW, float32 (P,) each."""
         self.steps = 0
         """Steps that the optimizer's state holds; for SGD 1 stands for all."""
@@ -59,11 +69,12 @@ class FlatRun:
 
     def _views_of(self, flat: Tensor) -> Iterator[Tensor]:
         """Views of a flat tensor in the shapes of the parameters."""
-        for part, parameter in zip(
-            flat.split([p.numel() for p in self._parameters]), self._parameters, strict=True
-        ):
-            view = part.view(in_memory_order(parameter).shape)
-            yield view.permute(0, 3, 1, 2) if parameter.ndim == 4 else view
+        for part, parameter in zip(flat.split(self._sizes), self._parameters, strict=True):
+            values = part[: parameter.numel()]
+            if self._filters_last and parameter.ndim == 4:
+                yield values.view(in_memory_order(parameter).shape).permute(0, 3, 1, 2)
+            else:
+                yield values.view(parameter.shape)
 
     @property
     def group(self) -> dict[str, Any]:
@@ -88,9 +99,8 @@ class FlatRun:
         if tuple(model.modules()) != self._modules:
             return False
         # As model.parameters(), which looks at every module once more, and slowly.
-        parameters = tuple(
-            p for m in self._modules for p in m._parameters.values() if p is not None
-        )
+        found = (p for m in self._modules for p in m._parameters.values() if p is not None)
+        parameters = tuple(dict.fromkeys(found))
         return (
             all(map(_computes_as_made, self._modules, self._settings))
             and _all_are(parameters, self._parameters)
@@ -141,13 +151,20 @@ class FlatRun:
         for i, parameter in enumerate(self._parameters):
             state = self._optimizer.state[parameter]
             if "exp_avg" in self._names:
-                state.setdefault("step", torch.zeros(())).fill_(steps)
+                state.setdefault("step", torch.zeros((), device=parameter.device)).fill_(steps)
             for name, views in zip(self._names, self._buffer_views, strict=True):
                 state[name] = views[i]
 
     def finite(self) -> bool:
         """Whether every weight is finite."""
         return bool(np.isfinite(self.weights.numpy()).all())
+
+    def get_state(self) -> dict[str, Any]:
+        """Copies weights, buffers and optimizer state."""
+        state = {"model": self._model.state_dict(), "optimizer": self._optimizer.state_dict()}
+        # A deep copy or a pickle of a view would hold all that the view is of.
+        copied: dict[str, Any] = _copied(state)
+        return copied
 
 
 def _settings(module: nn.Module) -> dict[str, Any]:
@@ -166,3 +183,11 @@ def _computes_as_made(module: nn.Module, settings: dict[str, Any]) -> bool:
 
 def _all_are(first: list[Tensor] | tuple[Tensor, ...], second: tuple[Tensor, ...]) -> bool:
     return len(first) == len(second) and all(a is b for a, b in zip(first, second, strict=True))
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.detach().clone()
+    if isinstance(value, dict):
+        return {key: _copied(inner) for key, inner in value.items()}
+    return value

@@ -15,6 +15,7 @@ from atn_gym.arrays import FloatArray
 from atn_gym.envs.data import RunData
 from atn_gym.envs.data.dataset import KEPT_BYTES, Dataset
 from atn_gym.envs.engines import (
+    BatchedEngine,
     Engine,
     EpochPlan,
     EvaluationPlan,
@@ -94,10 +95,13 @@ class Trainer:
             return TorchEngine(num_runs, self._make_model, optimizer, self._device)
         if name in ("moments", "sampled"):
             return MomentEngine(num_runs, self._make_model, sampled=name == "sampled")
+        assert isinstance(optimizer, str)
+        if name == "batched":
+            inputs = self.dataset.train.inputs[: self.task.batch_size]
+            return BatchedEngine(num_runs, self._make_model, optimizer, self._device, inputs)
         # The compiled engine is the only part that needs numba.
         from atn_gym.envs.engines.compiled_engine import CompiledEngine
 
-        assert isinstance(optimizer, str)
         return CompiledEngine(num_runs, self._make_model, optimizer, self.dataset.input_shape)
 
     def _make_model(self, seed: int) -> nn.Module:

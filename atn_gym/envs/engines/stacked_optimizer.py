@@ -1,0 +1,86 @@
+"""SGD and AdamW over the weights of many runs, each with its hyperparameters."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+
+class StackedOptimizer(Protocol):
+    """Updates the weights of n runs."""
+
+    def step(self, weights: Tensor, gradient: Tensor) -> None:
+        """Updates weights (n, P) in place by their gradient (n, P), which may be overwritten."""
+
+
+def stacked_optimizer(
+    groups: Sequence[Mapping[str, Any]], buffers: Sequence[Tensor], steps: Sequence[int]
+) -> StackedOptimizer:
+    """Makes the optimizer of n runs.
+
+    Args:
+        groups: The only group of each run's optimizer, of torch's SGD or AdamW.
+        buffers: State of the runs, (n, P) each, updated in place: momentum of SGD, or mean and
+            mean square of AdamW.
+        steps: Steps that the state of each run holds.
+    """
+    kind = _Sgd if len(buffers) == 1 else _AdamW
+    return kind(groups, buffers, steps)
+
+
+class _Sgd:
+    """p -= rate * v with v = momentum * v + gradient + decay * p, as torch.optim.SGD."""
+
+    def __init__(
+        self, groups: Sequence[Mapping[str, Any]], buffers: Sequence[Tensor], steps: Sequence[int]
+    ) -> None:
+        (self._velocity,) = buffers
+        column = functools.partial(_column, stack=self._velocity)
+        self._rate = column([-group["lr"] for group in groups])
+        self._momentum = column([group["momentum"] for group in groups])
+        self._decay = column([group["weight_decay"] for group in groups])
+
+    def step(self, weights: Tensor, gradient: Tensor) -> None:
+        """Updates weights and velocity."""
+        gradient.addcmul_(weights, self._decay)
+        self._velocity.mul_(self._momentum).add_(gradient)
+        weights.addcmul_(self._velocity, self._rate)
+
+
+class _AdamW:
+    """Algorithm 2 of Loshchilov and Hutter (2019), as torch.optim.AdamW."""
+
+    def __init__(
+        self, groups: Sequence[Mapping[str, Any]], buffers: Sequence[Tensor], steps: Sequence[int]
+    ) -> None:
+        self._mean, self._square = buffers
+        self._column = column = functools.partial(_column, stack=self._mean)
+        self._rates = [float(group["lr"]) for group in groups]
+        self._betas = [tuple(map(float, group["betas"])) for group in groups]
+        self._steps = list(steps)
+        self._decay = column([-g["lr"] * g["weight_decay"] for g in groups])
+        self._first = column([1 - first for first, _ in self._betas])
+        self._second = column([second for _, second in self._betas])
+        self._rest = column([1 - second for _, second in self._betas])
+        self._epsilon = column([group["eps"] for group in groups])
+
+    def step(self, weights: Tensor, gradient: Tensor) -> None:
+        """Updates weights, means and mean squares."""
+        self._steps = [step + 1 for step in self._steps]
+        ages = list(zip(self._rates, self._betas, self._steps, strict=True))
+        rate = self._column([-rate / (1 - first**step) for rate, (first, _), step in ages])
+        root = self._column([(1 - second**step) ** -0.5 for _, (_, second), step in ages])
+        weights.addcmul_(weights, self._decay)
+        self._mean.lerp_(gradient, self._first)
+        self._square.mul_(self._second).addcmul_(gradient.mul_(gradient), self._rest)
+        torch.sqrt(self._square, out=gradient).mul_(root).add_(self._epsilon)
+        weights.addcmul_(torch.div(self._mean, gradient, out=gradient), rate)
+
+
+def _column(values: Sequence[float], stack: Tensor) -> Tensor:
+    """Values of n runs as a column (n, 1) that fits a stack."""
+    return torch.tensor(values, dtype=torch.float64).to(stack.device, stack.dtype)[:, None]
