@@ -1,0 +1,1 @@
+"""A module for each question that docs/questions.md answers, and what they draw with."""
