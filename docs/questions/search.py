@@ -109,8 +109,9 @@ def answer(folder: Path) -> Answer:
         caption="Left: the score by which the best trial was chosen, and the same score of a "
         "fresh run with the same values. Middle: share of fresh runs that break down as the "
         "learning rate is raised; `fixed` has the initial values of the task. Right: anytime "
-        "performance under a shift of the trial that turns out to be best, less that of the one "
-        "that was chosen. Bars are 95 % intervals: bootstrap over searches, exact for shares.",
+        "performance under a shift of the one of its five best trials that turns out to be best, "
+        "less that of the one that was chosen. Bars are 95 % intervals: bootstrap over searches, "
+        "exact for shares.",
         tables=(_table(searching),),
         how=f"{seed_count(seeds)}, each with a search of its own. Trials train on "
         "DigitsCnn-Stationary; what they find is used on DigitsCnn-DataShift. The score at "
@@ -130,8 +131,8 @@ def _learned(searching: list[Searches]) -> str:
         curse, regret = each.mean("selected", "held_out"), each.mean("hindsight", "shifted")
         verdict = "promises" if float(curse.low) > 0 else "promises, within chance,"
         lines.append(
-            f"`{each.method}` {verdict} {said(curse, ())} more than a fresh run gives, and another "
-            f"of its own trials would have won {said(regret, ())} more under the shift."
+            f"`{each.method}` {verdict} {said(curse, ())} more than a fresh run gives; of its "
+            f"five best trials one would have won {said(regret, ())} more under the shift."
         )
     return " ".join(lines)
 

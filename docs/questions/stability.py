@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from atn_gym.eval.metrics.aggregate import mean
 from atn_gym.eval.metrics.bootstrap import Estimate, bootstrap
-from atn_gym.eval.metrics.formatting import NONE
+from atn_gym.eval.metrics.formatting import NONE, join
 from atn_gym.eval.report.block_statistics import BlockStatistics
 from atn_gym.eval.report.document import Table, row
 from questions.answer import Answer, by_scale, cell, said, seeds_of
@@ -125,8 +125,8 @@ def answer(folder: Path) -> Answer:
         "it and without. Bars are 95 % intervals: bootstrap over seeds for anytime performance, "
         "exact for the share of runs that collapse.",
         tables=tuple(_table(scale, s, methods) for scale, s in scales.items()),
-        how=f"{seeds_of(results)} of each of known and hidden scale, DigitsCnn under "
-        "DataShift. The difference is that of anytime performance, guarded less plain, paired by "
+        how=f"{seeds_of(results)} of DigitsCnn under DataShift, {join(list(scales))}. "
+        "The difference is that of anytime performance, guarded less plain, paired by "
         "seed. The shipped agent has no knob and is shown as it is.",
         commands=("atn-gym run --config stability_digits",),
     )
@@ -149,6 +149,9 @@ def _learned(scale: str, s: BlockStatistics, methods: Mapping[str, list[Level]])
             f"{_verdict(won, 'gains', 'loses', 'changes by')} {said(won, ())}; collapsed runs go "
             f"from {100 * collapsed[of[0].plain]:.0f} to {100 * collapsed[of[-1].plain]:.0f} %."
         )
+    boldest = [difference(s, of[-1].plain, of[0].plain) for of in methods.values()]
+    if all(float(each.high) < 0 for each in boldest):
+        lines.insert(1, "Boldness wins nothing: every controller is worse at its boldest.")
     guards = [(difference(s, lv.guarded, lv.plain), lv) for of in methods.values() for lv in of]
     helped = sum(float(d.low) > 0 for d, _ in guards)
     harmed = sum(float(d.high) < 0 for d, _ in guards)
