@@ -9,6 +9,7 @@ from typing import Any
 DOCS = Path(__file__).parent
 sys.path.insert(0, str(DOCS))
 
+from env_pages import write_env_pages  # noqa: E402
 from project_pages import with_site_links, write_project_pages  # noqa: E402
 
 import atn_gym  # noqa: E402
@@ -50,4 +51,5 @@ def adapt(app: Any, page: str, text: list[str]) -> None:
 def setup(app: Any) -> None:
     """Called by Sphinx."""
     write_project_pages()
+    write_env_pages()
     app.connect("source-read", adapt)

@@ -18,7 +18,7 @@ from atn_gym.config import ControllerConfig, load_config
 from atn_gym.training.config import load_training_config
 
 ROOT = DOCS.parent
-MADE = ("_build", "project")
+MADE = ("_build", "api", "envs", "project")
 PAGES = [
     page.relative_to(DOCS).as_posix()
     for page in sorted(DOCS.rglob("*.md"))
