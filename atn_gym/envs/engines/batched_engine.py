@@ -13,7 +13,13 @@ from atn_gym.arrays import FloatArray
 from atn_gym.envs.engines.base import EpochPlan, EvaluationPlan, TrainResult
 from atn_gym.envs.engines.flat_run import FlatRun
 from atn_gym.envs.engines.stacked_network import ALIGNMENT, StackedNetwork
-from atn_gym.envs.engines.stacks import StackedEpoch, StackedRuns, stack, stack_size
+from atn_gym.envs.engines.stacks import (
+    StackedEpoch,
+    StackedRuns,
+    stack,
+    stack_size,
+    stacked_samples,
+)
 from atn_gym.envs.engines.threads import in_threads
 from atn_gym.envs.engines.torch_engine import TorchEngine
 from atn_gym.errors import InvalidArgument
@@ -162,9 +168,8 @@ class BatchedEngine:
         for first in range(0, max(lengths), _EVALUATION_BATCH):
             block = torch.arange(first, first + _EVALUATION_BATCH, device=self._device)
             places = [block.clamp(max=length - 1) for length in lengths]
-            chosen = list(zip(job.plans, places, strict=True))
-            inputs = stack([plan.inputs.index_select(0, rows) for plan, rows in chosen])
-            labels = stack([plan.labels[rows] for plan, rows in chosen])
+            inputs = stacked_samples([plan.inputs for plan in job.plans], stack(places))
+            labels = stacked_samples([plan.labels for plan in job.plans], stack(places))
             parts.append(self._network.losses(weights, inputs, labels))
         loss, right = (torch.cat(column, 1).double() for column in zip(*parts, strict=True))
         # Each by itself: how many samples others have must not change the order of summation.

@@ -147,7 +147,7 @@ class StackedNetwork:
         logits = self._logits(self._model.train(), leaves, inputs)
         losses = _cross_entropy(logits, labels).mean(1)
         found = torch.autograd.grad((losses * scale).sum(), leaves)
-        rows = [F.pad(g.flatten(1), (0, padded(s) - s)) for g, s in self._sized(found)]
+        rows = [_padded(part.flatten(1)) for part in found]
         right = (logits.argmax(-1) == labels).sum(1)
         return torch.cat(rows, 1), losses.detach(), right
 
@@ -182,6 +182,12 @@ def _equal(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
     )
 
 
+def _padded(rows: Tensor) -> Tensor:
+    """Rows with zeros up to a length of which `ALIGNMENT` is a divisor."""
+    missing = padded(rows.shape[1]) - rows.shape[1]
+    return F.pad(rows, (0, missing)) if missing else rows
+
+
 def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """Losses (n, B) of logits (n, B, classes)."""
     losses = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
@@ -200,10 +206,23 @@ def _trace(function: _Function, *arguments: Tensor) -> _Function:
     with fused or contextlib.nullcontext():
         traced: Any = make_fx(lambda *tensors: function(*tensors))(*arguments)
     for node in list(traced.graph.nodes):
-        if node.target in (torch.ops.aten.alias.default, torch.ops.aten.detach.default):
+        if _changes_nothing(node):
             node.replace_all_uses_with(node.args[0])
             traced.graph.erase_node(node)
     traced.graph.eliminate_dead_code()
     traced.recompile()
     called: _Function = traced.forward
     return called
+
+
+def _changes_nothing(node: Any) -> bool:
+    """Whether an operation returns its first argument as it is: half of all do."""
+    operations = torch.ops.aten
+    if node.target is operations.mul.Scalar:
+        return bool(node.args[1] == 1)
+    if node.target in (operations.alias.default, operations.detach.default):
+        return True
+    views = operations.view.default, operations.expand.default, operations._unsafe_view.default
+    if node.target not in views:
+        return False
+    return bool(node.meta["val"].shape == node.args[0].meta["val"].shape)

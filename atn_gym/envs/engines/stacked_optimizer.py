@@ -64,7 +64,6 @@ class _AdamW:
         self._steps = list(steps)
         self._decay = column([-g["lr"] * g["weight_decay"] for g in groups])
         self._first = column([1 - first for first, _ in self._betas])
-        self._second = column([second for _, second in self._betas])
         self._rest = column([1 - second for _, second in self._betas])
         self._epsilon = column([group["eps"] for group in groups])
 
@@ -74,10 +73,12 @@ class _AdamW:
         ages = list(zip(self._rates, self._betas, self._steps, strict=True))
         rate = self._column([-rate / (1 - first**step) for rate, (first, _), step in ages])
         root = self._column([(1 - second**step) ** -0.5 for _, (_, second), step in ages])
+        # Each line goes over the whole stack once, which is what takes the time.
         weights.addcmul_(weights, self._decay)
         self._mean.lerp_(gradient, self._first)
-        self._square.mul_(self._second).addcmul_(gradient.mul_(gradient), self._rest)
-        torch.sqrt(self._square, out=gradient).mul_(root).add_(self._epsilon)
+        self._square.lerp_(gradient.mul_(gradient), self._rest)
+        torch.sqrt(self._square, out=gradient)
+        torch.addcmul(self._epsilon, gradient, root, out=gradient)
         weights.addcmul_(torch.div(self._mean, gradient, out=gradient), rate)
 
 

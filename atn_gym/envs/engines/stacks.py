@@ -33,6 +33,20 @@ def stack(parts: Sequence[Tensor]) -> Tensor:
     return torch.stack([*parts, *[parts[-1]] * (rows - len(parts))])
 
 
+def stacked_samples(samples: Sequence[Tensor], places: Tensor) -> Tensor:
+    """Samples (rows, B, ...) of n runs.
+
+    Args:
+        samples: All samples of each run, (N, ...).
+        places: Which to take, int64 (rows, B).
+    """
+    if all(part is samples[0] for part in samples):
+        chosen = samples[0].index_select(0, places.flatten())
+        return chosen.view(*places.shape, *chosen.shape[1:])
+    rows = zip(samples, places, strict=False)
+    return stack([part.index_select(0, row) for part, row in rows])
+
+
 class StackedRuns:
     """Weights and optimizer of n runs, copied into a stack.
 
@@ -92,14 +106,8 @@ class StackedEpoch:
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Samples (rows, B, C, H, W), labels (rows, B) and loss scales (rows,) of each step."""
         inputs = [plan.inputs for plan in self._plans]
-        shared = all(part is inputs[0] for part in inputs)
         for step in range(self._orders.shape[1]):
-            order = self._orders[:, step]
-            if shared:
-                samples = inputs[0].index_select(0, order.flatten()).unflatten(0, order.shape)
-            else:
-                rows = zip(inputs, order, strict=False)
-                samples = stack([part.index_select(0, row) for part, row in rows])
+            samples = stacked_samples(inputs, self._orders[:, step])
             yield samples, self._labels[:, step], self._scales[:, step]
 
     def add_noise(self, gradient: Tensor, places: Tensor) -> None:
