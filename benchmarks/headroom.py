@@ -23,6 +23,7 @@ from atn_gym.arrays import FloatArray
 from atn_gym.envs import registry
 from atn_gym.envs.chance import chance_loss, log_score
 from atn_gym.envs.hyperparameters import HYPERPARAMETERS
+from atn_gym.envs.regimes import Mixture
 
 CHANGES = {
     "fixed": (0.0, 0.0, 0.0),
@@ -111,7 +112,8 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|---|---|---|")
     for name in registry.regime_names():
         regime = registry.get_regime(name)
-        for kind in getattr(regime, "kinds", {}):
+        inputs = registry.get_task(arguments.task).inputs
+        for kind in () if issubclass(regime, Mixture) else regime.kinds_for(inputs):
             if arguments.kinds and kind not in arguments.kinds:
                 continue
             kwargs = {

@@ -27,6 +27,7 @@ def main() -> None:
     parser.add_argument("--decays", type=float, nargs="+", default=[1e-4])
     parser.add_argument("--epochs", type=int, help="budget; that of the task by default")
     parser.add_argument("--seeds", type=int, default=3, help="seeds from 10000 on")
+    parser.add_argument("--engine", default="auto")
     arguments = parser.parse_args()
     print(f"atn_gym {atn_gym.__version__}, {arguments}\n")
     num_epochs = arguments.epochs or registry.get_task(arguments.task).num_epochs
@@ -37,7 +38,8 @@ def main() -> None:
     ]
     seeds = range(10_000, 10_000 + arguments.seeds)
     env_id = registration.env_id(arguments.task, "Stationary")
-    scores = anytime_performance(env_id, schedules, seeds, num_epochs=num_epochs).mean(axis=1)
+    kwargs = {"num_epochs": num_epochs, "engine": arguments.engine}
+    scores = anytime_performance(env_id, schedules, seeds, **kwargs).mean(axis=1)
     columns = [f"{momentum:g}, {decay:g}" for momentum, decay in others]
     print(f"| learning rate | {' | '.join(columns)} |\n|{'---|' * (1 + len(columns))}")
     for rate, row in zip(arguments.rates, scores.reshape(len(arguments.rates), -1), strict=True):

@@ -13,14 +13,14 @@ from atn_gym.envs.regimes import Regime
 from atn_gym.envs.regimes.mixture import REGIMES
 
 PAGE = Path(__file__).parent / "regimes.md"
-_HEAD = "| regime | kind | default severity | stream | at strength s |"
+_HEAD = "| regime | kind | default severity | stream | data | at strength s |"
 _TABLE = re.compile(rf"^{re.escape(_HEAD)}\n(\|.*\n)+", re.MULTILINE)
 
 
 def page(text: str) -> str:
     """The text of the page with the table of kinds as the code has it."""
     rows = [row for regime in REGIMES for row in _rows(regime)]
-    table = "\n".join([_HEAD, "|---|---|---|---|---|", *rows, ""])
+    table = "\n".join([_HEAD, "|---|---|---|---|---|---|", *rows, ""])
     if not _TABLE.search(text):
         raise SystemExit(f"docs/regimes.md must hold a table that begins with {_HEAD}")
     return _TABLE.sub(lambda _: table, text)
@@ -30,7 +30,8 @@ def _rows(regime: type[Regime]) -> list[str]:
     meanings = _meanings(regime)
     return [
         f"| {f'{regime.__name__} ' if first else ''}| `{kind}` | {severity:g} "
-        f"| {'yes' if kind in regime.drawn_kinds else 'no'} | {meanings[kind]} |"
+        f"| {'yes' if kind in regime.drawn_kinds else 'no'} "
+        f"| {'images' if kind in regime.image_kinds else 'any'} | {meanings[kind]} |"
         for first, (kind, severity) in zip(
             [True] + [False] * len(regime.kinds), regime.kinds.items(), strict=False
         )

@@ -239,10 +239,17 @@ class TuningParams:
                     "of one regime"
                 )
             split = "train" if self.split is None else self.split
-            return regime(split=split, kind=kind, **common)
+            return regime(split=split, kind=kind, inputs=task.inputs, **common)
         if self.split is not None:
             raise InvalidArgument(f"only Mixture has the argument split, got {self.split!r}")
-        return regime(**chosen, **common)
+        made = regime(**chosen, **common)
+        suitable = regime.kinds_for(task.inputs)
+        if made.kind not in suitable:
+            raise InvalidArgument(
+                f"{self.regime} with kind {made.kind!r} needs images, but the inputs of the task "
+                f"{self.task} are {task.inputs}: choose one of the kinds {', '.join(suitable)}"
+            )
+        return made
 
 
 def check_device(device: str) -> None:

@@ -10,15 +10,20 @@ from atn_gym.envs.data import load_digits, load_fashion_mnist, load_mnist
 from atn_gym.envs.gain import checked_gain
 from atn_gym.envs.hyperparameters import HYPERPARAMETERS, HyperparameterSpace
 from atn_gym.envs.mlp import Mlp
+from atn_gym.envs.modular_addition import AdditionTransformer, load_modular_addition
 from atn_gym.envs.networks import SmallCnn
 from atn_gym.envs.optimizers import OPTIMIZERS, check_optimizer
 from atn_gym.envs.quadratic import Prototypes, load_prototypes
-from atn_gym.errors import InvalidArgument, check_positive_integer
+from atn_gym.envs.residual_network import ResidualNetwork
+from atn_gym.errors import InvalidArgument, check_positive_integer, unknown_name
 
 if TYPE_CHECKING:
     import torch
 
     from atn_gym.envs.data import Dataset
+
+INPUTS = ("images", "tokens")
+"""What the inputs of a task may be."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,8 @@ class Task:
             function that returns the loss of the mini-batch.
         gain: Decades by which the effective learning rate exceeds the one that is set; a pair
             (lowest, highest) is drawn from uniformly for each run.
+        inputs: "images", numbers on a grid, or "tokens", one-hot over the width of a sample.
+            Kinds of regimes that need images are refused on tokens.
 
     Raises:
         InvalidArgument: If a field breaks its requirement.
@@ -57,6 +64,7 @@ class Task:
     network_kwargs: Mapping[str, Any] = field(default_factory=dict)
     optimizer: str | Callable[..., torch.optim.Optimizer] = "sgd"
     gain: float | Sequence[float] = 0.0
+    inputs: str = "images"
 
     def __post_init__(self) -> None:
         for name in ("dataset", "network"):
@@ -71,6 +79,8 @@ class Task:
             )
         for name in ("num_epochs", "batch_size"):
             check_positive_integer(name, getattr(self, name))
+        if self.inputs not in INPUTS:
+            raise unknown_name("sort of inputs", self.inputs, INPUTS)
         self._check_initial()
         if not isinstance(self.network_kwargs, Mapping):
             raise InvalidArgument(
@@ -114,12 +124,27 @@ DIGITS_CNN = Task(
     num_epochs=30,
     network_kwargs={"hidden": 32},
 )
+DIGITS_RESIDUAL = replace(
+    DIGITS_CNN,
+    initial=({"learning_rate": 0.05, "momentum": 0.9, "weight_decay": 1e-4},),
+    network=ResidualNetwork,
+    network_kwargs={"channels": (8, 16)},
+)
 DIGITS_MLP = replace(
     DIGITS_CNN,
     initial=({"learning_rate": 0.003, "momentum": 0.9, "weight_decay": 1e-2},),
     network=Mlp,
     network_kwargs={"widths": (64, 64)},
     optimizer="adamw",
+)
+MODULAR_ADDITION = Task(
+    dataset=load_modular_addition,
+    initial=({"learning_rate": 0.005, "momentum": 0.9, "weight_decay": 1e-2},),
+    num_epochs=50,
+    batch_size=32,
+    network=AdditionTransformer,
+    optimizer="adamw",
+    inputs="tokens",
 )
 NOISY_QUADRATIC = Task(
     dataset=load_prototypes,
@@ -134,11 +159,25 @@ _TOO_HIGH = {"learning_rate": 0.1, "momentum": 0.9, "weight_decay": 1e-4}
 MNIST_CNN_POOR_INIT = replace(MNIST_CNN, initial=(_TOO_LOW, _TOO_HIGH))
 FASHION_CNN_POOR_INIT = replace(FASHION_CNN, initial=(_TOO_LOW, _TOO_HIGH))
 DIGITS_CNN_POOR_INIT = replace(DIGITS_CNN, initial=(_TOO_LOW, _TOO_HIGH))
+DIGITS_RESIDUAL_POOR_INIT = replace(
+    DIGITS_RESIDUAL,
+    initial=(
+        {"learning_rate": 3e-4, "momentum": 0.0, "weight_decay": 1e-2},
+        {"learning_rate": 1.0, "momentum": 0.9, "weight_decay": 1e-4},
+    ),
+)
 DIGITS_MLP_POOR_INIT = replace(
     DIGITS_MLP,
     initial=(
         {"learning_rate": 3e-5, "momentum": 0.0, "weight_decay": 1e-2},
         {"learning_rate": 0.1, "momentum": 0.9, "weight_decay": 1e-2},
+    ),
+)
+MODULAR_ADDITION_POOR_INIT = replace(
+    MODULAR_ADDITION,
+    initial=(
+        {"learning_rate": 1e-4, "momentum": 0.0, "weight_decay": 1e-6},
+        {"learning_rate": 0.03, "momentum": 0.9, "weight_decay": 1e-2},
     ),
 )
 NOISY_QUADRATIC_POOR_INIT = replace(NOISY_QUADRATIC, initial=(_TOO_LOW, _TOO_HIGH))
@@ -148,5 +187,7 @@ _UNKNOWN_SCALE = (-2.0, 1.0)
 MNIST_CNN_UNKNOWN_SCALE = replace(MNIST_CNN, gain=_UNKNOWN_SCALE)
 FASHION_CNN_UNKNOWN_SCALE = replace(FASHION_CNN, gain=_UNKNOWN_SCALE)
 DIGITS_CNN_UNKNOWN_SCALE = replace(DIGITS_CNN, gain=_UNKNOWN_SCALE)
+DIGITS_RESIDUAL_UNKNOWN_SCALE = replace(DIGITS_RESIDUAL, gain=_UNKNOWN_SCALE)
 DIGITS_MLP_UNKNOWN_SCALE = replace(DIGITS_MLP, gain=_UNKNOWN_SCALE)
+MODULAR_ADDITION_UNKNOWN_SCALE = replace(MODULAR_ADDITION, gain=_UNKNOWN_SCALE)
 NOISY_QUADRATIC_UNKNOWN_SCALE = replace(NOISY_QUADRATIC, gain=_UNKNOWN_SCALE)

@@ -8,16 +8,18 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import data_equivalence
-from small_envs import follow, make_env, run_episode
+from small_envs import assert_says, follow, make_env, run_episode
 
 from atn_gym.envs import registry
+from atn_gym.envs.regimes import CurriculumShift, DataShift
+from atn_gym.errors import InvalidArgument
 
-TASKS = ("DigitsMlp",)
+TASKS = ("DigitsMlp", "DigitsResidual", "ModularAddition")
 KINDS = [
     (task, regime, kind)
     for task in TASKS
     for regime in registry.regime_names()[1:-1]
-    for kind in registry.get_regime(regime).kinds
+    for kind in registry.get_regime(regime).kinds_for(registry.get_task(task).inputs)
 ]
 MIXED = [*KINDS, *((task, "Mixture", None) for task in TASKS)]
 ACTIONS = np.random.default_rng(0).uniform(-0.3, 0.3, (4, 4)).astype(np.float32)
@@ -79,13 +81,34 @@ def test_a_shock_strikes_when_it_should_and_not_before(task: str, regime: str, k
     ]
 
 
-@pytest.mark.parametrize("task", TASKS)
-def test_a_run_learns_from_the_beginning_and_slower_from_poor_ones(task: str) -> None:
-    def anytime(name: str, seed: int) -> float:
-        env = make_env(f"{name}-Stationary", num_epochs=None, train_size=None)
-        budget = registry.get_task(name).num_epochs
-        returned = run_episode(env, seed, np.zeros((budget, 3), np.float32))
-        return sum(step[1] for step in returned[1:]) / budget
+@pytest.mark.parametrize("regime", ["DataShift", "CurriculumShift", "Mixture"])
+def test_kinds_that_need_images_are_refused_on_tokens(regime: str) -> None:
+    for found in (DataShift, CurriculumShift):
+        for kind in found.image_kinds if regime in (found.__name__, "Mixture") else ():
+            with pytest.raises(InvalidArgument, match=kind) as error:
+                make("ModularAddition", regime, kind)
+            assert_says(error, found.kinds_for("tokens")[0])
+            assert regime == "Mixture" or "are tokens: choose" in str(error.value)
 
-    slow, fast = (anytime(f"{task}PoorInit", seed) for seed in (0, 1))
-    assert anytime(task, 0) > max(slow, fast) + 0.1
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_network_learns_what_it_is_trained_on(task: str) -> None:
+    env = make_env(f"{task}-Stationary", num_epochs=12)
+    losses = [
+        step[4]["privileged"]["train_loss"]
+        for step in run_episode(env, 0, np.zeros((12, 3), np.float32))[1:]
+    ]
+    assert losses[-1] < losses[0] - 0.1
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_both_poor_beginnings_are_worse(task: str) -> None:
+    """In the first epochs, by what the network learns of the training samples."""
+
+    def loss(name: str, seed: int) -> float:
+        env = make_env(f"{name}-Stationary", num_epochs=8, train_size=None)
+        steps = run_episode(env, seed, np.zeros((8, 3), np.float32))[1:]
+        return float(steps[-1][4]["privileged"]["train_loss"])
+
+    for seed in (0, 1):
+        assert loss(f"{task}PoorInit", seed) > loss(task, seed) + 0.05

@@ -25,7 +25,7 @@ class Regime:
 
     A subclass names its kinds, each with its default severity, and implements `apply`. Of its
     kinds, `drawn_kinds` are those that draw what changes, by `change`: they know the profile
-    "stream".
+    "stream". `image_kinds` are those that need images: on other data they are refused.
 
     Args:
         trigger: Epochs trained before the regime sets in: an int in [0, num_epochs), a float
@@ -49,6 +49,7 @@ class Regime:
 
     kinds: ClassVar[Mapping[str, float]]
     drawn_kinds: ClassVar[tuple[str, ...]] = ()
+    image_kinds: ClassVar[tuple[str, ...]] = ()
 
     trigger: int | float | Sequence[float] = (0.15, 0.6)
     severity: float | None = None
@@ -114,6 +115,11 @@ class Regime:
     def profiles(cls, kind: str) -> tuple[str, ...]:
         """Profiles that a kind knows."""
         return tuple(p for p in PROFILES if p != "stream" or kind in cls.drawn_kinds)
+
+    @classmethod
+    def kinds_for(cls, inputs: str) -> tuple[str, ...]:
+        """Kinds that suit the inputs of a task: see `Task.inputs`."""
+        return tuple(k for k in cls.kinds if inputs == "images" or k not in cls.image_kinds)
 
     def _no_stream(self, kind: str) -> InvalidArgument:
         name = type(self).__name__

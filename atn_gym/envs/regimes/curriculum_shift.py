@@ -26,6 +26,7 @@ class CurriculumShift(Regime):
     """
 
     kinds = {"classes": 0.5, "difficulty": 0.5}
+    image_kinds = ("difficulty",)
 
     def _share(self, epoch: int) -> float:
         """Share of the data in use."""

@@ -28,7 +28,7 @@ class DataShift(Regime):
         relabelling: A share s of the classes, at least two, swap their labels along one drawn
             cycle: each takes the label of the next.
         permutation: The pixels of a share s of the positions, at least two, swap places along
-            one drawn cycle.
+            one drawn cycle. Of one-hot inputs these are tokens that swap.
         rotation: Inputs are turned by 90 degrees times s.
         label_noise: Each training label is replaced by another class with probability s.
             The draws are nested: what is replaced at s is replaced alike at any s' > s.
@@ -46,6 +46,7 @@ class DataShift(Regime):
         "contrast": 0.9,
         "gaussian_noise": 0.3,
     }
+    image_kinds = ("rotation", "contrast", "gaussian_noise")
     drawn_kinds = ("relabelling", "permutation", "label_noise", "gaussian_noise")
 
     def apply(

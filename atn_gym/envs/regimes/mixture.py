@@ -61,6 +61,7 @@ class Mixture:
         period: Length of a recurring phase in epochs.
         num_epochs: Epoch budget of the run.
         active: False for the twin: what is drawn never sets in.
+        inputs: What the inputs of the task are; only kinds that suit them are drawn.
 
     Raises:
         InvalidArgument: If the split or the kind is unknown, or the split holds the kind out.
@@ -72,6 +73,7 @@ class Mixture:
     period: int = 5
     num_epochs: int = 30
     active: bool = True
+    inputs: str = "images"
 
     def __post_init__(self) -> None:
         if self.split not in MIXTURE_SPLITS:
@@ -79,7 +81,7 @@ class Mixture:
         for name in ("duration", "period"):
             check_positive_integer(name, getattr(self, name))
         if self.kind is not None and not any(self._kinds(regime) for regime in REGIMES):
-            kinds = [kind for regime in REGIMES for kind in regime.kinds if self._drawn(kind)]
+            kinds = [k for r in REGIMES for k in r.kinds_for(self.inputs) if self._drawn(k)]
             raise unknown_name(f"kind of Mixture's {self.split} split", self.kind, kinds)
 
     def _drawn(self, kind: str) -> bool:
@@ -87,7 +89,8 @@ class Mixture:
 
     def _kinds(self, regime: type[Regime]) -> list[str]:
         """Kinds of a regime that may be drawn."""
-        return [k for k in regime.kinds if self._drawn(k) and self.kind in (None, k)]
+        kinds = regime.kinds_for(self.inputs)
+        return [k for k in kinds if self._drawn(k) and self.kind in (None, k)]
 
     def draw_gain(self, gain: float | Sequence[float], seed: int) -> float:
         """The gain of the run of a seed: the number, or a draw from a part of the pair."""
