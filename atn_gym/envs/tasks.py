@@ -139,7 +139,7 @@ DIGITS_MLP = replace(
 )
 MODULAR_ADDITION = Task(
     dataset=load_modular_addition,
-    initial=({"learning_rate": 0.005, "momentum": 0.9, "weight_decay": 1e-2},),
+    initial=({"learning_rate": 0.003, "momentum": 0.9, "weight_decay": 1e-2},),
     num_epochs=50,
     batch_size=32,
     network=AdditionTransformer,
