@@ -59,6 +59,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     report = commands.add_parser("report", help="write tables and figures of stored results")
     report.add_argument("results", metavar="RESULTS", help="folder of an experiment")
     report.add_argument("--out", metavar="FOLDER", help="of the report, in place of RESULTS")
+    report.add_argument(
+        "--paper",
+        action="store_true",
+        help="also write every figure as SVG and PDF and every table as LaTeX, to a folder paper",
+    )
     _add_controllers(report)
     _add_selection(report)
     report.add_argument(
@@ -274,7 +279,7 @@ def _report(arguments: argparse.Namespace) -> None:
         arguments.controllers, arguments.envs, arguments.seeds, arguments.earlier_sources
     )
     out = None if arguments.out is None else Path(arguments.out)
-    written = write_report(Path(arguments.results), out, selection)
+    written = write_report(Path(arguments.results), out, selection, for_paper=arguments.paper)
     for entry in written.skipped:
         print(f"atn-gym: skipped: {entry.name}: {entry.reason}", file=sys.stderr)
     for line in written.stale:
@@ -282,7 +287,10 @@ def _report(arguments: argparse.Namespace) -> None:
             f"atn-gym: left out: {line} (--earlier-sources shows it)",
             file=sys.stderr,
         )
-    print(f"{written.num_runs} runs: {', '.join(str(file) for file in written.files)}")
+    report, paper = written.files[:3], written.files[3:]
+    print(f"{written.num_runs} runs: {', '.join(map(str, report))}")
+    if paper:
+        print(f"{len(paper)} figures and tables: {paper[0].parent}")
 
 
 def _show(arguments: argparse.Namespace) -> None:

@@ -11,16 +11,15 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from atn_gym.eval.metrics.adaptation_score import BLIND, REACTIVE_ORACLE
-from atn_gym.eval.metrics.formatting import NONE, count, number, printable, seed_count
+from atn_gym.eval.metrics.formatting import count, number, printable, seed_count
 from atn_gym.eval.report.block_statistics import BlockStatistics
 from atn_gym.eval.report.columns import controller_table, estimate_column
-from atn_gym.eval.report.document import Cell, Table, row
+from atn_gym.eval.report.document import Table
+from atn_gym.eval.report.each_env import of_envs, won_table
 from atn_gym.eval.report.index import BASELINE, ResultIndex
 from atn_gym.eval.report.markdown import write_part
 from atn_gym.eval.report.tables import headline_columns, interval_note
@@ -85,7 +84,7 @@ class Results:
 
     def of_envs(self, envs: Sequence[str]) -> BlockStatistics:
         """Statistics of the same controllers and seeds on some envs."""
-        return BlockStatistics(self.index, replace(self.all_envs.block, envs=tuple(envs)))
+        return of_envs(self.index, self.all_envs.block, envs)
 
     def tasks(self) -> dict[str, dict[str, str]]:
         """Labels of the envs by regime, for each task."""
@@ -222,37 +221,12 @@ def _by_regime(results: Results, task: str) -> Table:
 def _what_can_be_won(results: Results) -> Table:
     """Fixed, blind, the best contender and the oracle on every env."""
     s = results.all_envs
-    references = {"fixed": s.baseline, "blind": s.blind, "reactive oracle": s.oracle}
-    others = _contenders(s)
-    rows = []
-    for env in s.block.envs:
-        found = results.of_envs([env]).anytime
-        best = max(others, key=lambda c: float(found.value[c])) if others else None
-        cells = [_cell(found, c) for c in references.values()]
-        cells.insert(2, _cell(found, best, "" if best is None else s.block.controllers[best]))
-        rows.append(row(env, *cells))
-    headings = ("env", "fixed", "blind", "best contender", "reactive oracle")
-    return Table(
-        "Anytime performance on each env",
-        headings,
-        tuple(rows),
-        "The best contender is the one with the highest mean on that env, blind and fixed "
-        "left out. Chosen by these runs, its mean is a little too high. Brackets are 95 % "
-        "bootstrap intervals over seeds.",
-    )
+    return won_table({env: results.of_envs([env]) for env in s.block.envs}, s)
 
 
 def _contenders(s: BlockStatistics) -> list[int]:
     """All that are neither references nor `fixed` nor `blind`."""
     return [c for c in s.order if not s.is_reference[c] and c not in (s.baseline, s.blind)]
-
-
-def _cell(found: Sequence[np.ndarray], c: int | None, name: str = "") -> Cell:
-    if c is None:
-        return Cell(NONE)
-    value, low, high = (float(part[c]) for part in found)
-    interval = f"[{number(low)}, {number(high)}]" if np.isfinite(low) else ""
-    return Cell(f"{name} {number(value)}".strip(), interval)
 
 
 def _blind(results: Results) -> str:

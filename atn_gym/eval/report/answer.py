@@ -136,11 +136,15 @@ def _collapses(s: BlockStatistics, contenders: Sequence[int]) -> str:
     least, most = (float(of(rates.value[known])) for of in (np.min, np.max))
     if least == most:
         return f"{number(100 * most, 1)} % of the {runs} of every contender ended at chance."
-    shown = [f"{_percent(rates, known[0])} of {_name(s, known[0])}"]
-    for words, rate in (("fewest", least), ("most", most)):
+    best = known[0]
+    ends = [("fewest", least), ("most", most)]
+    place = next((f", the {words}" for words, rate in ends if rates.value[best] == rate), "")
+    shown = [f"{_percent(rates, best)} of {_name(s, best)}{place}"]
+    for words, rate in ends:
         of = [_name(s, c) for c in known if rates.value[c] == rate]
         names = join(of) if len(of) <= _MOST_NAMED else count(len(of), "contender")
-        shown.append(f"{words}: {number(100 * rate, 1)} % of {names}")
+        if of != [_name(s, best)]:
+            shown.append(f"{words}: {number(100 * rate, 1)} % of {names}")
     return f"Of {runs} each, these ended at chance: {'; '.join(shown)}."
 
 

@@ -42,8 +42,10 @@ def controller_table(
         for c in statistics.order
     )
     headings = ("controller", *(column.heading for column in columns))
-    meanings = [note, *(column.meaning for column in columns)]
-    return Table(title, headings, rows, " ".join(filter(None, meanings)))
+    meanings = ("", *(column.meaning for column in columns))
+    return Table(
+        title, headings, rows, " ".join(filter(None, [note, *meanings])), meanings=meanings
+    )
 
 
 def estimate_column(

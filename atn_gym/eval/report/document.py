@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Drawing
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of a table: its text, and a detail, such as an interval, in smaller print."""
+    """A cell of a table.
+
+    Args:
+        text: What it says.
+        detail: Such as an interval, in smaller print.
+        shade: How dark it is, in [0, 1]; None for no shading.
+    """
 
     text: str
     detail: str = ""
+    shade: float | None = None
 
 
 @dataclass(frozen=True)
@@ -32,6 +44,7 @@ class Table:
         rows: Each with a cell a column.
         note: How to read it.
         is_text: Whether all columns are text.
+        meanings: What the columns mean, where that needs to be said; empty for none.
     """
 
     title: str
@@ -39,14 +52,19 @@ class Table:
     rows: tuple[Row, ...]
     note: str = ""
     is_text: bool = False
+    meanings: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        """Without meanings, there is an empty one for each column."""
+        object.__setattr__(self, "meanings", self.meanings or ("",) * len(self.headings))
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure: an SVG element, with what it shows in words."""
+    """A figure, with what it shows in words."""
 
     title: str
-    svg: str
+    drawing: Drawing
     note: str = ""
 
 
@@ -74,7 +92,16 @@ class Answers:
     items: tuple[tuple[str, str], ...]
 
 
-Part = Table | Figure | Paragraph | Listing | Answers
+@dataclass(frozen=True)
+class Fold:
+    """Parts that are opened by their title."""
+
+    title: str
+    parts: tuple[Leaf, ...]
+
+
+Leaf: TypeAlias = Table | Figure | Paragraph | Listing | Answers
+Part: TypeAlias = Leaf | Fold
 
 
 @dataclass
@@ -87,10 +114,23 @@ class Section:
 
 @dataclass(frozen=True)
 class Document:
-    """A whole report."""
+    """A whole report.
+
+    Args:
+        title: Of the report.
+        sections: What it holds.
+        controllers: Labels of all controllers, best first: a reader may hide some.
+    """
 
     title: str
     sections: tuple[Section, ...]
+    controllers: tuple[str, ...] = ()
+
+    def parts(self) -> Iterator[Leaf]:
+        """All parts that hold no others, in their order."""
+        for section in self.sections:
+            for part in section.parts:
+                yield from part.parts if isinstance(part, Fold) else (part,)
 
 
 def row(first: str, *cells: Cell | str, is_reference: bool = False) -> Row:

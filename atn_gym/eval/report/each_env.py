@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from atn_gym.eval.metrics.formatting import seed_count
+import numpy as np
+
+from atn_gym.eval.metrics.bootstrap import Estimate
+from atn_gym.eval.metrics.formatting import NONE, number, seed_count
 from atn_gym.eval.report.block_statistics import ANYTIME, HEADLINE, BlockStatistics
 from atn_gym.eval.report.columns import (
     controller_table,
@@ -13,21 +16,96 @@ from atn_gym.eval.report.columns import (
     estimate_column,
     spread_column,
 )
-from atn_gym.eval.report.document import Row, Section, Table
+from atn_gym.eval.report.document import Cell, Fold, Row, Section, Table, row
 from atn_gym.eval.report.figures import run_figure
 from atn_gym.eval.report.index import Block, ResultIndex
 from atn_gym.eval.report.tables import adaptation_score_column, adaptation_table, safety_table
 
 
-def env_section(index: ResultIndex, statistics: BlockStatistics) -> Section:
-    """Each env: performance, safety and adaptation, and the runs over epochs."""
-    section = Section("Envs")
-    ranked = [statistics.block.controllers[c] for c in statistics.order]
-    others = [c.label for c in index.controllers if c.label not in ranked]
+def env_section(index: ResultIndex, statistics: BlockStatistics, order: list[str]) -> Section:
+    """What can be won in each env and who wins it, then each env by itself.
+
+    Args:
+        index: All runs.
+        statistics: Of the runs over all envs.
+        order: Labels of all controllers, from the top.
+    """
+    of_env = {env: of_envs(index, statistics.block, [env]) for env in statistics.block.envs}
+    section = Section("Envs", [won_table(of_env, statistics)])
+    if len(of_env) > 1:
+        section.parts.append(grid_table(of_env, statistics))
     for env in index.envs:
-        section.parts += _tables(index, env.label)
-        section.parts.append(run_figure(index, env.label, ranked + others))
+        figure = run_figure(index, env.label, order)
+        section.parts.append(Fold(env.label, (*_tables(index, env.label), figure)))
     return section
+
+
+def of_envs(index: ResultIndex, block: Block, envs: Sequence[str]) -> BlockStatistics:
+    """Statistics of the controllers and seeds of a block on some of its envs."""
+    return BlockStatistics(index, replace(block, envs=tuple(envs)))
+
+
+def won_table(of_env: Mapping[str, BlockStatistics], statistics: BlockStatistics) -> Table:
+    """Fixed, blind, the best contender and the oracle on every env.
+
+    Args:
+        of_env: Statistics of each env by itself.
+        statistics: Of all of them.
+    """
+    s = statistics
+    others = [c for c in s.order if not s.is_reference[c] and c not in (s.baseline, s.blind)]
+    rows = []
+    for env, one in of_env.items():
+        found = one.anytime
+        best = max(others, key=lambda c: float(found.value[c])) if others else None
+        cells = [_performance(found, c) for c in (s.baseline, s.blind, best, s.oracle)]
+        if best is not None:
+            detail = f"{cells[2].detail} {s.block.controllers[best]}".strip()
+            cells[2] = replace(cells[2], detail=detail)
+        rows.append(row(env, *cells))
+    return Table(
+        "Anytime performance on each env",
+        ("env", "fixed", "blind", "best contender", "reactive oracle"),
+        tuple(rows),
+        "The best contender is the one with the highest mean on that env, blind and fixed "
+        "left out. Chosen by these runs, its mean is a little too high. Brackets are 95 % "
+        "bootstrap intervals over seeds.",
+    )
+
+
+def grid_table(of_env: Mapping[str, BlockStatistics], statistics: BlockStatistics) -> Table:
+    """Mean anytime performance of every controller on every env, darker where it is higher."""
+    s = statistics
+    values = np.stack([one.anytime.value for one in of_env.values()])
+    # References are no measure of what is much.
+    ranked = values[:, ~s.is_reference] if not s.is_reference.all() else values
+    low, high = ranked.min(axis=1, keepdims=True), ranked.max(axis=1, keepdims=True)
+    shades = np.clip((values - low) / np.where(high > low, high - low, 1), 0, 1)
+    rows = [
+        row(
+            s.block.controllers[c],
+            *(
+                Cell(number(value, 2), shade=shade)
+                for value, shade in zip(values[:, c].tolist(), shades[:, c].tolist(), strict=True)
+            ),
+            is_reference=bool(s.is_reference[c]),
+        )
+        for c in s.order
+    ]
+    return Table(
+        f"Anytime performance of each controller on each env: {seed_count(len(s.block.seeds))}",
+        ("controller", *of_env),
+        tuple(rows),
+        "Means over seeds. Within an env, the darker the better. Rows are in the order of the "
+        "compute-adjusted performance over all envs.",
+    )
+
+
+def _performance(found: Estimate, c: int | None) -> Cell:
+    if c is None:
+        return Cell(NONE)
+    value, low, high = (float(part[c]) for part in found)
+    return Cell(number(value), f"[{number(low)}, {number(high)}]" if np.isfinite(low) else "")
 
 
 def beginnings_table(statistics: BlockStatistics, env: str, beginnings: list[str]) -> Table:
@@ -123,6 +201,6 @@ def _seeds(seeds: Sequence[int]) -> str:
     return f"{'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}"
 
 
-def _unpaired(row: Row) -> Row:
-    first, *others = row.cells
-    return replace(row, cells=(replace(first, detail="unpaired"), *others))
+def _unpaired(alone: Row) -> Row:
+    first, *others = alone.cells
+    return replace(alone, cells=(replace(first, detail="unpaired"), *others))

@@ -65,7 +65,7 @@ class Block:
         """Which initial set of its task each run has: (envs, seeds), 0 where none is stored."""
         (controller, *_) = self.controllers
         return np.array(
-            [[_beginning(self.runs[controller, e, s]) for s in self.seeds] for e in self.envs]
+            [[beginning_of(self.runs[controller, e, s]) for s in self.seeds] for e in self.envs]
         )
 
     def describe_beginnings(self, env: str) -> list[str]:
@@ -74,7 +74,7 @@ class Block:
         for run in self.runs_of(env):
             initial = run.metric("initial_hyperparameters.learning_rate")
             if np.isfinite(initial):
-                rates.setdefault(_beginning(run), []).append(initial)
+                rates.setdefault(beginning_of(run), []).append(initial)
         # The most frequent one: a search before the run sets initial values of its own.
         return [f"learning rate {mode(rates[beginning]):g}" for beginning in sorted(rates)]
 
@@ -228,7 +228,7 @@ class ResultIndex:
         return [f"{what}: {', '.join(controllers)}" for what, controllers in lacking.items()]
 
 
-def _beginning(run: StoredRun) -> int:
+def beginning_of(run: StoredRun) -> int:
     """Which set of initial values of its task a run has; older versions did not store it."""
     beginning = run.metric("beginning")
     return int(beginning) if np.isfinite(beginning) else 0

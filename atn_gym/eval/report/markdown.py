@@ -20,7 +20,8 @@ def to_markdown(document: Document) -> str:
     """Writes a report as Markdown with tables in the style of GitHub."""
     parts = [f"# {_escape(document.title)}", "Figures are in report.html."]
     for section in document.sections:
-        shown = [part for part in section.parts if not isinstance(part, Figure)]
+        found = Document("", (section,)).parts()
+        shown = [part for part in found if not isinstance(part, Figure)]
         if shown:
             parts.append(f"## {_escape(section.title)}")
             parts += [write_part(part) for part in shown]

@@ -1,23 +1,44 @@
-"""The kinds of plots that a report has.
+"""The kinds of plots that a report has, drawn by matplotlib.
 
-Many controllers in one panel cannot be distinguished. So each has a panel of its own, in which
-the controller that does nothing is drawn in grey.
+Many controllers in one panel cannot be distinguished. So each has a row or a panel of its own, in
+which the controller that does nothing is drawn in grey.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+from numpy.typing import NDArray
 
 from atn_gym.arrays import FloatArray
-from atn_gym.eval.report.svg import WIDTH, Axis, Canvas, Panel, shorten
+from atn_gym.eval.metrics.formatting import number
+from atn_gym.eval.report.drawing import (
+    BASELINE,
+    BEGINNINGS,
+    CONTENDER,
+    LINE,
+    REFERENCE,
+    SHOCK,
+    WIDTH,
+    gid_of,
+    grid,
+    limits,
+    name,
+    scale,
+    shorten,
+    styled,
+    tick,
+)
 
-_LABEL = 120.0
-"""Width of the names of controllers at the left."""
+_MOST_STRETCHED = 0.5
+"""Share of the width of the contenders by which a reference may widen an axis."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,198 +60,246 @@ class Curve:
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """Curves of one controller, one for each quantity that is plotted."""
+    """Curves of one controller, for each quantity that is plotted one for each beginning."""
 
     label: str
-    curves: tuple[Curve, ...]
-    is_reference: bool
+    curves: tuple[tuple[Curve, ...], ...]
+    is_reference: bool = False
 
 
-@dataclass(frozen=True)
-class Point:
-    """A controller in a plane.
+@dataclass(frozen=True, eq=False)
+class Quantity:
+    """A number of every controller, a panel of `dots`.
 
-    `low` and `high` are an interval of y, or NaN; `more` are further values of x.
+    Args:
+        label: Name with unit.
+        value: Shape (controllers,); NaN where there is none.
+        low: Lower ends of intervals, same shape, or None.
+        high: Upper ends, likewise.
+        further: More values, shape (controllers, k), NaN where there are none, or None.
+        is_log: Whether its axis is logarithmic.
+        ringed: Indices of controllers that are marked.
     """
 
     label: str
-    x: float
-    y: float
-    is_reference: bool
-    low: float = math.nan
-    high: float = math.nan
-    more: tuple[float, ...] = ()
+    value: FloatArray
+    low: FloatArray | None = None
+    high: FloatArray | None = None
+    further: FloatArray | None = None
+    is_log: bool = False
+    ringed: frozenset[int] = frozenset()
+
+    def limits(self, is_reference: NDArray[np.bool_]) -> tuple[float, float]:
+        """Limits that hold the contenders; a reference far beyond is marked at the edge."""
+        parts = [p for p in (self.value, self.low, self.high, self.further) if p is not None]
+        known = np.concatenate([p[~is_reference].ravel() for p in parts])
+        known, others = (v[np.isfinite(v)] for v in (known, self.value[is_reference]))
+        if not known.size:
+            return limits(others, self.is_log)
+        scaled: Callable[[FloatArray], FloatArray] = np.log if self.is_log else np.asarray
+        ends = scaled(np.array([known.min(), known.max()]))
+        beyond = np.abs(scaled(others) - ends.mean()) - np.ptp(ends) / 2
+        near = others[beyond <= _MOST_STRETCHED * np.ptp(ends)]
+        return limits(np.append(known, near), self.is_log)
 
 
+@styled
+def dots(
+    labels: Sequence[str],
+    is_reference: NDArray[np.bool_],
+    quantities: Sequence[Quantity],
+    width: float,
+) -> Figure:
+    """Values with their intervals: a row for each controller, a panel for each quantity.
+
+    Args:
+        labels: The controllers, from the top.
+        is_reference: Shape (controllers,).
+        quantities: The panels.
+        width: Of the figure, in inches.
+    """
+    rows = np.arange(len(labels), dtype=np.float64)
+    figure, axes = grid(1, len(quantities), width, 0.165 * len(labels), labels, gap=(0.3, 0))
+    for axis, quantity in zip(axes[0], quantities, strict=True):
+        axis.set_ylim(len(labels) - 0.5, -0.5)
+        axis.set_yticks([])
+        axis.set_xlabel(quantity.label)
+        low, high = quantity.limits(is_reference)
+        scale(axis.xaxis, low, high, quantity.is_log, 4)
+        axis.grid(axis="x")
+        axis.hlines(rows, low, high, colors=LINE, linewidth=0.3)
+        for row, label in zip(rows, labels, strict=True):
+            _dot(axis, quantity, int(row), bool(is_reference[int(row)]), label)
+    for row, label in zip(rows, labels, strict=True):
+        name(axes[0][0], label, -0.03, row, bool(is_reference[int(row)]))
+    return figure
+
+
+def _dot(axis: Axes, quantity: Quantity, row: int, is_reference: bool, label: str) -> None:
+    gid, colour = gid_of(label), REFERENCE if is_reference else CONTENDER
+    low, high = axis.get_xlim()
+    value = float(quantity.value[row])
+    if not math.isfinite(value):
+        return
+    if not low <= value <= high:
+        is_below = value < low
+        at = low if is_below else high
+        axis.plot(
+            at, row, "<" if is_below else ">", color=colour, ms=4, clip_on=False, zorder=3, gid=gid
+        )
+        axis.annotate(
+            number(value),
+            (at, row),
+            (5 if is_below else -5, 0),
+            textcoords="offset points",
+            ha="left" if is_below else "right",
+            va="center",
+            fontsize=6,
+            color=colour,
+            gid=gid,
+        )
+        return
+    if quantity.low is not None and quantity.high is not None:
+        ends = quantity.low[row], quantity.high[row]
+        axis.plot(ends, [row, row], color=colour, linewidth=1.4, gid=gid)
+    if quantity.further is not None and np.isfinite(quantity.further[row]).any():
+        further = quantity.further[row]
+        axis.plot([value, *further], [row] * (1 + len(further)), color=colour, lw=0.8, gid=gid)
+        axis.plot(further, [row] * len(further), "|", color=colour, ms=4, gid=gid)
+    edge = SHOCK if row in quantity.ringed else colour
+    axis.plot(value, row, "o", color=colour, ms=3.6, mec=edge, mew=1.3, zorder=3, gid=gid)
+
+
+@styled
+def small_multiples(
+    entries: Sequence[Entry],
+    baseline: Entry | None,
+    x: tuple[str, float, float],
+    y: tuple[str, float, float],
+) -> Figure:
+    """A panel for each controller, with one curve.
+
+    Args:
+        entries: The controllers.
+        baseline: What is drawn in grey in all panels.
+        x: Label and limits of the horizontal axes.
+        y: Of the vertical axes.
+    """
+    rows, columns = min((math.ceil(len(entries) / columns), columns) for columns in (4, 5, 6))
+    columns = min(columns, len(entries))
+    width = min(WIDTH, 0.6 + 1.7 * columns)
+    figure, axes = grid(rows, columns, width, 0.95 * rows, ["x" * 8], above=0.2, gap=(0.12, 0.42))
+    for i, axis in enumerate(axes.flat):
+        if i >= len(entries):
+            axis.remove()
+            continue
+        entry = entries[i]
+        axis.set_gid(gid_of(entry.label))
+        axis.set_title(shorten(entry.label, 130 // columns), pad=2)
+        axis.set_xlim(x[1], x[2])
+        axis.set_ylim(y[1], y[2] + 0.03 * (y[2] - y[1]))
+        axis.xaxis.set_major_locator(MaxNLocator(3))
+        axis.yaxis.set_major_locator(MaxNLocator(3))
+        if i % columns:
+            axis.yaxis.set_major_formatter(NullFormatter())
+        for drawn, colours in _drawn(entry, baseline):
+            for curve, colour in zip(drawn.curves[0], colours, strict=False):
+                _curve(axis, curve, colour, lambda values: values)
+    figure.supxlabel(x[0], fontsize=7.5, y=0.06 / figure.get_figheight(), va="bottom")
+    figure.supylabel(y[0], fontsize=7.5, x=0.005)
+    return figure
+
+
+@styled
 def strips(
     entries: Sequence[Entry],
     baseline: Entry | None,
-    x: Axis,
-    quantities: Sequence[Axis],
+    x: tuple[str, float, float],
+    quantities: Sequence[str],
     mark: float | None,
-    description: str,
-) -> str:
-    """A row of panels for each controller, a column for each quantity.
+) -> Figure:
+    """A row for each controller, a column for each quantity, on logarithmic scales.
+
+    All rows of a column lie in one set of axes, one above the other: hundreds of axes would take
+    minutes to draw.
 
     Args:
         entries: The controllers.
         baseline: What is drawn in grey in all rows.
-        x: The horizontal axis of all panels.
-        quantities: The vertical axes.
+        x: Label and limits of the horizontal axes.
+        quantities: The columns.
         mark: Where on x the shock is marked, if it is.
-        description: What is seen.
     """
-    row, top, gap = 52.0, 20.0, 42.0
-    canvas = Canvas(top + row * len(entries) + 30)
-    width = (WIDTH - _LABEL - 34 - gap * (len(quantities) - 1)) / len(quantities)
-    for r, entry in enumerate(entries):
-        canvas.text(0, top + (r + 0.4) * row, shorten(entry.label, 23))
-        for c, quantity in enumerate(quantities):
-            left = _LABEL + 26 + c * (width + gap)
-            panel = Panel(canvas, left, top + r * row, width, row - 10, x, quantity)
-            is_last = r == len(entries) - 1
-            panel.frame(ticks=(4, 3), labels=(is_last, True))
-            _draw(panel, entry, baseline, c, mark)
-            if r == 0:
-                canvas.text(left + width / 2, 8, quantity.label, "middle")
-            if is_last:
-                canvas.text(left + width / 2, top + row * len(entries) + 18, x.label, "middle")
-    return canvas.finish(description)
+    labels = [entry.label for entry in entries]
+    figure, axes = grid(
+        1, len(quantities), WIDTH, 0.44 * len(entries), labels, above=0.2, gap=(0.42, 0)
+    )
+    for c, (axis, quantity) in enumerate(zip(axes[0], quantities, strict=True)):
+        low, high = _log_limits([entry.curves[c] for entry in (*entries, baseline or entries[0])])
+        _rows_of(axis, len(entries), low, high)
+        axis.set_title(quantity)
+        axis.set_xlabel(x[0])
+        axis.set_xlim(x[1], x[2])
+        axis.xaxis.set_major_locator(MaxNLocator(4))
+        if mark is not None:
+            axis.axvline(mark, color=SHOCK, linewidth=0.9, linestyle=(0, (3, 2)))
+        for row, entry in enumerate(entries):
+            for drawn, colours in _drawn(entry, baseline):
+                for curve, colour in zip(drawn.curves[c], colours, strict=False):
+                    place = _Row(row, math.log(low), math.log(high / low))
+                    _curve(axis, curve, colour, place, gid_of(entry.label))
+    for row, entry in enumerate(entries):
+        name(axes[0][0], entry.label, -0.3, row + 0.45, entry.is_reference)
+    return figure
 
 
-def panels(
-    entries: Sequence[Entry], baseline: Entry | None, x: Axis, y: Axis, description: str
-) -> str:
-    """A panel for each controller, with one curve."""
-    rows, columns = min((math.ceil(len(entries) / columns), columns) for columns in (4, 5))
-    left, row = 46.0, 118.0
-    width = (WIDTH - left) / columns
-    canvas = Canvas(row * rows + 14)
-    for i, entry in enumerate(entries):
-        r, c = divmod(i, columns)
-        at = left + c * width
-        panel = Panel(canvas, at, 18 + r * row, width - 16, row - 38, x, y)
-        panel.frame(ticks=(5, 3), labels=(True, c == 0))
-        _draw(panel, entry, baseline, 0, None)
-        canvas.text(
-            at + (width - 16) / 2, 9 + r * row, shorten(entry.label, int(width / 5.8)), "middle"
-        )
-    canvas.text(8, row * rows / 2, y.label, "middle", turned=True)
-    middle = left + (min(columns, len(entries)) * width - 16) / 2
-    canvas.text(middle, row * rows + 4, x.label, "middle")
-    return canvas.finish(description)
+@dataclass(frozen=True)
+class _Row:
+    """Where values of a logarithmic scale lie in a row; y runs down, a unit a row."""
+
+    row: float
+    low: float
+    span: float
+
+    def __call__(self, values: FloatArray) -> FloatArray:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            share = (np.log(values) - self.low) / self.span
+        return np.asarray(self.row + 0.9 * (1 - np.clip(share, 0, 1)))
 
 
-def intervals(
-    labels: Sequence[str], groups: Sequence[tuple[Axis, Sequence[Point | None]]], description: str
-) -> str:
-    """Values with their intervals: a row for each controller, a panel for each group.
-
-    Args:
-        labels: The controllers from the top.
-        groups: The horizontal axis, and a point for each label or None; its `y` is the
-            value, its `x` is not used.
-        description: What is seen.
-    """
-    rows, row, left = len(labels), 17.0, 150.0
-    canvas = Canvas(row * rows + 34)
-    levels = [2 + (r + 0.5) * row for r in range(rows)]
-    for label, level in zip(labels, levels, strict=True):
-        canvas.text(0, level, shorten(label, 28))
-    width = (WIDTH - left) / len(groups)
-    for g, (axis, points) in enumerate(groups):
-        rows_axis = Axis("", 0, rows)
-        panel = Panel(canvas, left + g * width, 2, width - 22, row * rows, axis, rows_axis)
-        panel.frame(ticks=(6, 0), grid=True)
-        for point, level in zip(points, levels, strict=True):
-            if point is not None:
-                style = _style(point.is_reference)
-                ends = panel.at_x(np.array([point.low, point.high]))
-                canvas.line(ends, np.full(2, level), f"interval {style}")
-                canvas.dot(float(panel.at_x(np.array(point.y))), level, style)
-        canvas.text(panel.left + panel.width / 2, row * rows + 26, axis.label, "middle")
-    return canvas.finish(description)
+def _rows_of(axis: Axes, rows: int, low: float, high: float) -> None:
+    """Rows with the same logarithmic scale, whose ticks each of them has."""
+    ticks = np.asarray(LogLocator(numticks=3).tick_values(low, high))
+    if ((ticks >= low) & (ticks <= high)).sum() < 2:
+        ticks = np.asarray(MaxNLocator(2).tick_values(low, high))
+    ticks = ticks[(ticks >= low) & (ticks <= high)]
+    row = _Row(0, math.log(low), math.log(high / low))
+    places = [r + row(ticks) for r in range(rows)]
+    axis.set_yticks(np.concatenate(places), [tick(t) for t in ticks] * rows, fontsize=5.5)
+    axis.set_ylim(rows - 0.05, -0.05)
+    axis.hlines(np.arange(rows) + 0.95, 0, 1, LINE, lw=0.5, transform=axis.get_yaxis_transform())
 
 
-def trade_off(points: Sequence[Point], x: Axis, y: Axis, description: str) -> str:
-    """Controllers in a plane of cost and performance, with the front of the contenders."""
-    canvas = Canvas(360)
-    panel = Panel(canvas, 52, 6, WIDTH - 60, 314, x, y)
-    panel.frame(ticks=(8, 7), grid=True)
-    canvas.text(8, 163, y.label, "middle", turned=True)
-    canvas.text(52 + panel.width / 2, 350, x.label, "middle")
-    front = pareto_front([point for point in points if not point.is_reference])
-    # Stairs: until the next cost is paid, more buys nothing.
-    if front:
-        costs = np.append(np.repeat([point.x for point in front], 2)[1:], x.high)
-        panel.line(costs, np.repeat([point.y for point in front], 2), "front")
-    places = [(float(panel.at_x(np.array(p.x))), float(panel.at_y(np.array(p.y)))) for p in points]
-    levels = _spread(places, 12.0)
-    for point, (at, height), level in zip(points, places, levels, strict=True):
-        style = _style(point.is_reference)
-        for further in panel.at_x(np.array(point.more)).tolist():
-            canvas.line(np.array([at, further]), np.full(2, height), f"interval {style}")
-            canvas.line(
-                np.full(2, further), np.array([height - 4, height + 4]), f"interval {style}"
-            )
-        canvas.dot(at, height, f"{style} best" if point in front else style)
-        # Names stand to the left of points at the right edge.
-        side, anchor = (-1, "end") if at > WIDTH - 150 else (1, "")
-        canvas.line(np.array([at + 5 * side, at + 16 * side]), np.array([height, level]), "leader")
-        canvas.text(at + 18 * side, level, shorten(point.label, 28), anchor)
-    return canvas.finish(description)
+def _drawn(entry: Entry, baseline: Entry | None) -> list[tuple[Entry, Sequence[str]]]:
+    """What is drawn in a panel, with the colour of each beginning."""
+    colours = (REFERENCE, *BEGINNINGS[1:]) if entry.is_reference else BEGINNINGS
+    behind = [] if baseline in (None, entry) else [(baseline, (BASELINE,) * len(BEGINNINGS))]
+    return [*behind, (entry, colours)]
 
 
-def pareto_front(points: Sequence[Point]) -> list[Point]:
-    """Points with more value than any other that costs no more, by rising cost."""
-    front: list[Point] = []
-    for point in sorted(points, key=lambda p: (p.x, -p.y)):
-        if not front or point.y > front[-1].y:
-            front.append(point)
-    return front
-
-
-def _draw(
-    panel: Panel, entry: Entry, baseline: Entry | None, index: int, mark: float | None
+def _curve(
+    axis: Axes, curve: Curve, colour: str, place: Callable[[Any], Any], gid: str | None = None
 ) -> None:
-    if mark is not None:
-        panel.line(np.full(2, mark), np.array([panel.y.low, panel.y.high]), "shock")
-    for drawn, style in ((baseline, "baseline"), (entry, _style(entry.is_reference))):
-        if drawn is not None:
-            curve = drawn.curves[index]
-            if curve.low is not None and curve.high is not None:
-                panel.area(curve.x, curve.low, curve.high, f"band {style}")
-            panel.line(curve.x, curve.middle, f"curve {style}")
+    if curve.low is not None and curve.high is not None:
+        low, high = place(curve.low), place(curve.high)
+        axis.fill_between(curve.x, low, high, color=colour, alpha=0.22, lw=0, gid=gid)
+    axis.plot(curve.x, place(curve.middle), color=colour, gid=gid)
 
 
-def _style(is_reference: bool) -> str:
-    return "reference" if is_reference else "contender"
-
-
-def _spread(places: Sequence[tuple[float, float]], line: float) -> list[float]:
-    """Heights of names beside points: as near as they can be without lying upon each other."""
-    levels = [0.0] * len(places)
-    order = sorted(range(len(places)), key=lambda i: places[i])
-    groups = [[order[0]]]
-    for before, i in itertools.pairwise(order):
-        if places[i][0] - places[before][0] > WIDTH / 4:
-            groups.append([])
-        groups[-1].append(i)
-    for group in groups:
-        group.sort(key=lambda i: places[i][1])
-        # Names that would overlap form a stack, the middle of which is that of their points.
-        stacks: list[list[int]] = []
-        for i in group:
-            stacks.append([i])
-            while len(stacks) > 1 and _top(stacks[-1], places, line) < line + _top(
-                stacks[-2], places, line
-            ) + line * (len(stacks[-2]) - 1):
-                stacks[-2:] = [stacks[-2] + stacks[-1]]
-        for stack in stacks:
-            for place, i in enumerate(stack):
-                levels[i] = _top(stack, places, line) + line * place
-    return levels
-
-
-def _top(stack: Sequence[int], places: Sequence[tuple[float, float]], line: float) -> float:
-    return sum(places[i][1] for i in stack) / len(stack) - line * (len(stack) - 1) / 2
+def _log_limits(curves: Sequence[Sequence[Curve]]) -> tuple[float, float]:
+    """Limits of a logarithmic axis that hold all curves with their bands."""
+    drawn = [curve for of_one in curves for curve in of_one]
+    parts = [part for c in drawn for part in (c.low, c.middle, c.high) if part is not None]
+    known = np.concatenate(parts)
+    known = known[np.isfinite(known) & (known > 0)]
+    return limits(known, True) if known.size else (0.1, 1.0)

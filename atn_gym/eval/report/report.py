@@ -19,6 +19,7 @@ from atn_gym.eval.report.figures import (
 from atn_gym.eval.report.html import to_html
 from atn_gym.eval.report.index import ResultIndex
 from atn_gym.eval.report.markdown import to_markdown
+from atn_gym.eval.report.paper import write_paper
 from atn_gym.eval.report.setting import gaps, setting_section, warnings
 from atn_gym.eval.report.summary_csv import summary_csv
 from atn_gym.eval.report.tables import (
@@ -27,7 +28,13 @@ from atn_gym.eval.report.tables import (
     performance_table,
     safety_table,
 )
-from atn_gym.eval.storage.experiment import REPORT_FILES, Skipped, StoredExperiment, read_experiment
+from atn_gym.eval.storage.experiment import (
+    PAPER_FOLDER,
+    REPORT_FILES,
+    Skipped,
+    StoredExperiment,
+    read_experiment,
+)
 from atn_gym.eval.storage.selection import CURRENT, Selection, select
 from atn_gym.files import StoreError, write_atomically
 
@@ -49,17 +56,25 @@ class Written:
     stale: list[str]
 
 
-def write_report(results: Path, out: Path | None = None, selection: Selection = CURRENT) -> Written:
+def write_report(
+    results: Path,
+    out: Path | None = None,
+    selection: Selection = CURRENT,
+    *,
+    for_paper: bool = False,
+) -> Written:
     """Reports the complete runs of an experiment.
 
     Args:
         results: Folder of the experiment, such as `results/digits_data_shift`.
         out: Folder of the report, made if absent; that of the experiment if None.
         selection: Which runs; by default all of the current source of every controller.
+        for_paper: Whether to write figures and tables as files of their own as well.
 
     Returns:
         What was written: `report.html`, which needs no other file, `report.md` and
-        `summary.csv`, which has a row for every run.
+        `summary.csv`, which has a row for every run. For a paper, also the folder `paper` with
+        every figure as SVG and PDF and every table as LaTeX.
 
     Raises:
         StoreError: If there is no experiment, or the report cannot be written.
@@ -75,6 +90,8 @@ def write_report(results: Path, out: Path | None = None, selection: Selection = 
         folder.mkdir(parents=True, exist_ok=True)
         for file, text in zip(files, texts, strict=True):
             write_atomically(file, text)
+        if for_paper:
+            files += write_paper(document, folder / PAPER_FOLDER)
     except OSError as error:
         raise StoreError(
             f"a report cannot be written to {folder} ({error.strerror}): choose another folder "
@@ -106,4 +123,7 @@ def make_document(stored: StoredExperiment, index: ResultIndex) -> Document:
         methods.parts += filter(None, [figure and figure(statistics)])
     setting = setting_section(stored, index)
     setting.parts += gaps(stored, index)
-    return Document(title, (first, env_section(index, statistics), methods, setting))
+    ranked = [statistics.block.controllers[c] for c in statistics.order]
+    others = [c.label for c in index.controllers if c.label not in ranked]
+    envs = env_section(index, statistics, ranked + others)
+    return Document(title, (first, envs, methods, setting), tuple(ranked + others))

@@ -18,6 +18,7 @@ from atn_gym.eval.storage.store import DAMAGED_FOLDER, MANIFEST_FILE
 from atn_gym.files import StoreError, Unreadable
 
 REPORT_FILES = ("report.html", "report.md", "summary.csv")
+PAPER_FOLDER = "paper"
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,12 @@ def read_experiment(root: Path) -> StoredExperiment:
                 names = read_labels(path)
             elif path in folders:
                 raise Unreadable(f"is in the layout of earlier versions: {_CONVERT} {root}`")
-            elif path.name not in (*REPORT_FILES, PARTS_FOLDER, DAMAGED_FOLDER):
+            elif path.name not in (
+                *REPORT_FILES,
+                PAPER_FOLDER,
+                PARTS_FOLDER,
+                DAMAGED_FOLDER,
+            ):
                 raise Unreadable("is not a file of an experiment")
         except Unreadable as error:
             reasons[path.name] = str(error)

@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 
 from stored_runs import ENV, EPOCHS, OTHER, SHOCK, add, trace
 
-from atn_gym.eval.report.document import Table
+from atn_gym.eval.report.document import Figure, Table
 from atn_gym.eval.report.index import ResultIndex
 from atn_gym.eval.report.report import make_document
 from atn_gym.eval.storage.experiment import read_experiment
@@ -26,9 +26,13 @@ def made_document(root):
 
 
 def tables(root):
-    document = made_document(root)
-    parts = [part for section in document.sections for part in section.parts]
-    return {part.title.split(":")[0]: part for part in parts if isinstance(part, Table)}
+    found = [part for part in made_document(root).parts() if isinstance(part, Table)]
+    return {part.title.split(":")[0]: part for part in found}
+
+
+def figures(root):
+    found = [part for part in made_document(root).parts() if isinstance(part, Figure)]
+    return {part.title.split(":")[0]: part for part in found}
 
 
 def cells(table, label):
@@ -62,18 +66,18 @@ class Page(HTMLParser):
 
     def __init__(self, text):
         super().__init__()
-        self.tags, self.links, self.ids, self.text, self._open = set(), [], [], [], []
+        self.tags, self.links, self.ids, self.text, self._open = [], [], [], [], []
         self.feed(text)
         self.close()
         assert self._open == []
 
     def handle_starttag(self, tag, attributes):
-        self.tags.add(tag)
+        self.tags.append(tag)
         assert not [name for name, _ in attributes if name.startswith("on")]
         values = dict(attributes)
         self.links += [v for k, v in attributes if k in ("href", "src", "xlink:href", "data")]
         self.ids += [values["id"]] if "id" in values else []
-        if tag not in ("meta", "wbr"):
+        if tag not in ("meta", "wbr", "input"):
             self._open.append(tag)
 
     def handle_startendtag(self, tag, attributes):
