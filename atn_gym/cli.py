@@ -226,7 +226,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from atn_gym.config import load_config, parse_seeds
     from atn_gym.eval.running.experiment import run_experiment
     from atn_gym.eval.running.progress import show_progress
-    from atn_gym.eval.running.table import outcome_tables, shown_names
+    from atn_gym.eval.running.table import legend, outcome_tables, shown_names
     from atn_gym.eval.storage.store import ResultStore
 
     check_positive_integer("--workers", arguments.workers)
@@ -253,6 +253,8 @@ def _run(arguments: argparse.Namespace) -> int:
         console.width = _WIDE
     for table in outcome_tables(outcomes):
         console.print(table)
+    for line in legend() if outcomes else []:
+        console.print(line, style="dim", highlight=False, markup=False)
     failures = [
         f"{controller} on {env}, seed {seed}: {reason}"
         for (env, controller), outcome in zip(shown_names(outcomes), outcomes, strict=True)

@@ -23,6 +23,16 @@ _SORTED_BY = "compute_adjusted_performance"
 _SPREAD = (_SORTED_BY, "anytime_performance", "final_val_accuracy")
 _COUNT = "collapsed"
 _MEANS = ("rollback_count", "wall_clock_s.total")
+_MEANINGS = {
+    "compute_adjusted_performance": "how low the validation loss was over the whole run, per "
+    "compute, from 0 to 1; rows are sorted by it",
+    "anytime_performance": "how low the validation loss was over the whole run, from -1 to 1; 0 is "
+    "a network that guesses",
+    "final_val_accuracy": "share of the validation data classified correctly after the last epoch",
+    "collapsed": "runs that ended no better than guessing, of all",
+    "rollback_count": "how often the controller went back to an earlier state",
+    "wall_clock_s.total": "how long a run took, with what the controller took",
+}
 
 
 def shown_names(outcomes: Sequence[Outcome]) -> list[tuple[str, str]]:
@@ -51,6 +61,12 @@ def outcome_tables(outcomes: Sequence[Outcome]) -> list[Table]:
     return [_table(env, [(name, o) for (_, name), o in group]) for env, group in by_env]
 
 
+def legend() -> list[str]:
+    """A line for each column, and one for what stands behind ±."""
+    lines = [f"{HEADINGS[metric].text}: {meaning}" for metric, meaning in _MEANINGS.items()]
+    return [*lines, "\N{PLUS-MINUS SIGN}: standard deviation over seeds"]
+
+
 def _table(env: str, outcomes: Sequence[tuple[str, Outcome]]) -> Table:
     seeds = max(_num_seeds(outcome) for _, outcome in outcomes)
     title = printable(f"{env}, {seed_count(seeds)}")
@@ -62,8 +78,9 @@ def _table(env: str, outcomes: Sequence[tuple[str, Outcome]]) -> Table:
         pad_edge=False,
         collapse_padding=True,
     )
-    table.add_column("controller", no_wrap=True, vertical="bottom")
-    for metric in (*_SPREAD, _COUNT, *_MEANS):
+    # Where there is little room, names are broken, so that numbers and headings are whole.
+    table.add_column("controller", overflow="fold", vertical="bottom")
+    for metric in _MEANINGS:
         # A word a line, so that the table is as narrow as its numbers.
         heading = HEADINGS[metric].text.replace(" / ", " /~").replace("-", "- ").split()
         table.add_column("\n".join(heading).replace("~", " "), justify="right", no_wrap=True)

@@ -12,7 +12,7 @@ from atn_gym.eval.report.block_statistics import BlockStatistics
 from atn_gym.eval.report.each_env import env_table
 from atn_gym.eval.report.index import ResultIndex
 from atn_gym.eval.running.experiment import Outcome
-from atn_gym.eval.running.table import outcome_tables, shown_names
+from atn_gym.eval.running.table import legend, outcome_tables, shown_names
 from atn_gym.eval.storage.experiment import read_experiment
 
 
@@ -104,6 +104,30 @@ def test_terminal_and_report_show_the_same_statistics_words_and_order(tmp_path, 
             assert set(name.replace("-", "- ").split()) <= set(words)
         collapsed = row.cells[table.headings.index("collapsed runs")].text
         assert collapsed in lines[first + 1 + i]
+
+
+def test_every_column_is_explained_below_the_table_and_whole_on_eighty_columns():
+    summary = {
+        "compute_adjusted_performance": 0.5,
+        "anytime_performance": -0.25,
+        "final_val_accuracy": 0.9,
+        "collapsed": True,
+        "rollback_count": 1.0,
+        "wall_clock_s": {"total": 112.5},
+    }
+    env = EnvConfig(id="atn_gym/DigitsCnnUnknownScale-OptimizerSensitivityShift-v0")
+    controller = ControllerConfig(name="fixed", label="a name of more than twenty letters")
+    (table,) = outcome_tables([Outcome(env, controller, [summary] * 3, {})])
+    console = Console(file=io.StringIO(), width=80)
+    console.print(table)
+    shown = console.file.getvalue()
+    assert "\N{HORIZONTAL ELLIPSIS}" not in shown
+    assert "112.50" in shown
+    words = set(shown.split())
+    explained = [line.partition(":")[0] for line in legend()]
+    assert len(explained) == len(table.columns)
+    for heading in explained[:-1]:
+        assert set(heading.replace("-", "- ").split()) <= words
 
 
 def test_variants_are_told_apart_in_tables_as_in_the_report():
