@@ -84,7 +84,7 @@ def measure(task: str, arguments: argparse.Namespace) -> list[Setting]:
     env_id = f"atn_gym/{task}-Stationary-v0"
     for engine, runs in itertools.product(engines_of(task, **kwargs), arguments.runs):
         if engine != "torch" or runs <= _MOST_TORCH_RUNS:
-            for threads in arguments.threads:
+            for threads in arguments.torch_threads if engine == "torch" else arguments.threads:
                 env = OurEnv(env_id, runs, engine=engine, **kwargs)
                 settings.append(Setting(engine, runs, threads, env))
     for repetition in range(arguments.repeats + 1):
@@ -142,10 +142,12 @@ def main() -> None:
     parser.add_argument("--only", choices=_TASKS)
     parser.add_argument("--runs", type=int, nargs="+", default=[1, 2, 8, 64, 256])
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--torch-threads", type=int, nargs="+", help="those of the torch engine")
     parser.add_argument("--train-size", type=int, help="training samples; all by default")
     parser.add_argument("--memory", action="store_true", help="peak memory in place of times")
     parser.add_argument("--train", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    arguments.torch_threads = arguments.torch_threads or arguments.threads
     if arguments.train:
         engine, task, runs = arguments.train
         train_here(engine, task, int(runs))

@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
+import gymnasium
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from engine_twins import USUAL, BatchedTwins
+from gymnasium.utils.env_checker import data_equivalence
 from torch import Tensor, nn
 
 from atn_gym.envs.engines import EvaluationPlan, TorchEngine
@@ -340,3 +342,15 @@ def test_networks_that_cannot_be_stacked_are_refused(
         InvalidArgument, match=rf"engine='batched' .*{message}.*: use engine='torch'"
     ):
         BatchedTwins(network)
+
+
+def test_a_vector_env_trains_runs_as_single_envs_do() -> None:
+    kwargs: Any = {"num_epochs": 2, "train_size": 128, "engine": "batched"}
+    many: Any = gymnasium.make_vec("atn_gym/DigitsMlp-DataShift-v0", num_envs=5, **kwargs)
+    many.reset(seed=10_000)
+    batches = [many.step(np.zeros((5, 3), np.float32))[0] for _ in range(2)]
+    one = gymnasium.make("atn_gym/DigitsMlp-DataShift-v0", **kwargs)
+    one.reset(seed=10_003)
+    for batch in batches:
+        alone = one.step(np.zeros(3, np.float32))[0]
+        assert data_equivalence(alone, {k: v[3] for k, v in batch.items()}, exact=True)

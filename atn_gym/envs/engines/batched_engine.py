@@ -45,9 +45,10 @@ class BatchedEngine:
 
     Stacks of up to 16 runs are trained side by side, in as many threads as torch has. On a
     CPU a run has the same bits in any slot, beside any number of runs and with any number of
-    threads if its mini-batches and each of its parameters have a multiple of 16 numbers or
-    samples. If not, it is the same up to rounding, because rows of a stack then lie differently
-    in memory.
+    threads if its batch size, and the number of values of every parameter that multiplies
+    a matrix, are multiples of 16. If not, it is the same only up to rounding, because the rows
+    of a stack then lie differently in memory. An epoch equals one of the torch engine to a
+    relative 1e-4 in the loss. No GPU was at hand to measure the engine on.
 
     A run that a regime has changed beyond values, such as one with frozen weights, is trained
     by the torch engine. Gradients (`parameter.grad`) are not kept.
