@@ -9,6 +9,7 @@ from typing import Any
 DOCS = Path(__file__).parent
 sys.path.insert(0, str(DOCS))
 
+from api_pages import escape_bars, write_api_pages  # noqa: E402
 from env_pages import write_env_pages  # noqa: E402
 from project_pages import with_site_links, write_project_pages  # noqa: E402
 
@@ -31,6 +32,11 @@ exclude_patterns = ["_build"]
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 4
 highlight_language = "text"
+default_role = "code"
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"
+napoleon_custom_sections = ["Source"]
+napoleon_use_ivar = True
 
 html_title = f"atn_gym {release}"
 html_theme = "furo"
@@ -52,4 +58,6 @@ def setup(app: Any) -> None:
     """Called by Sphinx."""
     write_project_pages()
     write_env_pages()
+    write_api_pages()
     app.connect("source-read", adapt)
+    app.connect("autodoc-process-docstring", escape_bars)
