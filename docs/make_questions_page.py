@@ -19,7 +19,7 @@ matplotlib.use("Agg")
 from make_results_pages import DOCS, write_or_check
 from questions import compute, ladder, robustness, search, stability
 
-from atn_gym.eval.metrics.formatting import printable
+from atn_gym.eval.metrics.formatting import join, printable
 
 QUESTIONS = {
     "stability": stability,
@@ -33,7 +33,7 @@ QUESTIONS = {
 _INTRODUCTION = """# Five questions
 
 The benchmark asks five questions about online hyperparameter control. An experiment on Digits
-answers each, with few seeds: the intervals say what they are worth. Every section ends with the
+is made for each, with few seeds: the intervals say what they are worth. Every section ends with the
 commands that made it. [References](references.md) explains `fixed`, `blind` and yoked controls,
 [metrics.md](metrics.md) the metrics.
 """
@@ -54,7 +54,9 @@ def make_page(name: str, folder: Path, page: str = "") -> str:
     }
     sections[question.TITLE] = question.answer(folder).section(name, question.TITLE, folder)
     titles = [each.TITLE for each in QUESTIONS.values() if each.TITLE in sections]
-    parts = [_INTRODUCTION, *(sections[title] for title in titles)]
+    missing = [name for name, each in QUESTIONS.items() if each.TITLE not in sections]
+    lack = [f"Not answered yet, for want of runs: {join(missing)}."] if missing else []
+    parts = [_INTRODUCTION, *lack, *(sections[title] for title in titles)]
     return printable("\n".join(f"{part.strip()}\n" for part in parts))
 
 

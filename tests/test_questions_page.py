@@ -135,21 +135,34 @@ def test_the_threshold_is_where_recovery_falls_below_one_half(pages):
     assert threshold(shares, severities).tolist() == [never, 0.75, 0.25, never]
 
 
-def test_robustness_has_a_column_for_each_kind_and_time(pages, tmp_path):
+def test_recovery_is_shown_by_kind_time_and_severity(pages, tmp_path):
     folder = tmp_path / "robustness"
     for trigger in (0.2, 0.6):
         for severity in (1.0, 0.5):
-            env = {**HIDDEN, "trigger": trigger, "severity": severity, "shock_epoch": 5}
+            env = {**ENV, "trigger": trigger, "severity": severity}
             for controller in ("fixed", "heuristic"):
                 back = severity < 1 or (trigger < 0.5 and controller == "heuristic")
-                store(folder, controller, 0.1, env, recovered=back, recovery_time=1)
+                store(folder, controller, 0.1, env, recovered=back, shock_epoch=5)
     text = pages.make_page("robustness", folder)
     table = rows(text, "Severity at which recovery falls below one half")
     assert table["fixed"][r"label\_noise, shock at 0.2"].startswith("0.75")
     assert table["heuristic"][r"label\_noise, shock at 0.2"].startswith(r"\> 1")
     assert table["heuristic"][r"label\_noise, shock at 0.6"].startswith("0.75")
-    assert "lowers the threshold of 1 of 2 pairs" in text
-    assert pages.QUESTIONS["robustness"].draw(folder).axes
+    shares = rows(text, "Recovered runs (%)")
+    assert shares["heuristic"][r"label\_noise 1, 0.2 (4 runs)"].startswith("100 ")
+    assert "`label_noise` of severity 1, 0.2: 50 %, of `fixed` only 0 %." in text
+    assert len(pages.QUESTIONS["robustness"].draw(folder).axes) == 2
+
+
+def test_times_that_runs_draw_are_parted_into_early_and_late(pages, tmp_path):
+    folder = tmp_path / "drawn"
+    env = {**ENV, "trigger": [0.15, 0.6]}
+    for seed, shock in enumerate((2, 3, 4, 5)):
+        add(folder, "fixed", seed, env, recovered=shock < 4, shock_epoch=shock)
+        add(folder, "blind", seed, env, recovered=True, shock_epoch=shock)
+    shares = rows(pages.make_page("robustness", folder), "Recovered runs (%)")
+    assert shares["fixed"][r"label\_noise 0.4, early (2 runs)"].startswith("100 ")
+    assert shares["fixed"][r"label\_noise 0.4, late (2 runs)"].startswith("0 ")
 
 
 def test_searches_are_followed_to_where_they_are_used(pages, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,12 +12,19 @@ from matplotlib.figure import Figure
 
 from atn_gym.arrays import FloatArray
 from atn_gym.eval.metrics.bootstrap import Estimate, bootstrap, exact_rate
-from atn_gym.eval.metrics.formatting import number
+from atn_gym.eval.metrics.formatting import count, number
 from atn_gym.eval.report.document import Cell, Table, row
-from questions.answer import Answer, names, seeds_of
+from questions.answer import Answer, cell, seeds_of
 from questions.drawing import rank, whiskers
 
 TITLE = "Robustness"
+EARLY = 1 / 3
+"""Share of the budget before which a shock whose time a run draws is early."""
+SHOWN = ("fixed", "blind", "heuristic", "range_test", "ppo_digits", "ppo_adaptive")
+_DRAWN = ("benchmark_digits", "benchmark_digits_references")
+"""Configs of one folder, whose runs draw the time of the shock."""
+_WITHOUT = ("Stationary", "Mixture")
+"""Regimes without a shock, or without one kind of it."""
 NEVER = 2.0
 """Threshold where the share never falls below one half, beyond any severity."""
 
@@ -27,25 +35,24 @@ class Shocks:
 
     Args:
         kind: What changed.
-        trigger: Share of the budget before the shock.
-        severities: Mildest first.
-        recovered: 1 where a run did, else 0, shape (controllers, severities, seeds).
+        time: Share of the budget before the shock; "early" or "late" if each run draws its own.
+        recovered: By severity, mildest first: 1 where a run did, else 0, (controllers, seeds).
     """
 
     kind: str
-    trigger: float
-    severities: tuple[float, ...]
-    recovered: FloatArray
+    time: str
+    recovered: dict[float, FloatArray]
 
-    def shares(self) -> Estimate:
-        """Share recovered, shape (controllers, severities), with its exact interval."""
-        return exact_rate(self.recovered[:, :, None, :])
+    def share(self, severity: float) -> Estimate:
+        """Share recovered, shape (controllers,), with its exact interval."""
+        return exact_rate(self.recovered[severity][:, None, :])
 
     def thresholds(self) -> Estimate:
         """The severity at which the share falls below one half, shape (controllers,)."""
+        severities = tuple(self.recovered)
         return bootstrap(
-            self.recovered,
-            lambda drawn: threshold(drawn.mean(-1), self.severities),
+            np.stack(list(self.recovered.values()), axis=1),
+            lambda drawn: threshold(drawn.mean(-1), severities),
             np.random.default_rng(0),
         )
 
@@ -74,125 +81,149 @@ def threshold(shares: FloatArray, severities: tuple[float, ...]) -> FloatArray:
 
 
 def shocks(results: Results) -> list[Shocks]:
-    """All shocks, by kind and then by time."""
-    block = results.all_envs.block
-    arguments = {env.label: env.arguments for env in results.index.envs}
-    recovered = np.nan_to_num(block.values("recovered"))
-    groups: dict[tuple[str, float], list[tuple[float, int]]] = {}
-    for place, env in enumerate(block.envs):
-        of = arguments[env]
-        key = str(of["kind"]), float(of["trigger"])
-        groups.setdefault(key, []).append((float(of["severity"]), place))
-    return [
-        Shocks(
-            *key,
-            tuple(severity for severity, _ in sorted(places)),
-            recovered[:, [place for _, place in sorted(places)]],
-        )
-        for key, places in sorted(groups.items())
-    ]
+    """All shocks of the task at its known scale, by kind and then by time."""
+    block, found = results.all_envs.block, {}
+    recovered, shock = np.nan_to_num(block.values("recovered")), block.values("shock_epoch")[0]
+    for env in results.index.envs:
+        of = env.arguments
+        if env.label not in block.envs or of["task"] != "DigitsCnn" or of["regime"] in _WITHOUT:
+            continue
+        place, trigger = block.envs.index(env.label), of["trigger"]
+        if isinstance(trigger, (list, tuple)):
+            early = shock[place] < EARLY * float(of["num_epochs"])
+            times = {"early": early, "late": ~early}
+        else:
+            times = {f"{float(trigger):g}": np.ones(len(block.seeds), np.bool_)}
+        for time, seeds in times.items():
+            if seeds.sum() > 1:
+                runs = found.setdefault((str(of["kind"]), time), {})
+                runs[float(of["severity"])] = recovered[:, place][:, seeds]
+    return [Shocks(*key, dict(sorted(runs.items()))) for key, runs in sorted(found.items())]
 
 
 def draw(folder: Path) -> Figure:
-    """Share recovered over severity, a column for each kind and a row for each time."""
+    """Share recovered early and late, a column for each kind and a row for each severity."""
     results = Results.read(folder)
-    found = shocks(results)
+    found, labels = shocks(results), results.all_envs.block.controllers
     kinds = sorted({each.kind for each in found})
-    triggers = sorted({each.trigger for each in found})
-    labels = results.all_envs.block.controllers
-    figure = Figure(figsize=(11, 2.6 * len(triggers) + 0.8), layout="constrained")
-    panels = figure.subplots(len(triggers), len(kinds), squeeze=False, sharex=True, sharey=True)
-    for each in found:
-        axes = panels[triggers.index(each.trigger), kinds.index(each.kind)]
-        shares = each.shares()
-        order = sorted(range(len(labels)), key=lambda c: rank(labels[c]))
-        for turn, c in enumerate(order):
-            x = np.array(each.severities) + 0.022 * (turn - (len(order) - 1) / 2)
-            estimate = Estimate(*(100 * part[c] for part in shares))
-            whiskers(axes, x, estimate, labels[c], marker="o", markersize=4, label=labels[c])
-        axes.axhline(50, color="0.8", linewidth=1, zorder=0)
-        axes.set_xticks(each.severities)
-    for axes, kind in zip(panels[0], kinds, strict=True):
-        axes.set_title(kind)
+    rows = max(len(each.recovered) for each in found)
+    figure = Figure(figsize=(11, 2.6 * rows + 0.8), layout="constrained")
+    panels = figure.subplots(rows, len(kinds), squeeze=False, sharey=True)
+    shown = _shown(labels)
+    for line, kind in zip(panels.T, kinds, strict=True):
+        times = [each for each in found if each.kind == kind]
+        for axes, severity in zip(line, times[0].recovered, strict=False):
+            for turn, c in enumerate(shown):
+                shift = 0.11 * (turn - (len(shown) - 1) / 2)
+                shares = [each.share(severity) for each in times]
+                estimate = Estimate(
+                    *(
+                        100 * np.array([part[c] for part in parts])
+                        for parts in zip(*shares, strict=True)
+                    )
+                )
+                x = np.arange(len(times)) + shift
+                whiskers(axes, x, estimate, labels[c], marker="o", linestyle="", label=labels[c])
+            axes.axhline(50, color="0.8", linewidth=1, zorder=0)
+            axes.set_xticks(range(len(times)), [each.time for each in times])
+            axes.set_xlim(-0.5, 1.5)
+            axes.set_title(f"{kind}, severity {severity:g}", fontsize="medium")
+    for axes in panels[:, 0]:
+        axes.set_ylabel("recovered (%)")
     for axes in panels[-1]:
-        axes.set_xlabel("severity")
-    for axes, trigger in zip(panels[:, 0], triggers, strict=True):
-        axes.set_ylabel(f"recovered (%)\nshock at {trigger:g} of the budget")
-    figure.legend(
-        *panels[0, 0].get_legend_handles_labels(),
-        loc="outside lower center",
-        ncols=len(labels),
-        frameon=False,
-    )
+        axes.set_xlabel("time of the shock")
+    handles = panels[0, 0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside lower center", ncols=len(shown), frameon=False)
     return figure
+
+
+def _shown(labels: Sequence[str]) -> list[int]:
+    """Places of the controllers that are shown, in the order of legends."""
+    names_shown = (name for name in SHOWN if name in labels)
+    return sorted((labels.index(name) for name in names_shown), key=lambda c: rank(labels[c]))
 
 
 def answer(folder: Path) -> Answer:
     """What the sweep says."""
     results = Results.read(folder)
+    found, severe = shocks(results), _thresholds(results)
+    drawn = any(each.time == "early" for each in found)
+    seeds = len(results.all_envs.block.seeds)
+    more = f"early and late parted at a third of the budget, of {count(seeds, 'seed')}"
     return Answer(
-        question="How severe a shock do controllers recover from, by its kind and its time?",
+        question="From which shocks do controllers recover, by kind, severity and time?",
         learned=(_learned(results),),
         caption="Share of runs whose validation accuracy comes back to within 0.02 of what it was "
-        "before the shock, with exact 95 % intervals. Points of one severity are drawn beside each "
-        "other. A run that had learned nothing before the shock counts as not recovered.",
-        tables=(_table(results),),
-        how=f"{seeds_of(results)} of DigitsCnn for each kind, severity and time. The threshold is "
-        "the least severity at which the share falls below one half, interpolated between the "
-        "severities; > 1 if it never does. Brackets are 95 % bootstrap intervals over seeds.",
-        commands=("atn-gym run --config robustness_digits",),
+        "before the shock, with exact 95 % intervals. A run that had learned nothing before the "
+        "shock counts as not recovered.",
+        tables=(_table(results), *severe),
+        how=(
+            "DigitsCnn, each regime with its default kind and severity, whose runs draw the "
+            f"time; {more}. The runs of `robustness_digits` vary the severity, and give the one at "
+            "which recovery falls below one half."
+            if drawn
+            else f"{seeds_of(results)} of DigitsCnn for each kind, severity and time."
+        ),
+        commands=tuple(
+            f"atn-gym run --config {config} --seeds {seeds}"
+            for config in (_DRAWN if drawn else ("robustness_digits",))
+        ),
     )
+
+
+def _table(results: Results) -> Table:
+    labels, found = results.all_envs.block.controllers, shocks(results)
+    columns = [(each, severity) for each in found for severity in each.recovered]
+    rows = [
+        row(labels[c], *(cell(each.share(severity), c, 0, 100) for each, severity in columns))
+        for c in _shown(labels)
+    ]
+    headings = (
+        f"{each.kind} {severity:g}, {each.time} ({each.recovered[severity].shape[1]} runs)"
+        for each, severity in columns
+    )
+    return Table("Recovered runs (%)", ("controller", *headings), tuple(rows))
+
+
+def _thresholds(results: Results) -> tuple[Table, ...]:
+    """The severity at which recovery falls below one half, where several were run."""
+    labels = results.all_envs.block.controllers
+    found = [each for each in shocks(results) if len(each.recovered) > 1]
+    if not found:
+        return ()
+    thresholds = [each.thresholds() for each in found]
+    rows = []
+    for c in _shown(labels):
+        cells = []
+        for each in thresholds:
+            value, low, high = (_severity(float(part[c])) for part in each)
+            cells.append(Cell(value, "" if low == high else f"[{low}, {high}]"))
+        rows.append(row(labels[c], *cells))
+    headings = ("controller", *(f"{each.kind}, shock at {each.time}" for each in found))
+    note = (
+        "Interpolated between severities; > 1 if it never falls below. Brackets are 95 % "
+        "bootstrap intervals over seeds."
+    )
+    return (Table("Severity at which recovery falls below one half", headings, tuple(rows), note),)
 
 
 def _severity(value: float) -> str:
     return "> 1" if value > 1 else number(value, 2)
 
 
-def _table(results: Results) -> Table:
-    labels, found = results.all_envs.block.controllers, shocks(results)
-    thresholds = [each.thresholds() for each in found]
-    rows = []
-    for c in sorted(range(len(labels)), key=lambda c: rank(labels[c])):
-        cells = []
-        for each in thresholds:
-            value, low, high = (_severity(float(part[c])) for part in each)
-            cells.append(Cell(value, "" if low == high else f"[{low}, {high}]"))
-        rows.append(row(labels[c], *cells))
-    headings = ("controller", *(f"{each.kind}, shock at {each.trigger:g}" for each in found))
-    return Table("Severity at which recovery falls below one half", headings, tuple(rows))
-
-
 def _learned(results: Results) -> str:
-    """Which kinds all survive, and whom the others break."""
+    """How often runs recover by kind and time, and who does least."""
     labels, found = results.all_envs.block.controllers, shocks(results)
-    values = {(e.kind, e.trigger): e.thresholds().value for e in found}
-    kinds = sorted({each.kind for each in found})
-    lines = []
-    for kind in kinds:
-        of_kind = {trigger: v for (k, trigger), v in values.items() if k == kind}
-        if all((v > 1).all() for v in of_kind.values()):
-            lines.append(f"From `{kind}` most runs of every controller recover at any severity.")
-            continue
-        for trigger, v in sorted(of_kind.items()):
-            if (v > 1).all():
-                lines.append(f"From `{kind}` at {trigger:g} of the budget most runs recover.")
-                continue
-            survive = [labels[c] for c in np.flatnonzero(v > 1)]
-            first, last = _severity(float(v.min())), _severity(float(v[v <= 1].max()))
-            span = first if first == last else f"{first} to {last}"
-            rest = f"; {names(survive)} recover at any severity" if survive else ""
-            lines.append(
-                f"From `{kind}` at {trigger:g} of the budget recovery falls below one half at "
-                f"severities of {span}{rest}."
-            )
-    early, late = min(t for _, t in values), max(t for _, t in values)
-    counted = sum(
-        int((values[kind, late] < values[kind, early]).sum())
-        for kind in kinds
-        if (kind, late) in values and (kind, early) in values
-    )
-    lines.append(
-        f"A late shock lowers the threshold of {counted} of {len(kinds) * len(labels)} pairs of a "
-        "kind and a controller: what is learned late has further to fall and less time to return."
-    )
-    return " ".join(lines)
+    shown, lines = _shown(labels), []
+    for each in found:
+        severity = max(each.recovered)
+        share = each.share(severity).value
+        least = min(shown, key=lambda c: share[c])
+        rest = (
+            ""
+            if share[least] > 0.5
+            else (f", of `{labels[least]}` only {100 * share[least]:.0f} %")
+        )
+        mean = 100 * float(np.mean(share[shown]))
+        lines.append(f"`{each.kind}` of severity {severity:g}, {each.time}: {mean:.0f} %{rest}.")
+    return "Runs that recover, mean over the controllers shown. " + " ".join(lines)
