@@ -24,6 +24,7 @@ _COLOURS = {
     for name in ("INK", "MUTED", "LINE", "CONTENDER", "BASELINE", "REFERENCE", "SHOCK")
 }
 _COLOURS |= {colour: f"var(--beginning-{i})" for i, colour in enumerate(drawing.BEGINNINGS) if i}
+_DECIMALS = re.compile(r"(\.\d)\d+")
 # Text stays text, and a figure drawn twice is the same twice.
 _PAGE: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "atn_gym"}
 _PAPER: dict[Any, Any] = {"svg.fonttype": "path", "svg.hashsalt": "atn_gym", "pdf.fonttype": 42}
@@ -55,6 +56,10 @@ def to_svg(figure: Figure, number: int, description: str, numbers: dict[str, int
     text = re.sub(r'(url\(|href=")#', rf"\g<1>#f{number}-", text).replace("xlink:href", "href")
     text = re.sub(r"#[0-9a-f]{6}\b", lambda found: _COLOURS.get(found[0], found[0]), text)
     text = re.sub(r"font: ([\d.]+)px '[^;\"]*", r"font-size: \1px", text)
+    # A tenth of a point is finer than a screen.
+    text = re.sub(
+        r' (?:d|x|y|transform)="[^"]*"', lambda found: _DECIMALS.sub(r"\1", found[0]), text
+    )
     width, _ = figure.get_size_inches()
     is_wide = " wide" if width > _WIDE else ""
     start = (
