@@ -93,7 +93,7 @@ class Sweep:
 
 
 def _place(controller: str) -> int:
-    order = ("fixed", "blind", "range_test", "ppo_digits", "reactive_oracle")
+    order = ("fixed", "blind", "range_test", "ppo_digits", "ppo_adaptive", "reactive_oracle")
     return order.index(controller) if controller in order else len(order)
 
 
@@ -123,7 +123,7 @@ def draw(folder: Path, out: Path) -> None:
     sweep = Sweep(folder)
     figure = Figure(figsize=(7.5, 4.2), layout="constrained")
     axes = figure.subplots()
-    colors = ("0.55", "tab:orange", "tab:blue", "tab:green", "black")
+    colors = ("0.55", "tab:orange", "tab:blue", "tab:purple", "tab:green", "black")
     for controller, color in zip(sweep.controllers, colors, strict=False):
         value, low, high = zip(*sweep.performance[controller], strict=True)
         axes.plot(sweep.gains, value, color=color, marker="o", markersize=4, label=controller)

@@ -13,6 +13,7 @@ from sklearn.datasets import load_digits
 from torch import nn
 
 from atn_gym import HyperparameterScheduler
+from atn_gym.agents import PRETRAINED, pretrained
 
 GOOD_RATE = 0.03
 
@@ -24,24 +25,31 @@ def load():
     return [part[:1200] for part in data], [part[1200:] for part in data]
 
 
+def accuracy(logits, labels):
+    """Share of samples whose label has the largest logit."""
+    return float((logits.argmax(1) == labels).float().mean())
+
+
 def train(learning_rate, controller=None, epochs=30, seed=0):
     """Trains one run; returns validation losses and learning rates of its epochs.
 
     Args:
         learning_rate: Where the run begins.
-        controller: Name of a controller; None leaves the learning rate alone.
+        controller: Name of a controller or of a trained agent; None leaves the optimizer as it is.
         epochs: Epoch budget.
         seed: Seed of weights and batches.
     """
     torch.manual_seed(seed)
     (images, labels), validation = load()
     network = nn.Sequential(nn.Linear(64, 48), nn.LayerNorm(48), nn.GELU(), nn.Linear(48, 10))
-    optimizer = torch.optim.SGD(network.parameters(), lr=learning_rate, momentum=0.9)
+    optimizer = torch.optim.SGD(
+        network.parameters(), lr=learning_rate, momentum=0.9, weight_decay=1e-4
+    )
     scheduler = None
     if controller is not None:
         scheduler = HyperparameterScheduler(
             optimizer,
-            controller,
+            pretrained(controller) if controller in PRETRAINED else controller,
             num_epochs=epochs,
             num_classes=10,
             seed=seed,
@@ -49,28 +57,40 @@ def train(learning_rate, controller=None, epochs=30, seed=0):
     losses, rates = [], []
     for _ in range(epochs):
         rates.append(optimizer.param_groups[0]["lr"])
+        seen = []
         for batch in torch.randperm(len(images)).split(64):
             optimizer.zero_grad()
-            nn.functional.cross_entropy(network(images[batch]), labels[batch]).backward()
+            logits = network(images[batch])
+            loss = nn.functional.cross_entropy(logits, labels[batch])
+            loss.backward()
             optimizer.step()
+            seen.append((loss.item(), accuracy(logits, labels[batch])))
         with torch.no_grad():
-            loss = nn.functional.cross_entropy(network(validation[0]), validation[1])
-        losses.append(float(loss))
+            logits = network(validation[0])
+        losses.append(float(nn.functional.cross_entropy(logits, validation[1])))
         if scheduler is not None:
-            scheduler.step(losses[-1])
+            train_loss, train_accuracy = (
+                sum(column) / len(seen) for column in zip(*seen, strict=True)
+            )
+            scheduler.step(
+                losses[-1],
+                train_loss=train_loss,
+                train_accuracy=train_accuracy,
+                val_accuracy=accuracy(logits, validation[1]),
+            )
     return losses, rates
 
 
 def main() -> None:
     """Prints the last validation loss of every run, and plots the runs if asked."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--controller", default="heuristic")
+    parser.add_argument("--controller", default="ppo_adaptive")
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--plot", metavar="FILE", help="a PNG to write")
     arguments = parser.parse_args()
     runs = {}
-    print(f"{'first rate':>10}  {'left alone':>10}  {arguments.controller:>10}")
+    print(f"{'first rate':>10}  {'left alone':>10}  {arguments.controller:>12}")
     for factor in (1 / 30, 1, 30):
         row = []
         for controller in (None, arguments.controller):
@@ -80,7 +100,7 @@ def main() -> None:
             ]
             runs[factor, controller] = of_seeds
             row.append(sorted(losses[-1] for losses, _ in of_seeds)[arguments.seeds // 2])
-        print(f"{GOOD_RATE * factor:10.4f}  {row[0]:10.3f}  {row[1]:10.3f}", flush=True)
+        print(f"{GOOD_RATE * factor:10.4f}  {row[0]:10.3f}  {row[1]:12.3f}", flush=True)
     if arguments.plot:
         plot(runs, arguments.plot)
 

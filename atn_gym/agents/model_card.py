@@ -105,9 +105,13 @@ class ModelCard:
             ("hyperparameters", list(self.hyperparameters), list(hyperparameters)),
         ):
             if trained != given:
+                remedy = f"make the env with {name}={trained}"
+                if name == "hyperparameters":
+                    remedy += "; in your own loop, an optimizer shows a weight decay or momentum "
+                    remedy += "that is above 0"
                 raise InvalidArgument(
                     f"model {path} was trained with {name}={trained}, but this env has {given}: "
-                    f"make the env with {name}={trained}"
+                    f"{remedy}"
                 )
 
     def write(self, path: Path) -> None:

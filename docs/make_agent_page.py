@@ -1,0 +1,356 @@
+"""Writes the page of the agent `ppo_adaptive` and its figures, from stored sweeps and its training.
+
+python docs/make_agent_page.py
+python docs/make_agent_page.py --check
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import numpy as np
+from make_results_pages import Results, write_or_check
+from matplotlib.figure import Figure
+
+from atn_gym.agents import pretrained
+from atn_gym.eval.metrics.bootstrap import paired_difference
+from atn_gym.eval.metrics.formatting import number, printable, seed_count
+from atn_gym.eval.report.block_statistics import BlockStatistics
+from atn_gym.eval.report.columns import Column, controller_table, estimate_column
+from atn_gym.eval.report.document import Cell, Table, row
+from atn_gym.eval.report.markdown import write_part
+from atn_gym.eval.report.tables import headline_columns
+from atn_gym.eval.storage.runs import trace_matrices
+from atn_gym.training.log import LOG, STEPS, read_log
+
+AGENT = "ppo_adaptive"
+DOCS = Path(__file__).parent / "agents"
+TRAINING_FIGURE, SHOCK_FIGURE = f"{AGENT}_training.png", f"{AGENT}_shock.png"
+_DRAWN = {"blind": "tab:orange", "range_test": "tab:blue", AGENT: "tab:green"}
+_AROUND = range(-6, 11)
+"""Epochs drawn before and after the shock."""
+
+SWEEPS = {
+    "unknown": "unknown_scale_digits",
+    "digits": "benchmark_digits",
+    "safety": "agent_safety_digits",
+    "mnist": "agent_mnist",
+}
+"""Configs that the page draws on, by what the page calls them."""
+
+
+def estimates(found: Sequence[np.ndarray], c: int, digits: int = 3) -> Cell:
+    """A value of a controller with its interval."""
+    value, low, high = (float(part[c]) for part in found)
+    known = np.isfinite(low)
+    interval = f"[{number(low, digits)}, {number(high, digits)}]" if known else ""
+    return Cell(number(value, digits), interval)
+
+
+def worth_table(results: Results) -> Table:
+    """The agent on each env beside blind, the best other contender and the oracle."""
+    s = results.all_envs
+    agent = s.block.controllers.index(AGENT)
+    assert s.blind is not None
+    assert s.oracle is not None
+    others = [c for c in s.order if not s.is_reference[c] and c not in (agent, s.blind)]
+    rows = []
+    groups = [*([env] for env in s.block.envs), list(s.block.envs)]
+    for envs in groups:
+        of_envs = results.of_envs(envs)
+        anytime = of_envs.anytime
+        best = max(others, key=lambda c: float(anytime.value[c]))
+        name = s.block.controllers[best]
+        best_cell = estimates(anytime, best)
+        rows.append(
+            row(
+                envs[0] if len(envs) == 1 else f"all {len(envs)}",
+                estimates(anytime, agent),
+                estimates(anytime, s.blind),
+                Cell(f"{name} {best_cell.text}", best_cell.detail),
+                estimates(anytime, s.oracle),
+                estimates(of_envs.adaptation_score(), agent, 2),
+                estimates(of_envs.value_of_feedback(), agent),
+            )
+        )
+    headings = (
+        "env",
+        AGENT,
+        "blind",
+        "best other contender",
+        "reactive oracle",
+        "adaptation score",
+        "value of feedback",
+    )
+    return Table(
+        f"{len(s.block.envs)} envs, {seed_count(len(s.block.seeds))}", headings, tuple(rows), ""
+    )
+
+
+def harm_table(results: Results) -> Table:
+    """Difference to fixed on each env, and collapsed runs."""
+    s = results.all_envs
+    agent = s.block.controllers.index(AGENT)
+    rows = []
+    for env in s.block.envs:
+        of_env = results.of_envs([env])
+        collapsed = of_env.block.values("collapsed")[agent]
+        rows.append(
+            row(
+                env,
+                estimates(of_env.anytime, agent),
+                estimates(of_env.against_baseline(), agent),
+                f"{int(collapsed.sum())} of {collapsed.size}",
+            )
+        )
+    title = f"Against fixed, {seed_count(len(s.block.seeds))}"
+    return Table(title, ("env", AGENT, "less fixed", "collapsed"), tuple(rows), "")
+
+
+def headline(results: Results) -> Table:
+    """All controllers of a sweep."""
+    s = results.all_envs
+    columns: list[Column] = headline_columns(s)
+    if s.baseline is not None:
+        columns.append(estimate_column("less fixed", s.against_baseline()))
+    title = f"{len(s.block.envs)} envs, {seed_count(len(s.block.seeds))}"
+    return controller_table(title, s, columns)
+
+
+def verdict_sentence(results: Results) -> str:
+    """The agent against the best other contender over all envs of a sweep, paired by seed."""
+    s: BlockStatistics = results.all_envs
+    agent = s.block.controllers.index(AGENT)
+    others = [c for c in s.order if not s.is_reference[c] and c != agent]
+    best = max(others, key=lambda c: float(s.anytime.value[c]))
+    scores = s.anytime_scores
+    found = paired_difference(scores[agent], scores[best], np.random.default_rng(0))
+    score = estimates(s.adaptation_score(), agent, 2)
+    rate = s.collapse_rate()
+    return (
+        f"Its adaptation score is **{score.text} {score.detail}**. It is above the best other "
+        f"contender, `{s.block.controllers[best]}`, by {number(float(found.value))} "
+        f"[{number(float(found.low))}, {number(float(found.high))}], paired by seed. It ends at "
+        f"chance in {100 * float(rate.value[agent]):.1f} % of its runs, "
+        f"`{s.block.controllers[best]}` in {100 * float(rate.value[best]):.1f} %."
+    )
+
+
+def draw_training(folder: Path, out: Path) -> None:
+    """Draws anytime performance on validation seeds against epochs trained on."""
+    rows = read_log(folder / LOG)
+    suffix = "/anytime_performance"
+    keys = sorted({key for row in rows for key in row if key.endswith(suffix)})
+    figure = Figure(figsize=(7.5, 4), layout="constrained")
+    axes = figure.subplots()
+    for key in keys:
+        found = [(row[STEPS] / 1000, row[key]) for row in rows if key in row]
+        label = key.removeprefix("eval/").removesuffix(suffix)
+        axes.plot(*np.array(found).T, marker="o", markersize=3, label=label)
+    axes.set_xlabel("thousand epochs of all networks")
+    axes.set_ylabel("anytime performance")
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    figure.set_size_inches(10, 4)
+    figure.savefig(out, dpi=110, metadata={"Software": None})
+
+
+def draw_shock(results: Results, out: Path) -> None:
+    """Draws the median loss and learning rate around the shock, aligned to it."""
+    envs = [
+        env
+        for env in results.all_envs.block.envs
+        if env.endswith(("DataShift", "CurriculumShift", "OptimizerSensitivityShift"))
+    ]
+    figure = Figure(figsize=(3.6 * len(envs), 5.2), layout="constrained")
+    grid = figure.subplots(2, len(envs), sharex=True, sharey="row", squeeze=False)
+    index = results.index
+    for column, env in enumerate(envs):
+        for name, color in _DRAWN.items():
+            runs = index.of_pair(name, env)
+            budget = max(run.num_epochs for run in runs)
+            values = trace_matrices(runs, ["val_loss", "learning_rate"], budget)
+            shocks = np.array([int(run.metric("shock_epoch")) for run in runs])
+            where = shocks[:, None] + np.array(_AROUND)
+            inside = (where >= 0) & (where < budget)
+            rows = np.arange(len(runs))[:, None]
+            for axes, quantity in zip(grid[:, column], values, strict=True):
+                lines = values[quantity][rows, where.clip(0, budget - 1)]
+                aligned = np.where(inside, lines, np.nan)
+                low, median, high = np.nanquantile(aligned, [0.25, 0.5, 0.75], axis=0)
+                axes.plot(_AROUND, median, color=color, label=name)
+                axes.fill_between(_AROUND, low, high, color=color, alpha=0.12, linewidth=0)
+        for axes in grid[:, column]:
+            axes.axvline(0, color="0.4", linestyle=":", linewidth=1)
+            axes.set_yscale("log")
+            axes.grid(alpha=0.3)
+        grid[0, column].set_title(env.removeprefix("DigitsCnnUnknownScale-"), fontsize=10)
+        grid[1, column].set_xlabel("epochs since the shock")
+    grid[0, 0].set_ylabel("validation loss (nats)")
+    grid[1, 0].set_ylabel("learning rate, as set")
+    figure.legend(*grid[0, 0].get_legend_handles_labels(), ncols=3, loc="outside upper center")
+    figure.savefig(out, dpi=100, metadata={"Software": None})
+
+
+_PAGE = """# `ppo_adaptive`
+
+A controller that PPO of Stable-Baselines3 learned on Digits, in runs whose effective learning
+rate is hidden and whose shock comes at any time. It comes with the package:
+
+```python
+from atn_gym.agents import pretrained
+
+agent = pretrained("ppo_adaptive")
+```
+
+In a config it is `{{name: agent, label: ppo_adaptive, path: ppo_adaptive}}`. In your own loop it
+is `HyperparameterScheduler(optimizer, "agent", path="ppo_adaptive", num_epochs=...)`.
+
+## What it is
+
+- **Observes** what every controller may: ten epochs of training and validation loss and accuracy,
+  the hyperparameters in force, the progress, and how far the losses fell from epoch to epoch
+  (`FlatObservation(env, falls=True)`). The window is all it remembers.
+- **Sets** learning rate, momentum and weight decay, by up to a decade (momentum half of one) an
+  epoch, deterministically.
+- **Network**: two hidden layers of 128 and 64 tanh units.
+- **Trained** by `atn-gym train --config train_ppo_adaptive` for {epochs:,} epochs, which are
+  {runs:,.0f} runs: gains, triggers, severities, kinds, batch sizes, budgets and sizes of the
+  training set vary. {how}
+- The file holds safetensors, so that reading it runs no code, and the agent needs numpy only.
+
+![Anytime performance on validation seeds while it was trained]({training})
+
+The curves are deterministic runs of seeds 11000 to 11019, on which nothing below was measured.
+The agent is the last one, not the best one of the curve.
+
+## Where the learning rate is hidden
+
+{unknown_verdict} All envs of the [results on UnknownScale](../results_unknown_scale.md); the
+seeds were never trained on and nothing was chosen by them.
+
+{unknown}
+
+`blind` is a tuned schedule that never observes its run, and 0 of the adaptation score; the
+reactive oracle is 1. The best other contender of each env is chosen by these runs, so its mean is
+a little too high. The value of feedback is what the agent has above its yoked control, which does
+in a run what the agent chose in another one.
+
+## On all Digits envs
+
+{digits_verdict} These are the envs of the [results on Digits](../results_digits.md).
+
+{digits}
+
+## Does it do harm?
+
+From the default beginning, against `fixed`, which changes nothing:
+
+{safety}
+
+{mnist}
+## What it does at a shock
+
+![Validation loss and learning rate of three controllers around the shock]({shock})
+
+Medians over all runs of UnknownScale, aligned at the shock; bands hold the middle half. Gains
+differ from run to run, so do the rates.
+
+{fails}
+## Where these figures come from
+
+```console
+{commands}
+python docs/make_agent_page.py
+```
+
+All brackets are 95 % bootstrap intervals over seeds.
+"""
+
+_MNIST = """## On MNIST, without having seen it
+
+Larger images, a larger network, 843 gradient steps an epoch in place of 17, and 20 epochs in
+place of 30.
+
+{table}
+
+"""
+_HOW = """The rate of PPO fell linearly to 0, until epoch 440,640 as for a training of
+  1.8 million epochs, until 501,120 as for one of 1.1 million, then as for one of
+  900,000: the command gives an agent like this one, not the same weights."""
+_FAILS = """## Where it fails
+
+- **Where the rate is right from the start, `blind` is better**, by the table of all envs: a
+  schedule that was tuned for these very envs has little to learn from looking. The agent pays for
+  finding out that the rate is right.
+- **Doing nothing is better where nothing happens.** On Stationary, and under CurriculumShift, it is
+  below `fixed` from the default beginning. It tries other rates before it settles, and each trial
+  costs.
+- **CurriculumShift is its weakest regime** where the rate is hidden.
+- **It kills a run now and then.** At a gain of a whole decade, by
+  [the figure of the references](../references.md), a good part of its runs is lost; the first
+  epoch has the rate that the run begins with, times what the agent makes of it unseen.
+- **On MNIST the hand-written `heuristic` and `range_test` are above it**, by the table above:
+  what it learned of 17 steps an epoch does not carry over to 843 in full.
+- It is one training with one seed, on one network with SGD.
+"""
+
+
+def make_page(sweeps: dict[str, Results]) -> str:
+    """The text of the page."""
+    card = pretrained(AGENT).read().card
+    commands = [f"atn-gym train --config train_{AGENT}"]
+    for name, found in sweeps.items():
+        seeds = len(found.all_envs.block.seeds)
+        commands.append(f"atn-gym run --config {SWEEPS[name]} --seeds {seeds}")
+    mnist = ""
+    if "mnist" in sweeps:
+        mnist = _MNIST.format(table=write_part(headline(sweeps["mnist"])).strip())
+    text = _PAGE.format(
+        epochs=card.num_timesteps,
+        runs=card.making_runs,
+        how=_HOW,
+        training=TRAINING_FIGURE,
+        shock=SHOCK_FIGURE,
+        unknown_verdict=verdict_sentence(sweeps["unknown"]),
+        unknown=write_part(worth_table(sweeps["unknown"])).strip(),
+        digits_verdict=verdict_sentence(sweeps["digits"]),
+        digits=write_part(worth_table(sweeps["digits"])).strip(),
+        safety=write_part(harm_table(sweeps["safety"])).strip(),
+        mnist=mnist,
+        fails=_FAILS,
+        commands="\n".join(commands),
+    )
+    return printable(text)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Writes the page and its figures, or checks the page that is there."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--results", type=Path, default=Path("results"), help="folder of all sweeps"
+    )
+    parser.add_argument("--out", type=Path, default=DOCS, help="folder to write to")
+    parser.add_argument("--check", action="store_true", help="compare, and write nothing")
+    chosen = parser.parse_args(arguments)
+    sweeps = {
+        name: Results.read(chosen.results / config)
+        for name, config in SWEEPS.items()
+        if (chosen.results / config).is_dir()
+    }
+    if not chosen.check:
+        draw_training(chosen.results / f"train_{AGENT}", chosen.out / TRAINING_FIGURE)
+        draw_shock(sweeps["unknown"], chosen.out / SHOCK_FIGURE)
+    text = make_page(sweeps)
+    return write_or_check(chosen.out / f"{AGENT}.md", text, chosen.results, chosen.check)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
