@@ -149,7 +149,6 @@ def test_entry_points_and_imports_for_types_are_seen():
     [
         "torchvision",
         "sklearn",
-        "matplotlib",
         "optuna",
         "sb3_contrib",
         "distributed",
@@ -163,6 +162,12 @@ def test_entry_points_and_imports_for_types_are_seen():
 def test_a_heavy_library_is_imported_in_one_module_only(library):
     users = [m for m in MODULES if library in {name.split(".")[0] for name in IMPORTS[m]}]
     assert len(users) == 1
+
+
+def test_matplotlib_is_imported_where_figures_are_drawn_only():
+    users = {m for m in MODULES if "matplotlib" in {name.split(".")[0] for name in IMPORTS[m]}}
+    of_report = {f"atn_gym.eval.report.{m}" for m in ("drawing", "figures", "plots", "render")}
+    assert users == {"atn_gym.envs.rendering"} | of_report
 
 
 def test_numba_is_imported_in_the_kernels_alone():
