@@ -40,6 +40,8 @@ napoleon_use_ivar = True
 
 html_title = f"atn_gym {release}"
 html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_show_sphinx = False
 
 TREES = {"controllers/README": CONTROLLERS}
