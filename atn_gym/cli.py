@@ -120,6 +120,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             default="{}",
             help=f"further arguments of the {whose}, such as '{{num_epochs: 10}}'",
         )
+    _add_leaderboard(commands.add_parser("leaderboard", help="score a method, or write the table"))
     train = commands.add_parser("train", help="train a controller; rerun to resume")
     train.add_argument(
         "--config", required=True, metavar="FILE", help="a training: file or shipped name"
@@ -148,6 +149,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             _pack(arguments.results)
         elif arguments.command == "record":
             _record(arguments)
+        elif arguments.command == "leaderboard":
+            _leaderboard(arguments)
         elif arguments.command == "export":
             _export(arguments)
         elif arguments.command == "train":
@@ -164,6 +167,31 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         return _INTERRUPTED
     return 0
+
+
+def _add_leaderboard(command: argparse.ArgumentParser) -> None:
+    actions = command.add_subparsers(dest="action", required=True)
+    check = actions.add_parser("check", help="score a submission; rerun to resume")
+    check.add_argument("submission", metavar="FILE", help="its description, a YAML file")
+    check.add_argument(
+        "--salt",
+        required=True,
+        help="text that decides the seeds, unknown when the method was made",
+    )
+    check.add_argument(
+        "--results", metavar="FOLDER", default="results", help="of all results; results if absent"
+    )
+    check.add_argument("--save", metavar="FOLDER", help="write the entry there")
+    check.add_argument(
+        "--at-most", metavar="N", type=int, default=60, help="seeds at which it gives up; 60"
+    )
+    _add_workers(check)
+    table = actions.add_parser("table", help="write the page and the top of it in the README")
+    table.add_argument(
+        "entries", metavar="FOLDER", nargs="?", default="leaderboard/entries", help="of the entries"
+    )
+    table.add_argument("--page", metavar="FILE", default="docs/leaderboard.md")
+    table.add_argument("--readme", metavar="FILE", default="README.md")
 
 
 def _add_workers(command: argparse.ArgumentParser) -> None:
@@ -385,6 +413,42 @@ def _train(file: str, results: str | None) -> None:
         markup=False,
         soft_wrap=True,
     )
+
+
+def _leaderboard(arguments: argparse.Namespace) -> None:
+    from atn_gym.leaderboard.table import between_marks, read_entries, save_entry, top, whole
+
+    if arguments.action == "table":
+        entries = read_entries(Path(arguments.entries))
+        for file, table in ((arguments.page, whole(entries)), (arguments.readme, top(entries))):
+            text = Path(file).read_text(encoding="utf-8")
+            Path(file).write_text(between_marks(text, table), encoding="utf-8")
+        print(f"{len(entries)} entries: {arguments.page}, {arguments.readme}")
+        return
+    from atn_gym.eval.running.experiment import run_experiment
+    from atn_gym.eval.storage.store import ResultStore
+    from atn_gym.leaderboard.check import check
+    from atn_gym.leaderboard.submission import read_submission
+
+    check_positive_integer("--workers", arguments.workers)
+    check_positive_integer("--at-most", arguments.at_most)
+    submission = read_submission(Path(arguments.submission))
+    store = ResultStore(Path(arguments.results).absolute() / "leaderboard")
+    with _executor(arguments) as (executor, workers):
+        entry = check(
+            submission,
+            store,
+            arguments.salt,
+            at_most=arguments.at_most,
+            make_runs=lambda config, at: run_experiment(
+                config, at, executor=executor, workers=workers
+            ),
+            say=lambda comparison: print(comparison, flush=True),
+        )
+    value, low, high = entry["adaptation_score"]
+    print(f"adaptation score {value:.2f} [{low:.2f}, {high:.2f}]")
+    if arguments.save is not None:
+        print(f"entry: {save_entry(entry, Path(arguments.save))}")
 
 
 def _record(arguments: argparse.Namespace) -> None:

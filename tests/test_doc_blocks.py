@@ -15,6 +15,7 @@ from page_makers import DOCS
 from atn_gym import cli, config_file
 from atn_gym.agents import CONTROLLERS
 from atn_gym.config import ControllerConfig, load_config
+from atn_gym.leaderboard.submission import read_submission
 from atn_gym.training.config import load_training_config
 
 ROOT = DOCS.parent
@@ -116,6 +117,8 @@ def test_yaml_blocks_are_read(page, tmp_path):
             assert load_training_config(file).n_timesteps > 0
         elif "experiment" in content:
             assert len(load_config(file).controllers) == len(content["controllers"])
+        elif "method" in content:
+            assert read_submission(file).method == content["method"]
         else:
             for entry in content["controllers"]:
                 given = {"name": entry} if isinstance(entry, str) else entry

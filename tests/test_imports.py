@@ -55,7 +55,7 @@ LAYERS = (
     ("atn_gym.eval.report",),
     ("atn_gym.eval",),
     ("atn_gym.loops", "atn_gym.training"),
-    ("atn_gym.doctor",),
+    ("atn_gym.doctor", "atn_gym.leaderboard"),
     ("atn_gym.cli",),
 )
 TASKS = ("Mnist", "Fashion", "Digits")
