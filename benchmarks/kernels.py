@@ -12,7 +12,7 @@ import numpy as np
 from throughput import matrix_product_rate, report_machine
 
 from atn_gym.envs.data import Split, load_digits, load_mnist
-from atn_gym.envs.engines.kernels import convolution, linear, passes, updates
+from atn_gym.envs.engines.kernels import convolution, linear, passes, updates, weight_passes
 from atn_gym.envs.engines.kernels.layout import LANES, Network, lanes_of, make_network
 from atn_gym.envs.engines.kernels.workspace import Workspace, make_workspace
 
@@ -41,11 +41,11 @@ def prepare(data: Split, hidden: int) -> tuple[Network, Workspace]:
     space.weights[: net.size] = draws.normal(0, 0.1, net.size)
     inputs, labels = data.inputs.numpy().ravel(), data.labels.numpy()
     first, second = lanes_of(net.first), lanes_of(net.second)
-    passes.load_batch(inputs, labels, np.arange(_BATCH), net, space)
-    passes.arrange(net, space, first, second)
-    passes.arrange_backward(net, space)
-    passes.forward(_BATCH, net, space, first, second)
-    passes.backward(_BATCH, np.float32(1 / _BATCH), net, space, first, second)
+    passes.load_batch(inputs, labels, np.arange(_BATCH), 0, _BATCH, net, space)
+    weight_passes.arrange(net, space, first, second)
+    weight_passes.arrange_backward(0, 1, net, space)
+    passes.forward(0, _BATCH, net, space, first, second)
+    passes.backward(0, _BATCH, np.float32(1 / _BATCH), net, space, first, second)
     return net, space
 
 
@@ -64,6 +64,7 @@ def kernels(net: Network, space: Workspace) -> dict[str, tuple[Callable[[], obje
         "convolution 1, forward": (
             lambda: convolution.convolve(
                 space.inputs,
+                0,
                 count,
                 net.first,
                 space.first_filters,
@@ -78,6 +79,7 @@ def kernels(net: Network, space: Workspace) -> dict[str, tuple[Callable[[], obje
         "convolution 2, forward": (
             lambda: convolution.convolve(
                 space.pooled,
+                0,
                 count,
                 net.second,
                 space.second_filters,
@@ -92,6 +94,7 @@ def kernels(net: Network, space: Workspace) -> dict[str, tuple[Callable[[], obje
         "linear 1, forward": (
             lambda: linear.multiply(
                 space.features,
+                0,
                 count,
                 features,
                 weights,
@@ -107,6 +110,7 @@ def kernels(net: Network, space: Workspace) -> dict[str, tuple[Callable[[], obje
         "linear 1, input gradient": (
             lambda: linear.multiply(
                 space.hidden_gradient,
+                0,
                 count,
                 net.hidden,
                 space.hidden_weights,
@@ -124,6 +128,8 @@ def kernels(net: Network, space: Workspace) -> dict[str, tuple[Callable[[], obje
                 space.features,
                 space.hidden_gradient,
                 count,
+                0,
+                features,
                 features,
                 net.hidden,
                 gradient,
@@ -133,25 +139,37 @@ def kernels(net: Network, space: Workspace) -> dict[str, tuple[Callable[[], obje
             ),
             linear1,
         ),
-        "convolution 2, both gradients": (
-            lambda: passes.second_backward(count, net, space, second),
-            2 * conv2,
+        "convolution 2, lists and input gradient": (
+            lambda: passes.second_backward(0, count, net, space, second),
+            conv2,
+        ),
+        "convolution 2, weight gradient": (
+            lambda: weight_passes.add_second_gradient(count, 0, 1, net, space),
+            conv2,
+        ),
+        "convolution 1, lists": (
+            lambda: passes.first_backward(0, count, net, space, first),
+            0.0,
         ),
         "convolution 1, weight gradient": (
-            lambda: passes.first_backward(count, net, space, first),
+            lambda: weight_passes.add_first_gradient(count, 0, 1, net, space),
             conv1,
         ),
         "weights into their other orders": (
             lambda: (
-                passes.arrange(net, space, first, second),
-                passes.arrange_backward(net, space),
+                weight_passes.arrange(net, space, first, second),
+                weight_passes.arrange_backward(0, 1, net, space),
             ),
             0.0,
         ),
         "SGD": (lambda: updates.sgd(weights, gradient, velocity, values, True), 0.0),
-        "whole forward pass": (lambda: passes.forward(count, net, space, first, second), 0.0),
-        "whole backward pass": (
-            lambda: passes.backward(count, np.float32(1 / count), net, space, first, second),
+        "whole forward pass": (lambda: passes.forward(0, count, net, space, first, second), 0.0),
+        "whole backward pass, but for weights": (
+            lambda: passes.backward(0, count, np.float32(1 / count), net, space, first, second),
+            0.0,
+        ),
+        "gradients of all weights": (
+            lambda: weight_passes.add_gradients(count, 0, 1, net, space),
             0.0,
         ),
     }

@@ -156,11 +156,13 @@ def test_shifted_inputs_are_shared_by_threads_within_their_memory(
 
 
 _FORKED = """
-import gymnasium, multiprocessing, numpy as np, torch
+import gymnasium, multiprocessing, numpy as np, sys, torch
 import atn_gym
+from atn_gym.envs.engines import compiled_engine
 
+compiled_engine._SMALL_FLOPS = 0
 torch.set_num_threads(2)
-env = gymnasium.make("atn_gym/DigitsCnn-DataShift-v0", engine="torch", num_epochs=2)
+env = gymnasium.make("atn_gym/DigitsCnn-DataShift-v0", engine=sys.argv[1], num_epochs=2)
 
 def rewards():
     env.reset(seed=0)
@@ -178,9 +180,10 @@ np.testing.assert_allclose(queue.get(), mine, rtol=1e-3)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
-def test_a_child_forked_after_training_in_two_threads_trains_too() -> None:
+@pytest.mark.parametrize("engine", ["torch", "compiled"])
+def test_a_child_forked_after_training_in_two_threads_trains_too(engine: str) -> None:
     environment = {**os.environ, "OMP_NUM_THREADS": "2"}
-    command = [sys.executable, "-W", "ignore", "-c", _FORKED]
+    command = [sys.executable, "-W", "ignore", "-c", _FORKED, engine]
     subprocess.run(command, env=environment, check=True, timeout=240)
 
 

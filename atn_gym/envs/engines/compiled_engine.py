@@ -1,8 +1,9 @@
-"""The fast engine: `SmallCnn` on a CPU, by compiled kernels, one run per core."""
+"""The fast engine: `SmallCnn` on a CPU, by compiled kernels."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -17,8 +18,10 @@ from atn_gym.envs.engines.flat_run import FlatRun, in_memory_order
 from atn_gym.envs.engines.kernels.building import build
 from atn_gym.envs.engines.kernels.epoch import entry_points
 from atn_gym.envs.engines.kernels.layout import lanes_of, make_network, packed_places
+from atn_gym.envs.engines.kernels.teamwork import make_progress
 from atn_gym.envs.engines.kernels.updates import Hyperparameters
 from atn_gym.envs.engines.kernels.workspace import Workspace, make_workspace
+from atn_gym.envs.engines.team import as_team, threads_each
 from atn_gym.envs.engines.threads import in_threads
 from atn_gym.envs.engines.torch_engine import TorchEngine
 from atn_gym.errors import InvalidArgument
@@ -26,9 +29,18 @@ from atn_gym.errors import InvalidArgument
 _NOISE_AT_ONCE = 2**20
 """Draws of gradient noise that are held at a time."""
 
+_SMALL_FLOPS = 5e8
+"""Operations, forward, of the least work that threads share: to start them takes 0.1 ms."""
+
+_SAMPLES_PER_THREAD = 8
+"""Samples of a micro-batch that each thread needs; the kernels take eight at a time."""
+
 
 class CompiledEngine:
-    """Trains runs by compiled kernels, as many at once as torch has threads.
+    """Trains runs by compiled kernels, in as many threads as torch has.
+
+    Each thread trains a run. Where there are fewer runs than threads, they share each
+    mini-batch of a run. A result does not depend on the number of threads.
 
     Each run keeps a real network and a real optimizer. While a regime leaves them as they
     were made, apart from values, kernels train them. The torch engine that holds them trains
@@ -77,7 +89,8 @@ class CompiledEngine:
         nothing, empty = np.zeros(0, np.float32), np.zeros(0, np.int64)
         order, noise = np.zeros((0, 1), np.int64), np.zeros((0, 1), np.float32)
         values = Hyperparameters(False, 0.0, 0.0, 0.0, 0.0, 0.0)
-        net, places, losses = self._network, self._noise_places, np.zeros(0)
+        net, places, progress = self._network, self._noise_places, make_progress()
+        losses, right = np.zeros((0, 1)), np.zeros((0, 1), np.bool_)
         with self._workspace() as space:
             build(
                 lambda: self._train_steps(
@@ -93,8 +106,14 @@ class CompiledEngine:
                     net,
                     space,
                     losses,
+                    right,
+                    progress,
+                    1,
+                    True,
                 ),
-                lambda: self._evaluate_samples(nothing, empty, net, space),
+                lambda: self._evaluate_samples(
+                    nothing, empty, net, space, losses[:, 0], right[:, 0], progress, 1, True
+                ),
             )
 
     def reset(self, run: int, seed: int, hyperparameters: dict[str, float]) -> None:
@@ -112,14 +131,19 @@ class CompiledEngine:
 
     def train(self, runs: Sequence[int], plans: Sequence[EpochPlan]) -> TrainResult:
         """Trains n runs by an epoch, several at once."""
-        results = in_threads(self._train_flat, list(zip(runs, plans, strict=True)))
+        results = in_threads(
+            functools.partial(self._train_flat, threads=threads_each(len(runs))),
+            list(zip(runs, plans, strict=True)),
+        )
         rows = [
             self._torch.train_run(run, plan) if row is None else row
             for run, plan, row in zip(runs, plans, results, strict=True)
         ]
         return TrainResult(*map(np.array, zip(*rows, strict=True)))
 
-    def _train_flat(self, job: tuple[int, EpochPlan]) -> tuple[float, float, float, bool] | None:
+    def _train_flat(
+        self, job: tuple[int, EpochPlan], threads: int
+    ) -> tuple[float, float, float, bool] | None:
         """Trains one run by an epoch; None, and nothing done, if only torch can."""
         flat, plan = self._flat[job[0]], job[1]
         assert flat is not None
@@ -136,8 +160,8 @@ class CompiledEngine:
             )
         steps, batch = order.shape
         scale = plan.loss_scale.numpy() if plan.loss_scale is not None else np.ones(steps, "f4")
-        losses = np.zeros(steps)
-        right = 0
+        losses, right = self._outcomes(steps, batch)
+        threads = self._team_size(threads, steps * batch)
         with self._workspace() as space:
             packed = (space.weights, space.momentum, space.square)
             flats = (flat.weights, *flat.buffers)
@@ -146,7 +170,8 @@ class CompiledEngine:
             for array, values_kept in zip(packed, flats, strict=False):
                 array[self._places] = values_kept.numpy()
             for first, last, noise in self._noise(plan, steps):
-                right += self._train_steps(
+                train = functools.partial(
+                    self._train_steps,
                     inputs,
                     labels,
                     order[first:last],
@@ -159,13 +184,19 @@ class CompiledEngine:
                     self._network,
                     space,
                     losses[first:last],
+                    right[first:last],
+                    make_progress(),
+                    threads,
                 )
+                as_team(train, threads)
             for array, values_kept in zip(packed, flats, strict=False):
                 np.take(array, self._places, out=values_kept.numpy())
         if values.adaptive or started or values.momentum:
             flat.record(started + steps)
-        finite = bool(np.isfinite(losses).all()) and flat.finite()
-        return losses.mean(), (losses * scale).mean(), right / (steps * batch), finite
+        means = self._sums(losses) / batch
+        finite = bool(np.isfinite(means).all()) and flat.finite()
+        accuracy = np.count_nonzero(right) / (steps * batch)
+        return means.mean(), (means * scale).mean(), accuracy, finite
 
     def _noise(self, plan: EpochPlan, steps: int) -> Iterator[tuple[int, int, NDArray[np.float32]]]:
         """Splits an epoch into parts, each with its gradient noise, one row a step."""
@@ -184,7 +215,10 @@ class CompiledEngine:
         self, runs: Sequence[int], plans: Sequence[EvaluationPlan]
     ) -> tuple[FloatArray, FloatArray]:
         """Mean loss (n,) and accuracy (n,) of n runs, each on its own samples."""
-        results = in_threads(self._evaluate_flat, list(zip(runs, plans, strict=True)))
+        results = in_threads(
+            functools.partial(self._evaluate_flat, threads=threads_each(len(runs))),
+            list(zip(runs, plans, strict=True)),
+        )
         rows = [
             self._torch.evaluate_run(run, plan) if row is None else row
             for run, plan, row in zip(runs, plans, results, strict=True)
@@ -192,7 +226,9 @@ class CompiledEngine:
         loss, accuracy = map(np.array, zip(*rows, strict=True))
         return loss, accuracy
 
-    def _evaluate_flat(self, job: tuple[int, EvaluationPlan]) -> tuple[float, float] | None:
+    def _evaluate_flat(
+        self, job: tuple[int, EvaluationPlan], threads: int
+    ) -> tuple[float, float] | None:
         flat, plan = self._flat[job[0]], job[1]
         assert flat is not None
         if not flat.adopt():
@@ -201,8 +237,41 @@ class CompiledEngine:
         with self._workspace() as space:
             space.weights.fill(0)
             space.weights[self._places] = flat.weights.numpy()
-            loss, right = self._evaluate_samples(inputs, labels, self._network, space)
-        return loss / len(labels), right / len(labels)
+            losses, right = self._outcomes(1, len(labels))
+            threads = self._team_size(threads, len(labels))
+            evaluate = functools.partial(
+                self._evaluate_samples,
+                inputs,
+                labels,
+                self._network,
+                space,
+                losses[0],
+                right[0],
+                make_progress(),
+                threads,
+            )
+            as_team(evaluate, threads)
+        return self._sums(losses)[0] / len(labels), np.count_nonzero(right) / len(labels)
+
+    def _team_size(self, threads: int, samples: int) -> int:
+        """How many of some threads share the work: one, where more would gain nothing."""
+        if samples * sum(self._layers) < _SMALL_FLOPS:
+            return 1
+        return max(1, min(threads, self._network.micro_batch // _SAMPLES_PER_THREAD))
+
+    def _outcomes(self, steps: int, batch: int) -> tuple[FloatArray, NDArray[np.bool_]]:
+        """Room for the losses of an epoch and for whether answers are right, (steps, batch).
+
+        Mini-batches are padded to whole micro-batches.
+        """
+        shape = steps, -(-batch // self._network.micro_batch) * self._network.micro_batch
+        return np.zeros(shape), np.zeros(shape, np.bool_)
+
+    def _sums(self, losses: FloatArray) -> FloatArray:
+        """Sums of each mini-batch, added up in order: within micro-batches, then over these."""
+        parts = losses.reshape(len(losses), -1, self._network.micro_batch)
+        sums: FloatArray = parts.cumsum(2)[..., -1].cumsum(1)[..., -1]
+        return sums
 
     def count_flops(self, inputs: Tensor) -> tuple[int, int]:
         """Counts by the sizes of the network, for torch loads its compiler to count."""

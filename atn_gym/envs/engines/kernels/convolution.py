@@ -81,7 +81,8 @@ def arrange_filters(
 @njit
 def convolve(
     source: Floats,
-    samples: int,
+    first: int,
+    last: int,
     conv: Convolution,
     arranged: Floats,
     weights: Floats,
@@ -90,11 +91,12 @@ def convolve(
     winners: SmallIntegers,
     lanes: Lanes,
 ) -> None:
-    """Convolves, pools and rectifies.
+    """Convolves, pools and rectifies samples `first` to `last` - 1.
 
     Args:
         source: Bordered inputs (samples, size).
-        samples: Number of samples.
+        first: First sample.
+        last: End of the samples.
         conv: Sizes.
         arranged: What `arrange_filters` gave.
         weights: All weights, of which the bias is read.
@@ -104,24 +106,24 @@ def convolve(
             window lies, int32 (samples, windows, stored).
         lanes: Divides `stored`.
     """
-    for s in range(samples):
+    for s in range(first, last):
         for block in range(0, conv.stored, len(lanes)):
             start = load(weights, bias + block, lanes)
-            for first in range(0, conv.windows, 2):
+            for window in range(0, conv.windows, 2):
                 # An odd last window is computed twice.
-                second = min(first + 1, conv.windows - 1)
+                other = min(window + 1, conv.windows - 1)
                 left, right = _two_windows(
                     source,
-                    s * conv.size + item(conv.origins, first),
-                    s * conv.size + item(conv.origins, second),
+                    s * conv.size + item(conv.origins, window),
+                    s * conv.size + item(conv.origins, other),
                     conv,
                     arranged,
                     block * 3 * conv.taps,
                     start,
                     lanes,
                 )
-                _pool(left, s, first, block, conv, out, winners, lanes)
-                _pool(right, s, second, block, conv, out, winners, lanes)
+                _pool(left, s, window, block, conv, out, winners, lanes)
+                _pool(right, s, other, block, conv, out, winners, lanes)
 
 
 @njit(forceinline=True)

@@ -1,10 +1,13 @@
 """The backward pass of convolution, max-pool and ReLU, for a few samples.
 
 Max-pooling passes a gradient to one pixel of four, and ReLU stops many. So the gradients
-that are not zero are listed by filter, and only these are visited.
+that are not zero are listed by filter, and only these are visited. Samples are listed in
+groups, so that what a list points into fits a cache.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
@@ -16,7 +19,6 @@ from atn_gym.envs.engines.kernels.vectors import (
     Integers,
     Lanes,
     SmallIntegers,
-    add,
     broadcast,
     gate,
     item,
@@ -26,38 +28,51 @@ from atn_gym.envs.engines.kernels.vectors import (
 )
 
 
+class Lists(NamedTuple):
+    """Gradients that are not zero, by group of samples and filter.
+
+    The list of filter f of a group of n samples that begins at sample s begins at
+    (s * filters + f * n) * windows.
+
+    Args:
+        ends: Where the list ends, at s * filters + f, int64 (samples * filters,).
+        origins: Where the upper left tap of each gradient lies in the inputs, int32
+            (samples * filters * windows,).
+        values: The gradients, of the same shape.
+    """
+
+    ends: Integers
+    origins: SmallIntegers
+    values: Floats
+
+
 @njit
 def pass_rectifier(
     gradient: Floats,
     activation: Floats,
-    samples: int,
+    first: int,
+    last: int,
     conv: Convolution,
-    bias_gradient: Floats,
-    bias: int,
     out: Floats,
     lanes: Lanes,
 ) -> None:
-    """Stops the gradient of outputs that ReLU has set to zero, and sums the bias gradient.
+    """Stops the gradient of outputs that ReLU has set to zero, in samples `first` to `last` - 1.
 
     Args:
         gradient: Gradient of the outputs (samples, out_size).
         activation: The outputs (samples, out_size).
-        samples: Number of samples.
+        first: First sample.
+        last: End of the samples.
         conv: Sizes.
-        bias_gradient: Gradient of all weights; that of the bias is added to.
-        bias: Where the bias begins.
         out: Receives the gradient before ReLU, without border (samples, windows, stored).
         lanes: Divides `stored`.
     """
     for block in range(0, conv.stored, len(lanes)):
-        total = load(bias_gradient, bias + block, lanes)
-        for s in range(samples):
+        for s in range(first, last):
             for window in range(conv.windows):
                 at = s * conv.out_size + item(conv.places, window) + block
                 passed = gate(load(activation, at, lanes), load(gradient, at, lanes))
-                total = add(total, passed)
                 store(out, (s * conv.windows + window) * conv.stored + block, passed)
-        store(bias_gradient, bias + block, total)
 
 
 @njit
@@ -67,11 +82,9 @@ def list_gradients(
     first: int,
     samples: int,
     conv: Convolution,
-    ends: Integers,
-    origins: SmallIntegers,
-    values: Floats,
+    lists: Lists,
 ) -> None:
-    """Lists the gradients that are not zero, by filter, for a group of samples.
+    """Lists the gradients that are not zero, by filter, of a group of samples.
 
     Args:
         gradient: Gradient before ReLU (all samples, windows, stored).
@@ -79,13 +92,11 @@ def list_gradients(
         first: First sample of the group.
         samples: Samples in the group.
         conv: Sizes.
-        ends: Receives where the list of each filter ends, int64 (filters,); the list of
-            filter f begins at f * samples * windows.
-        origins: Receives where the upper left tap lies, int32.
-        values: Receives the gradients.
+        lists: Receives them.
     """
+    origins, values = lists.origins, lists.values
     for f in range(conv.filters):
-        end = f * samples * conv.windows
+        end = (first * conv.filters + f * samples) * conv.windows
         at = first * conv.windows * conv.stored + f
         for s in range(first, first + samples):
             for _ in range(conv.windows):
@@ -94,37 +105,44 @@ def list_gradients(
                 put(values, end, value)
                 end += value != 0
                 at += conv.stored
-        put(ends, f, end)
+        put(lists.ends, first * conv.filters + f, end)
 
 
 @njit
 def add_weight_gradient(
     source: Floats,
+    first: int,
     samples: int,
+    first_filter: int,
+    last_filter: int,
     conv: Convolution,
-    ends: Integers,
-    origins: SmallIntegers,
-    values: Floats,
+    lists: Lists,
     out: Floats,
     at: int,
+    bias: int,
     tile: Lanes,
     lanes: Lanes,
 ) -> None:
-    """Adds to the gradient of the weights (stored, 3, segment) what a list holds.
+    """Adds to the gradient of some filters (stored, 3, segment) what the lists of a group hold.
 
     Args:
         source: The inputs that the origins point into.
-        samples: Samples in the group of the list.
+        first: First sample of the group.
+        samples: Samples in the group.
+        first_filter: First of the filters.
+        last_filter: Their end.
         conv: Sizes.
-        ends: See `list_gradients`.
-        origins: See `list_gradients`.
-        values: See `list_gradients`.
+        lists: What `list_gradients` gave.
         out: Gradient of all weights.
         at: Where those of this convolution begin.
+        bias: Where the gradient of its bias begins.
         tile: Multiples of the lanes from 0; as many vectors are summed together.
         lanes: The lanes of a tile divide `segment`.
     """
-    for f in range(conv.filters):
+    origins, values = lists.origins, lists.values
+    for f in range(first_filter, last_filter):
+        start = (first * conv.filters + f * samples) * conv.windows
+        end = item(lists.ends, first * conv.filters + f)
         for column in range(0, conv.segment, len(tile) * len(lanes)):
             upper = at + 3 * f * conv.segment + column
             middle = upper + conv.segment
@@ -132,8 +150,10 @@ def add_weight_gradient(
             a = load_tile(out, upper, tile, lanes)
             b = load_tile(out, middle, tile, lanes)
             c = load_tile(out, lower, tile, lanes)
-            for i in range(f * samples * conv.windows, item(ends, f)):
+            total = item(out, bias + f)
+            for i in range(start, end):
                 value = broadcast(values, i, lanes)
+                total += item(values, i)
                 tap = item(origins, i) + column
                 a = add_product(a, value, source, tap, tile)
                 b = add_product(b, value, source, tap + conv.row, tile)
@@ -141,42 +161,45 @@ def add_weight_gradient(
             store_tile(out, upper, tile, a)
             store_tile(out, middle, tile, b)
             store_tile(out, lower, tile, c)
+            if column == 0:
+                put(out, bias + f, total)
 
 
 @njit
 def add_input_gradient(
     weights: Floats,
     at: int,
+    first: int,
     samples: int,
     conv: Convolution,
-    ends: Integers,
-    origins: SmallIntegers,
-    values: Floats,
+    lists: Lists,
     out: Floats,
     tile: Lanes,
     lanes: Lanes,
 ) -> None:
-    """Adds to the gradient of the bordered inputs what a list holds.
+    """Adds to the gradient of the bordered inputs what the lists of a group hold.
 
     Args:
         weights: All weights.
         at: Where those of this convolution (stored, 3, segment) begin.
-        samples: Samples in the group of the list.
+        first: First sample of the group.
+        samples: Samples in the group.
         conv: Sizes.
-        ends: See `list_gradients`.
-        origins: See `list_gradients`.
-        values: See `list_gradients`.
+        lists: What `list_gradients` gave.
         out: Gradient of the inputs (all samples, size).
         tile: See `add_weight_gradient`.
         lanes: See `add_weight_gradient`.
     """
+    origins, values = lists.origins, lists.values
     for f in range(conv.filters):
+        start = (first * conv.filters + f * samples) * conv.windows
+        end = item(lists.ends, first * conv.filters + f)
         for column in range(0, conv.segment, len(tile) * len(lanes)):
             upper = at + 3 * f * conv.segment + column
             a = load_tile(weights, upper, tile, lanes)
             b = load_tile(weights, upper + conv.segment, tile, lanes)
             c = load_tile(weights, upper + 2 * conv.segment, tile, lanes)
-            for i in range(f * samples * conv.windows, item(ends, f)):
+            for i in range(start, end):
                 value = broadcast(values, i, lanes)
                 tap = item(origins, i) + column
                 accumulate(out, tap, tile, value, a)

@@ -13,16 +13,15 @@ from numpy.typing import NDArray
 from atn_gym.envs.engines.kernels.building import compiled
 from atn_gym.envs.engines.kernels.layout import Network
 from atn_gym.envs.engines.kernels.linear import cross_entropy
-from atn_gym.envs.engines.kernels.passes import (
-    arrange,
-    arrange_backward,
-    backward,
-    forward,
-    load_batch,
-)
+from atn_gym.envs.engines.kernels.passes import backward, forward, load_batch
+from atn_gym.envs.engines.kernels.teamwork import Progress, next_part, part_done, share
 from atn_gym.envs.engines.kernels.updates import Hyperparameters, adamw, sgd
 from atn_gym.envs.engines.kernels.vectors import Floats, Integers, Lanes
+from atn_gym.envs.engines.kernels.weight_passes import add_gradients, arrange, arrange_backward
 from atn_gym.envs.engines.kernels.workspace import Workspace
+
+Losses = NDArray[np.float64]
+Answers = NDArray[np.bool_]
 
 
 @njit
@@ -41,9 +40,29 @@ def _add_noise(
         gradient[places[i]] += factor * noise[i]
 
 
+@njit
+def _update(
+    step: int,
+    part: int,
+    parts: int,
+    values: Hyperparameters,
+    space: Workspace,
+) -> None:
+    """Takes a step of the optimizer, the first of which is 1, on a part of the weights."""
+    first, last = share(space.weights.size, part, parts)
+    weights, gradient = space.weights[first:last], space.gradient[first:last]
+    momentum = space.momentum[first:last]
+    if values.adaptive:
+        adamw(weights, gradient, momentum, space.square[first:last], values, step)
+    else:
+        sgd(weights, gradient, momentum, values, step > 1)
+
+
 @functools.cache
 def entry_points(first_lanes: Lanes, second_lanes: Lanes) -> tuple[Any, Any]:
     """Functions that train some steps and that evaluate, without the global lock.
+
+    Threads share the work of either by calling it with the same arguments, but for the last.
 
     Args:
         first_lanes: Lanes of the first convolution.
@@ -62,8 +81,12 @@ def entry_points(first_lanes: Lanes, second_lanes: Lanes) -> tuple[Any, Any]:
         started: int,
         net: Network,
         space: Workspace,
-        losses: NDArray[np.float64],
-    ) -> int:
+        losses: Losses,
+        right: Answers,
+        progress: Progress,
+        parts: int,
+        leads: bool,
+    ) -> None:
         """Trains one run by some mini-batches, in the weights of the workspace.
 
         Args:
@@ -78,73 +101,107 @@ def entry_points(first_lanes: Lanes, second_lanes: Lanes) -> tuple[Any, Any]:
             started: Steps that the optimizer has taken before; SGD only asks whether there are any.
             net: Sizes of the network.
             space: Workspace.
-            losses: Receives the mean loss of each mini-batch before scaling (steps,).
-
-        Returns:
-            The number of right answers while training.
+            losses: Receives the loss of each sample before scaling (steps, batch).
+            right: Receives whether each answer was right (steps, batch).
+            progress: See `make_progress`.
+            parts: Parts in a phase; results do not depend on it.
+            leads: Whether this thread is the leader: see `next_part`.
         """
         steps, batch = order.shape
-        right = 0
-        for step in range(steps):
-            arrange(net, space, first_lanes, second_lanes)
-            arrange_backward(net, space)
-            space.gradient[:] = 0
-            total = 0.0
-            for first in range(0, batch, net.micro_batch):
-                samples = order[step, first : first + net.micro_batch]
-                count = samples.size
-                load_batch(inputs, labels, samples, net, space)
-                forward(count, net, space, first_lanes, second_lanes)
-                loss, answers = cross_entropy(
-                    space.logits, space.labels, count, net.classes, net.outputs
-                )
-                total += loss
-                right += answers
-                scale = np.float32(loss_scale[step] / batch)
-                backward(count, scale, net, space, first_lanes, second_lanes)
-            losses[step] = total / batch
-            if noise.shape[0] > 0:
-                _add_noise(space.gradient, noise_places, noise[step], noise_scale)
-            if values.adaptive:
-                adamw(
-                    space.weights,
-                    space.gradient,
-                    space.momentum,
-                    space.square,
-                    values,
-                    started + step + 1,
-                )
+        passes = -(-batch // net.micro_batch)
+        # Weights are arranged; micro-batches go through the network, and their gradients are
+        # summed; noise is added; weights are updated.
+        phases = 2 * passes + 3
+        while True:
+            phase, part = next_part(progress, steps * phases, parts, leads)
+            if phase >= steps * phases:
+                break
+            step, phase = divmod(phase, phases)
+            if phase == 0:
+                if part == 0:
+                    arrange(net, space, first_lanes, second_lanes)
+                arrange_backward(part, parts, net, space)
+                start, end = share(space.gradient.size, part, parts)
+                space.gradient[start:end] = 0
+            elif phase == phases - 2:
+                if part == 0 and noise.shape[0] > 0:
+                    _add_noise(space.gradient, noise_places, noise[step], noise_scale)
+            elif phase == phases - 1:
+                _update(started + step + 1, part, parts, values, space)
             else:
-                sgd(space.weights, space.gradient, space.momentum, values, started + step > 0)
-        return right
+                begun = (phase - 1) // 2 * net.micro_batch
+                samples = order[step, begun : begun + net.micro_batch]
+                if phase % 2:
+                    first, last = share(-(-samples.size // 8), part, parts)
+                    first, last = 8 * first, min(8 * last, samples.size)
+                    load_batch(inputs, labels, samples, first, last, net, space)
+                    forward(first, last, net, space, first_lanes, second_lanes)
+                    cross_entropy(
+                        space.logits,
+                        space.labels,
+                        first,
+                        last,
+                        net.classes,
+                        net.outputs,
+                        losses[step, begun + first :],
+                        right[step, begun + first :],
+                    )
+                    scale = np.float32(loss_scale[step] / batch)
+                    backward(first, last, scale, net, space, first_lanes, second_lanes)
+                else:
+                    add_gradients(samples.size, part, parts, net, space)
+            part_done(progress)
 
     def evaluate(
         inputs: Floats,
         labels: Integers,
         net: Network,
         space: Workspace,
-    ) -> tuple[float, int]:
-        """Sum of the losses of all samples, and the number of right answers.
+        losses: Losses,
+        right: Answers,
+        progress: Progress,
+        parts: int,
+        leads: bool,
+    ) -> None:
+        """Evaluates all samples.
 
         Args:
             inputs: Samples (N, depth, height, width), flat.
             labels: Their labels (N,).
             net: Sizes of the network.
             space: Workspace, with the weights of the run.
+            losses: Receives the loss of each sample (N,).
+            right: Receives whether each answer is right (N,).
+            progress: See `make_progress`.
+            parts: Parts in a phase; results do not depend on it.
+            leads: Whether this thread is the leader: see `next_part`.
         """
-        arrange(net, space, first_lanes, second_lanes)
-        samples = np.arange(labels.size)
-        total, right = 0.0, 0
-        for first in range(0, labels.size, net.micro_batch):
-            chosen = samples[first : first + net.micro_batch]
-            load_batch(inputs, labels, chosen, net, space)
-            forward(chosen.size, net, space, first_lanes, second_lanes)
-            loss, answers = cross_entropy(
-                space.logits, space.labels, chosen.size, net.classes, net.outputs
-            )
-            total += loss
-            right += answers
-        return total, right
+        phases = 1 + -(-labels.size // net.micro_batch)
+        while True:
+            phase, part = next_part(progress, phases, parts, leads)
+            if phase >= phases:
+                break
+            if phase == 0:
+                if part == 0:
+                    arrange(net, space, first_lanes, second_lanes)
+            else:
+                begun = (phase - 1) * net.micro_batch
+                samples = np.arange(begun, min(begun + net.micro_batch, labels.size))
+                first, last = share(-(-samples.size // 8), part, parts)
+                first, last = 8 * first, min(8 * last, samples.size)
+                load_batch(inputs, labels, samples, first, last, net, space)
+                forward(first, last, net, space, first_lanes, second_lanes)
+                cross_entropy(
+                    space.logits,
+                    space.labels,
+                    first,
+                    last,
+                    net.classes,
+                    net.outputs,
+                    losses[begun + first :],
+                    right[begun + first :],
+                )
+            part_done(progress)
 
     variant = f"{len(first_lanes)}x{len(second_lanes)}"
     return compiled(train_steps, variant), compiled(evaluate, variant)

@@ -148,9 +148,14 @@ def make_network(
         output_bias=starts[6],
         size=starts[7],
         micro_batch=8 * int(np.clip(_MICRO_BATCH_BYTES // (8 * 4 * floats), 1, 8)),
-        first_group=int(np.clip(_GROUP_BYTES // (4 * first.size), 1, 8)),
-        second_group=int(np.clip(_GROUP_BYTES // (4 * second.size), 1, 8)),
+        first_group=_group(first),
+        second_group=_group(second),
     )
+
+
+def _group(conv: Convolution) -> int:
+    """A power of two that divides eight, for passes take multiples of eight samples."""
+    return 1 << int(np.log2(np.clip(_GROUP_BYTES // (4 * conv.size), 1, 8)))
 
 
 def _padded(count: int, multiple: int) -> int:

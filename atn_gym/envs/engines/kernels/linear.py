@@ -10,6 +10,7 @@ import math
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from atn_gym.envs.engines.kernels.tiles import add_scaled, load_tile, store_tile
 from atn_gym.envs.engines.kernels.vectors import (
@@ -29,21 +30,34 @@ from atn_gym.envs.engines.kernels.vectors import (
 def transpose(
     source: Floats,
     at: int,
+    first: int,
+    last: int,
     rows: int,
     columns: int,
     out: Floats,
 ) -> None:
-    """Copies a matrix (rows, columns) that begins at an index to `out` (columns, rows)."""
-    for first in range(0, rows, 16):
+    """Copies rows `first` to `last` - 1 of a matrix to columns of another.
+
+    Args:
+        source: Holds the matrix (rows, columns).
+        at: Where it begins.
+        first: First row.
+        last: End of the rows.
+        rows: Rows of the whole matrix.
+        columns: Its columns.
+        out: The other matrix (columns, rows).
+    """
+    for block in range(first, last, 16):
         for column in range(columns):
-            for row in range(first, min(first + 16, rows)):
+            for row in range(block, min(block + 16, last)):
                 put(out, column * rows + row, item(source, at + row * columns + column))
 
 
 @njit
 def multiply(
     left: Floats,
-    rows: int,
+    first: int,
+    last: int,
     inner: int,
     right: Floats,
     at: int,
@@ -57,7 +71,8 @@ def multiply(
 
     Args:
         left: Left matrix, with rows up to a multiple of eight.
-        rows: Number of rows.
+        first: First row that is computed, a multiple of eight.
+        last: End of the rows.
         inner: Number of summands.
         right: Holds the right matrix.
         at: Where it begins.
@@ -71,7 +86,7 @@ def multiply(
     places = _multiples(columns)
     for column in range(0, columns, len(lanes)):
         b = load(bias, bias_at + column, lanes)
-        for row in range(0, rows, 8):
+        for row in range(first, last, 8):
             tile = (b, b, b, b, b, b, b, b)
             weight = at + column
             for k in range(row * inner, row * inner + inner):
@@ -90,11 +105,12 @@ def _multiples(
 @njit
 def rectify(
     values: Floats,
-    count: int,
+    first: int,
+    last: int,
     lanes: Lanes,
 ) -> None:
-    """Applies ReLU to the first `count` values in place; the lanes divide it."""
-    for i in range(0, count, len(lanes)):
+    """Applies ReLU in place to values `first` to `last` - 1; the lanes divide both."""
+    for i in range(first, last, len(lanes)):
         value = load(values, i, lanes)
         store(values, i, gate(value, value))
 
@@ -103,11 +119,12 @@ def rectify(
 def stop_at_rectifier(
     gradient: Floats,
     activation: Floats,
-    count: int,
+    first: int,
+    last: int,
     lanes: Lanes,
 ) -> None:
-    """Stops the gradient, in place, of values that ReLU has set to zero."""
-    for i in range(0, count, len(lanes)):
+    """Stops the gradient, in place, of values `first` to `last` - 1 that ReLU has set to zero."""
+    for i in range(first, last, len(lanes)):
         store(gradient, i, gate(load(activation, i, lanes), load(gradient, i, lanes)))
 
 
@@ -116,6 +133,8 @@ def add_linear_gradient(
     left: Floats,
     right: Floats,
     rows: int,
+    first: int,
+    last: int,
     inner: int,
     columns: int,
     out: Floats,
@@ -123,13 +142,17 @@ def add_linear_gradient(
     bias: int,
     lanes: Lanes,
 ) -> None:
-    """Adds the gradient of a linear layer: left.T @ right, and the sum of right for its bias.
+    """Adds the gradient of the weights of some inputs of a linear layer: left.T @ right.
+
+    The first input brings the gradient of the bias, the sum of right.
 
     Args:
         left: Inputs of the layer (rows, inner).
         right: Gradient of its outputs (rows, columns).
         rows: Number of samples.
-        inner: Number of inputs, a multiple of eight.
+        first: First of these inputs, a multiple of eight.
+        last: Their end, a multiple of eight.
+        inner: Number of inputs of the layer.
         columns: Number of outputs.
         out: Gradient of all weights.
         at: Where that of the layer's (inner, columns) begins.
@@ -138,15 +161,17 @@ def add_linear_gradient(
     """
     places = _multiples(columns)
     steps = (0, 1, 2, 3, 4, 5, 6, 7)
-    for first in range(0, inner, 8):
+    for start in range(first, last, 8):
         for column in range(0, columns, len(lanes)):
-            to = at + first * columns + column
+            to = at + start * columns + column
             tile = load_tile(out, to, places, lanes)
-            k = first
+            k = start
             for i in range(column, rows * columns, columns):
                 tile = add_scaled(tile, load(right, i, lanes), left, k, steps)
                 k += inner
             store_tile(out, to, places, tile)
+    if first > 0 or last == 0:
+        return
     for column in range(0, columns, len(lanes)):
         total = load(out, bias + column, lanes)
         for i in range(column, rows * columns, columns):
@@ -158,45 +183,50 @@ def add_linear_gradient(
 def cross_entropy(
     logits: Floats,
     labels: Integers,
-    rows: int,
+    first: int,
+    last: int,
     classes: int,
     stored: int,
-) -> tuple[float, int]:
-    """Sum of the losses of some samples, and how many are right.
+    losses: NDArray[np.float64],
+    right: NDArray[np.bool_],
+) -> None:
+    """Losses of samples `first` to `last` - 1, and which answers are right.
 
     An answer is the first of the largest logits, or the first that is NaN.
 
     Args:
         logits: Logits (rows, stored).
         labels: Labels, int64 (rows,).
-        rows: Number of samples.
+        first: First sample.
+        last: End of the samples.
         classes: Number of classes.
         stored: The same with padding.
+        losses: Receives the losses, of the first of the samples first.
+        right: Receives whether the answers are right, in the same order.
     """
-    total, right = 0.0, 0
-    for row in range(rows):
+    for row in range(first, last):
         at = row * stored
         answer, largest = _largest(logits, at, classes)
         share = np.float32(0)
         for k in range(at, at + classes):
             share += math.exp(logits[k] - largest)
-        total += math.log(share) - (logits[at + labels[row]] - largest)
-        right += answer == labels[row]
-    return total, right
+        losses[row - first] = math.log(share) - (logits[at + labels[row]] - largest)
+        right[row - first] = answer == labels[row]
 
 
 @njit
 def cross_entropy_gradient(
     logits: Floats,
     labels: Integers,
-    rows: int,
+    first: int,
+    last: int,
     classes: int,
     stored: int,
     scale: float,
     out: Floats,
 ) -> None:
     """Gradient of a scale times the sum of the losses; arguments as in `cross_entropy`."""
-    for row in range(rows):
+    for row in range(first, last):
         at = row * stored
         _, largest = _largest(logits, at, classes)
         share = np.float32(0)

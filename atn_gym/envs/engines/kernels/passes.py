@@ -1,29 +1,29 @@
-"""The passes of a `SmallCnn` over a micro-batch: samples in, forward, backward."""
+"""The passes of a `SmallCnn` over some samples of a micro-batch: samples in, forward, backward.
+
+No pass reads or writes what belongs to other samples, so that threads may share them.
+"""
 
 from __future__ import annotations
 
 from numba import njit
 
-from atn_gym.envs.engines.kernels.convolution import arrange_filters, convolve
+from atn_gym.envs.engines.kernels.convolution import convolve
 from atn_gym.envs.engines.kernels.convolution_gradient import (
     add_input_gradient,
-    add_weight_gradient,
     list_gradients,
     pass_rectifier,
 )
 from atn_gym.envs.engines.kernels.layout import Network
 from atn_gym.envs.engines.kernels.linear import (
-    add_linear_gradient,
     cross_entropy_gradient,
     multiply,
     rectify,
     stop_at_rectifier,
-    transpose,
 )
 from atn_gym.envs.engines.kernels.vectors import Floats, Integers, Lanes, item, put
 from atn_gym.envs.engines.kernels.workspace import Workspace
 
-FOUR, EIGHT, SIXTEEN = (0,) * 4, (0,) * 8, (0,) * 16
+EIGHT, SIXTEEN = (0,) * 8, (0,) * 16
 
 
 @njit
@@ -31,11 +31,13 @@ def load_batch(
     inputs: Floats,
     labels: Integers,
     samples: Integers,
+    first: int,
+    last: int,
     net: Network,
     space: Workspace,
 ) -> None:
     """Copies samples (depth, height, width) into the middle of bordered ones, and labels."""
-    for i in range(samples.size):
+    for i in range(first, last):
         sample = samples[i]
         space.labels[i] = labels[sample]
         at = sample * net.depth * net.height * net.width
@@ -49,41 +51,19 @@ def load_batch(
 
 
 @njit
-def arrange(
-    net: Network,
-    space: Workspace,
-    first_lanes: Lanes,
-    second_lanes: Lanes,
-) -> None:
-    """Copies the filters into the order that the forward pass reads them in."""
-    weights = space.weights
-    arrange_filters(weights, 0, net.first, space.first_filters, first_lanes)
-    arrange_filters(weights, net.second_filters, net.second, space.second_filters, second_lanes)
-
-
-@njit
-def arrange_backward(
-    net: Network,
-    space: Workspace,
-) -> None:
-    """Copies the weights of the linear layers into the order that the backward pass reads."""
-    weights, features = space.weights, net.second.out_size
-    transpose(weights, net.hidden_weights, features, net.hidden, space.hidden_weights)
-    transpose(weights, net.output_weights, net.hidden, net.outputs, space.output_weights)
-
-
-@njit
 def forward(
-    count: int,
+    first: int,
+    last: int,
     net: Network,
     space: Workspace,
     first_lanes: Lanes,
     second_lanes: Lanes,
 ) -> None:
-    """Logits of the first `count` samples of the workspace."""
+    """Logits of samples `first` to `last` - 1, where `first` is a multiple of eight."""
     convolve(
         space.inputs,
-        count,
+        first,
+        last,
         net.first,
         space.first_filters,
         space.weights,
@@ -94,7 +74,8 @@ def forward(
     )
     convolve(
         space.pooled,
-        count,
+        first,
+        last,
         net.second,
         space.second_filters,
         space.weights,
@@ -106,7 +87,8 @@ def forward(
     weights, features = space.weights, net.second.out_size
     multiply(
         space.features,
-        count,
+        first,
+        last,
         features,
         weights,
         net.hidden_weights,
@@ -116,10 +98,11 @@ def forward(
         space.hidden,
         SIXTEEN,
     )
-    rectify(space.hidden, count * net.hidden, SIXTEEN)
+    rectify(space.hidden, first * net.hidden, last * net.hidden, SIXTEEN)
     multiply(
         space.hidden,
-        count,
+        first,
+        last,
         net.hidden,
         weights,
         net.output_weights,
@@ -133,22 +116,34 @@ def forward(
 
 @njit
 def backward(
-    count: int,
+    first: int,
+    last: int,
     scale: float,
     net: Network,
     space: Workspace,
     first_lanes: Lanes,
     second_lanes: Lanes,
 ) -> None:
-    """Adds the gradient of `scale` times the sum of the losses to that of the weights."""
+    """Gradients of `scale` times the sum of the losses with respect to what layers compute.
+
+    Args:
+        first: First sample, a multiple of eight.
+        last: End of the samples.
+        scale: The factor.
+        net: Sizes of the network.
+        space: Workspace, after `forward`.
+        first_lanes: Lanes of the first convolution.
+        second_lanes: Lanes of the second.
+    """
     logits = space.logits_gradient
     cross_entropy_gradient(
-        space.logits, space.labels, count, net.classes, net.outputs, scale, logits
+        space.logits, space.labels, first, last, net.classes, net.outputs, scale, logits
     )
     hidden, features = space.hidden_gradient, space.features_gradient
     multiply(
         logits,
-        count,
+        first,
+        last,
         net.outputs,
         space.output_weights,
         0,
@@ -158,10 +153,11 @@ def backward(
         hidden,
         SIXTEEN,
     )
-    stop_at_rectifier(hidden, space.hidden, count * net.hidden, SIXTEEN)
+    stop_at_rectifier(hidden, space.hidden, first * net.hidden, last * net.hidden, SIXTEEN)
     multiply(
         hidden,
-        count,
+        first,
+        last,
         net.hidden,
         space.hidden_weights,
         0,
@@ -171,98 +167,51 @@ def backward(
         features,
         second_lanes,
     )
-    add_linear_gradient(
-        space.hidden,
-        logits,
-        count,
-        net.hidden,
-        net.outputs,
-        space.gradient,
-        net.output_weights,
-        net.output_bias,
-        SIXTEEN,
-    )
-    add_linear_gradient(
-        space.features,
-        hidden,
-        count,
-        net.second.out_size,
-        net.hidden,
-        space.gradient,
-        net.hidden_weights,
-        net.hidden_bias,
-        SIXTEEN,
-    )
-    second_backward(count, net, space, second_lanes)
-    first_backward(count, net, space, first_lanes)
+    second_backward(first, last, net, space, second_lanes)
+    first_backward(first, last, net, space, first_lanes)
 
 
 @njit
 def second_backward(
-    count: int,
+    first: int,
+    last: int,
     net: Network,
     space: Workspace,
     lanes: Lanes,
 ) -> None:
-    """From the gradient of the features to that of the pooled pixels and the second filters."""
+    """From the gradient of the features to that of the pooled pixels."""
     conv = net.second
-    pass_rectifier(
-        space.features_gradient,
-        space.features,
-        count,
-        conv,
-        space.gradient,
-        net.second_bias,
-        space.passed,
-        lanes,
-    )
-    lists = space.ends, space.origins, space.values
-    tile = (0, 8, 16)
-    for first in range(0, count, net.second_group):
-        n = min(net.second_group, count - first)
-        list_gradients(space.passed, space.feature_winners, first, n, conv, *lists)
-        add_weight_gradient(
-            space.pooled, n, conv, *lists, space.gradient, net.second_filters, tile, EIGHT
-        )
-        space.pooled_gradient[first * conv.size : (first + n) * conv.size] = 0
+    # In place, for features have no border.
+    passed = space.features_gradient
+    pass_rectifier(passed, space.features, first, last, conv, passed, lanes)
+    for start in range(first, last, net.second_group):
+        n = min(net.second_group, last - start)
+        list_gradients(passed, space.feature_winners, start, n, conv, space.second_lists)
+        space.pooled_gradient[start * conv.size : (start + n) * conv.size] = 0
         add_input_gradient(
             space.weights,
             net.second_filters,
+            start,
             n,
             conv,
-            *lists,
+            space.second_lists,
             space.pooled_gradient,
-            tile,
+            (0, 8, 16),
             EIGHT,
         )
 
 
 @njit
 def first_backward(
-    count: int,
+    first: int,
+    last: int,
     net: Network,
     space: Workspace,
     lanes: Lanes,
 ) -> None:
-    """From the gradient of the pooled pixels to that of the first filters."""
+    """From the gradient of the pooled pixels to the lists of the first filters."""
     conv = net.first
-    pass_rectifier(
-        space.pooled_gradient,
-        space.pooled,
-        count,
-        conv,
-        space.gradient,
-        net.first_bias,
-        space.passed,
-        lanes,
-    )
-    lists = space.ends, space.origins, space.values
-    for first in range(0, count, net.first_group):
-        n = min(net.first_group, count - first)
-        list_gradients(space.passed, space.pooled_winners, first, n, conv, *lists)
-        if conv.segment % 24 == 0:
-            add_weight_gradient(space.inputs, n, conv, *lists, space.gradient, 0, (0, 8, 16), EIGHT)
-        elif conv.segment % 12 == 0:
-            add_weight_gradient(space.inputs, n, conv, *lists, space.gradient, 0, (0, 4, 8), FOUR)
-        else:
-            add_weight_gradient(space.inputs, n, conv, *lists, space.gradient, 0, (0,), FOUR)
+    pass_rectifier(space.pooled_gradient, space.pooled, first, last, conv, space.passed, lanes)
+    for start in range(first, last, net.first_group):
+        n = min(net.first_group, last - start)
+        list_gradients(space.passed, space.pooled_winners, start, n, conv, space.first_lists)

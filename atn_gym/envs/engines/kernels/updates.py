@@ -1,4 +1,4 @@
-"""One step of an optimizer on all weights of a run."""
+"""One step of an optimizer on all weights of a run, or some of them."""
 
 from __future__ import annotations
 

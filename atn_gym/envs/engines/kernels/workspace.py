@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from atn_gym.envs.engines.kernels.convolution import Convolution
+from atn_gym.envs.engines.kernels.convolution_gradient import Lists
 from atn_gym.envs.engines.kernels.layout import Network
 from atn_gym.envs.engines.kernels.vectors import Floats, Integers, SmallIntegers
 
@@ -38,20 +40,14 @@ class Workspace(NamedTuple):
     features_gradient: Floats
     pooled_gradient: Floats
     passed: Floats
-    ends: Integers
-    origins: SmallIntegers
-    values: Floats
+    first_lists: Lists
+    second_lists: Lists
     zeros: Floats
 
 
 def make_workspace(network: Network) -> Workspace:
-    """Allocates what one thread needs; borders and padding are zero."""
+    """Allocates what one run needs; borders and padding are zero."""
     first, second, n = network.first, network.second, network.micro_batch
-    listed = max(
-        network.first_group * first.windows * first.filters,
-        network.second_group * second.windows * second.filters,
-    )
-    windows = max(first.windows * first.stored, second.out_size)
     return Workspace(
         weights=_zeros(network.size),
         momentum=_zeros(network.size),
@@ -73,12 +69,17 @@ def make_workspace(network: Network) -> Workspace:
         hidden_gradient=_zeros(n * network.hidden),
         features_gradient=_zeros(n * second.out_size),
         pooled_gradient=_zeros(n * second.size),
-        passed=_zeros(n * windows),
-        ends=np.zeros(max(first.filters, second.filters), dtype=np.int64),
-        origins=np.zeros(listed, dtype=np.int32),
-        values=_zeros(listed),
+        passed=_zeros(n * first.windows * first.stored),
+        first_lists=_make_lists(n, first),
+        second_lists=_make_lists(n, second),
         zeros=_zeros(max(second.out_size, network.hidden)),
     )
+
+
+def _make_lists(samples: int, conv: Convolution) -> Lists:
+    size = samples * conv.filters * conv.windows
+    ends = np.zeros(samples * conv.filters, dtype=np.int64)
+    return Lists(ends, np.zeros(size, dtype=np.int32), _zeros(size))
 
 
 def _zeros(size: int) -> Floats:
