@@ -91,7 +91,8 @@ def draw(folder: Path) -> Figure:
     cliff.set_xlabel("learning rate raised by (decades)")
     cliff.set_ylabel("runs that break down (%)")
     cliff.set_title("distance to the cliff")
-    cliff.legend(frameon=False)
+    legend = cliff.get_legend_handles_labels()
+    figure.legend(*legend, loc="outside lower center", ncols=4, frameon=False)
     regret.axhline(0, color="0.8", linewidth=1, zorder=0)
     regret.set_ylabel("regret (anytime performance)")
     regret.set_title("regret to hindsight under DataShift")
@@ -120,7 +121,8 @@ def answer(folder: Path) -> Answer:
         "a third of the budget (`successive_halving`). A run breaks down if it collapses or has "
         "a divergence event.",
         commands=(
-            f"python benchmarks/offline_search.py --seeds {seeds} --out results/offline_search",
+            f"python benchmarks/offline_search.py --seeds {seeds} --methods "
+            f"{' '.join(each.method for each in searching)} --out results/offline_search",
         ),
     )
 
@@ -142,8 +144,7 @@ def _cliff(found: list[Searches]) -> str:
     shares = [f"{100 * each.broken().value[at]:.0f} % of `{each.method}`" for each in found]
     return (
         f"**How near the cliff is.** A learning rate {10 ** GAINS[at]:.1f} times as high breaks "
-        f"{', '.join(shares)}. A search has no reason to keep away from the edge: its trials only "
-        "say who was fast, not who had room."
+        f"{', '.join(shares)}. Trials say who was fast, not who had room."
     )
 
 
