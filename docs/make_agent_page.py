@@ -211,7 +211,7 @@ agent = pretrained("ppo_adaptive")
 ```
 
 In a config it is `{{name: agent, label: ppo_adaptive, path: ppo_adaptive}}`. In your own loop it
-is `HyperparameterScheduler(optimizer, "agent", path="ppo_adaptive", num_epochs=...)`.
+is `HyperparameterScheduler(optimizer, agent, num_epochs=...)`: see [own_loop.md](../own_loop.md).
 
 ## What it is
 

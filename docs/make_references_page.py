@@ -131,7 +131,9 @@ def draw(folder: Path, out: Path) -> None:
     axes.axhline(0, color="0.8", linewidth=1, zorder=0)
     axes.set_xlabel("hidden gain on the learning rate (decades)")
     axes.set_ylabel("anytime performance")
-    axes.legend(frameon=False, loc="best")
+    figure.legend(
+        *axes.get_legend_handles_labels(), frameon=False, ncols=3, loc="outside upper center"
+    )
     figure.savefig(out, dpi=110, metadata={"Software": None})
 
 
