@@ -23,7 +23,7 @@ from atn_gym.agents import pretrained
 from atn_gym.eval.metrics.bootstrap import paired_difference
 from atn_gym.eval.metrics.formatting import number, printable, seed_count
 from atn_gym.eval.report.block_statistics import BlockStatistics
-from atn_gym.eval.report.columns import Column, controller_table, estimate_column
+from atn_gym.eval.report.columns import Column, controller_table, estimate_cell, estimate_column
 from atn_gym.eval.report.document import Cell, Table, row
 from atn_gym.eval.report.markdown import write_part
 from atn_gym.eval.report.tables import headline_columns
@@ -47,14 +47,6 @@ SWEEPS = {
 """Configs that the page draws on, by what the page calls them."""
 
 
-def estimates(found: Sequence[np.ndarray], c: int, digits: int = 3) -> Cell:
-    """A value of a controller with its interval."""
-    value, low, high = (float(part[c]) for part in found)
-    known = np.isfinite(low)
-    interval = f"[{number(low, digits)}, {number(high, digits)}]" if known else ""
-    return Cell(number(value, digits), interval)
-
-
 def worth_table(results: Results) -> Table:
     """The agent on each env beside blind, the best other contender and the oracle."""
     s = results.all_envs
@@ -69,16 +61,16 @@ def worth_table(results: Results) -> Table:
         anytime = of_envs.anytime
         best = max(others, key=lambda c: float(anytime.value[c]))
         name = s.block.controllers[best]
-        best_cell = estimates(anytime, best)
+        best_cell = estimate_cell(anytime, best)
         rows.append(
             row(
                 envs[0] if len(envs) == 1 else f"all {len(envs)}",
-                estimates(anytime, agent),
-                estimates(anytime, s.blind),
+                estimate_cell(anytime, agent),
+                estimate_cell(anytime, s.blind),
                 Cell(f"{name} {best_cell.text}", best_cell.detail),
-                estimates(anytime, s.oracle),
-                estimates(of_envs.adaptation_score(), agent, 2),
-                estimates(of_envs.value_of_feedback(), agent),
+                estimate_cell(anytime, s.oracle),
+                estimate_cell(of_envs.adaptation_score(), agent, 2),
+                estimate_cell(of_envs.value_of_feedback(), agent),
             )
         )
     headings = (
@@ -106,8 +98,8 @@ def harm_table(results: Results) -> Table:
         rows.append(
             row(
                 env,
-                estimates(of_env.anytime, agent),
-                estimates(of_env.against_baseline(), agent),
+                estimate_cell(of_env.anytime, agent),
+                estimate_cell(of_env.against_baseline(), agent),
                 f"{int(collapsed.sum())} of {collapsed.size}",
             )
         )
@@ -133,7 +125,7 @@ def verdict_sentence(results: Results) -> str:
     best = max(others, key=lambda c: float(s.anytime.value[c]))
     scores = s.anytime_scores
     found = paired_difference(scores[agent], scores[best], np.random.default_rng(0))
-    score = estimates(s.adaptation_score(), agent, 2)
+    score = estimate_cell(s.adaptation_score(), agent, 2)
     rate = s.collapse_rate()
     return (
         f"Its adaptation score is **{score.text} {score.detail}**. It is above the best other "
@@ -149,7 +141,7 @@ def draw_training(folder: Path, out: Path) -> None:
     rows = read_log(folder / LOG)
     suffix = "/anytime_performance"
     keys = sorted({key for row in rows for key in row if key.endswith(suffix)})
-    figure = Figure(figsize=(7.5, 4), layout="constrained")
+    figure = Figure(figsize=(10, 4), layout="constrained")
     axes = figure.subplots()
     for key in keys:
         found = [(row[STEPS] / 1000, row[key]) for row in rows if key in row]
@@ -159,7 +151,6 @@ def draw_training(folder: Path, out: Path) -> None:
     axes.set_ylabel("anytime performance")
     axes.grid(alpha=0.3)
     axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
-    figure.set_size_inches(10, 4)
     figure.savefig(out, dpi=110, metadata={"Software": None})
 
 
@@ -224,7 +215,9 @@ is `HyperparameterScheduler(optimizer, agent, num_epochs=...)`: see [own_loop.md
 - **Network**: two hidden layers of 128 and 64 tanh units.
 - **Trained** by `atn-gym train --config train_ppo_adaptive` for {epochs:,} epochs, which are
   {runs:,.0f} runs: gains, triggers, severities, kinds, batch sizes, budgets and sizes of the
-  training set vary. {how}
+  training set vary. The rate of PPO fell linearly to 0, until epoch 440,640 as for a training of
+  1.8 million epochs, until 501,120 as for one of 1.1 million, then as for one of
+  900,000: the command gives an agent like this one, not the same weights.
 - The file holds safetensors, so that reading it runs no code, and the agent needs numpy only.
 
 ![Anytime performance on validation seeds while it was trained]({training})
@@ -267,7 +260,23 @@ From the default beginning, against `fixed`, which changes nothing:
 Medians over all runs of UnknownScale, aligned at the shock; bands hold the middle half. Gains
 differ from run to run, so do the rates.
 
-{fails}
+## Where it fails
+
+- **Where the rate is right from the start, `blind` is better**, by the table of all envs: a
+  schedule that was tuned for these very envs has little to learn from looking. The agent pays for
+  finding out that the rate is right.
+- **Doing nothing is better where nothing happens.** On Stationary, and under CurriculumShift, it is
+  below `fixed` from the default beginning. It tries other rates before it settles, and each trial
+  costs.
+- **CurriculumShift is its weakest regime** where the rate is hidden.
+- **It kills a run now and then.** At a gain of a whole decade, by
+  [the figure of the references](../references.md), a good part of its runs is lost; the first
+  epoch has the rate that the run begins with, times what the agent makes of it unseen.
+- **It does not travel.** On MNIST the hand-written `heuristic` and `range_test` are above it. With
+  AdamW on a perceptron it is no better than `fixed` and kills one run in ten, which those two do
+  not: the rates that it has learned are those of SGD on one network.
+- It is one training with one seed, on one network with SGD.
+
 ## Where these figures come from
 
 ```console
@@ -285,26 +294,6 @@ _ELSEWHERE = {
     "the training:",
 }
 """What the agent has never seen, by sweep."""
-_HOW = """The rate of PPO fell linearly to 0, until epoch 440,640 as for a training of
-  1.8 million epochs, until 501,120 as for one of 1.1 million, then as for one of
-  900,000: the command gives an agent like this one, not the same weights."""
-_FAILS = """## Where it fails
-
-- **Where the rate is right from the start, `blind` is better**, by the table of all envs: a
-  schedule that was tuned for these very envs has little to learn from looking. The agent pays for
-  finding out that the rate is right.
-- **Doing nothing is better where nothing happens.** On Stationary, and under CurriculumShift, it is
-  below `fixed` from the default beginning. It tries other rates before it settles, and each trial
-  costs.
-- **CurriculumShift is its weakest regime** where the rate is hidden.
-- **It kills a run now and then.** At a gain of a whole decade, by
-  [the figure of the references](../references.md), a good part of its runs is lost; the first
-  epoch has the rate that the run begins with, times what the agent makes of it unseen.
-- **It does not travel.** On MNIST the hand-written `heuristic` and `range_test` are above it. With
-  AdamW on a perceptron it is no better than `fixed` and kills one run in ten, which those two do
-  not: the rates that it has learned are those of SGD on one network.
-- It is one training with one seed, on one network with SGD.
-"""
 
 
 def make_page(sweeps: dict[str, Results]) -> str:
@@ -321,7 +310,6 @@ def make_page(sweeps: dict[str, Results]) -> str:
     text = _PAGE.format(
         epochs=card.num_timesteps,
         runs=card.making_runs,
-        how=_HOW,
         training=TRAINING_FIGURE,
         shock=SHOCK_FIGURE,
         unknown_verdict=verdict_sentence(sweeps["unknown"]),
@@ -330,7 +318,6 @@ def make_page(sweeps: dict[str, Results]) -> str:
         digits=write_part(worth_table(sweeps["digits"])).strip(),
         safety=write_part(harm_table(sweeps["safety"])).strip(),
         elsewhere="\n\n".join(elsewhere),
-        fails=_FAILS,
         commands="\n".join(commands),
     )
     return printable(text)

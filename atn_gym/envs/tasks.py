@@ -126,7 +126,6 @@ DIGITS_CNN = Task(
 )
 DIGITS_RESIDUAL = replace(
     DIGITS_CNN,
-    initial=({"learning_rate": 0.05, "momentum": 0.9, "weight_decay": 1e-4},),
     network=ResidualNetwork,
     network_kwargs={"channels": (8, 16)},
 )

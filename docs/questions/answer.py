@@ -7,9 +7,10 @@ from pathlib import Path
 
 from make_results_pages import Results
 
-from atn_gym.eval.metrics.formatting import join, number, seed_count
+from atn_gym.eval.metrics.formatting import join, seed_count
 from atn_gym.eval.report.block_statistics import BlockStatistics
-from atn_gym.eval.report.document import Cell, Table
+from atn_gym.eval.report.columns import estimate_cell
+from atn_gym.eval.report.document import Table
 from atn_gym.eval.report.markdown import write_part
 
 SCALES = {
@@ -72,15 +73,9 @@ def by_scale(results: Results) -> dict[str, BlockStatistics]:
     }
 
 
-def cell(estimate, place, digits: int = 3, scale: float = 1.0) -> Cell:
-    """An entry of an estimate with its interval."""
-    value, low, high = (number(scale * float(part[place]), digits) for part in estimate)
-    return Cell(value, f"[{low}, {high}]")
-
-
 def said(estimate, place, digits: int = 2) -> str:
     """An entry of an estimate with its interval, in a sentence."""
-    found = cell(estimate, place, digits)
+    found = estimate_cell(estimate, place, digits)
     return f"{found.text} {found.detail}"
 
 

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from atn_gym.eval.metrics.formatting import NONE, number
 from atn_gym.eval.report.block_statistics import BlockStatistics
+from atn_gym.eval.report.columns import estimate_cell
 from atn_gym.eval.report.document import Cell, Table, row
 from atn_gym.eval.report.making import (
     DEPLOYMENTS,
@@ -17,7 +18,7 @@ from atn_gym.eval.report.making import (
     cost_of_a_run,
     own_and_shared_cost,
 )
-from questions.answer import Answer, by_scale, cell, names, seeds_of
+from questions.answer import Answer, by_scale, names, seeds_of
 from questions.drawing import color, rank
 
 TITLE = "Compute efficiency"
@@ -137,14 +138,14 @@ def _table(scale: str, s: BlockStatistics) -> Table:
     for c in _order(s):
         worth = [(part + 1) / 2 for part in s.anytime]
         adjusted = [
-            cell([part / cost_of_a_run(s, n, keep_found=True) for part in worth], c)
+            estimate_cell([part / cost_of_a_run(s, n, keep_found=True) for part in worth], c)
             for n in _COUNTS
         ]
         even = "never" if np.isinf(pays[c]) else number(float(pays[c]), 0)
         rows.append(
             row(
                 s.block.controllers[c],
-                cell(s.anytime, c),
+                estimate_cell(s.anytime, c),
                 number(float(own[c]), 1),
                 number(float(made[c]), 1),
                 *adjusted,

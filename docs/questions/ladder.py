@@ -13,9 +13,10 @@ from atn_gym.arrays import FloatArray
 from atn_gym.eval.metrics.aggregate import mean
 from atn_gym.eval.metrics.bootstrap import Estimate, bootstrap, exact_rate
 from atn_gym.eval.metrics.formatting import NONE
+from atn_gym.eval.report.columns import estimate_cell
 from atn_gym.eval.report.document import Cell, Table, row
 from atn_gym.eval.report.index import ResultIndex
-from questions.answer import SCALES, Answer, cell, names
+from questions.answer import SCALES, Answer, names
 from questions.drawing import rank, whiskers
 
 TITLE = "The least complex controller that adapts safely"
@@ -201,12 +202,12 @@ def _table(scale: str, ladder: Ladder) -> Table:
         rows.append(
             row(
                 each.label,
-                cell(ladder.performance(each.label), ()),
-                Cell(NONE) if each.over_blind is None else cell(each.over_blind, ()),
+                estimate_cell(ladder.performance(each.label), ()),
+                Cell(NONE) if each.over_blind is None else estimate_cell(each.over_blind, ()),
                 f"{len(ladder.seeds(each.label, BLIND))}",
-                Cell(NONE) if each.feedback is None else cell(each.feedback, ()),
+                Cell(NONE) if each.feedback is None else estimate_cell(each.feedback, ()),
                 f"{len(ladder.seeds(each.label, control))}" if control else NONE,
-                cell(ladder.collapsed(each.label), (), 0, 100),
+                estimate_cell(ladder.collapsed(each.label), (), 0, 100),
                 ("yes" if each.adapts else "no") if looks else NONE,
                 "yes" if each.safe else "no",
             )

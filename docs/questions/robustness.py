@@ -13,8 +13,9 @@ from matplotlib.figure import Figure
 from atn_gym.arrays import FloatArray
 from atn_gym.eval.metrics.bootstrap import Estimate, bootstrap, exact_rate
 from atn_gym.eval.metrics.formatting import count, number
+from atn_gym.eval.report.columns import estimate_cell
 from atn_gym.eval.report.document import Cell, Table, row
-from questions.answer import Answer, cell, seeds_of
+from questions.answer import Answer, seeds_of
 from questions.drawing import rank, whiskers
 
 TITLE = "Robustness"
@@ -175,7 +176,10 @@ def _table(results: Results) -> Table:
     labels, found = results.all_envs.block.controllers, shocks(results)
     columns = [(each, severity) for each in found for severity in each.recovered]
     rows = [
-        row(labels[c], *(cell(each.share(severity), c, 0, 100) for each, severity in columns))
+        row(
+            labels[c],
+            *(estimate_cell(each.share(severity), c, 0, 100) for each, severity in columns),
+        )
         for c in _shown(labels)
     ]
     headings = (

@@ -14,8 +14,9 @@ from atn_gym.arrays import FloatArray
 from atn_gym.eval.metrics.aggregate import mean
 from atn_gym.eval.metrics.bootstrap import Estimate, bootstrap, exact_rate
 from atn_gym.eval.metrics.formatting import NONE, seed_count
+from atn_gym.eval.report.columns import estimate_cell
 from atn_gym.eval.report.document import Cell, Table, row
-from questions.answer import Answer, cell, said
+from questions.answer import Answer, said
 from questions.drawing import rank, whiskers
 
 TITLE = "How offline search fails"
@@ -152,12 +153,12 @@ def _table(searching: list[Searches]) -> Table:
     rows = [
         row(
             each.method,
-            cell(each.mean("selected"), ()),
-            cell(each.mean("held_out"), ()),
-            cell(each.mean("selected", "held_out"), ()),
-            cell(each.mean("stationary"), ()),
-            cell(each.mean("shifted"), ()),
-            cell(each.mean("hindsight", "shifted"), ()),
+            estimate_cell(each.mean("selected"), ()),
+            estimate_cell(each.mean("held_out"), ()),
+            estimate_cell(each.mean("selected", "held_out"), ()),
+            estimate_cell(each.mean("stationary"), ()),
+            estimate_cell(each.mean("shifted"), ()),
+            estimate_cell(each.mean("hindsight", "shifted"), ()),
             Cell(f"{np.nanmedian(each.values('learning_rate')):.2g}" if each.records else NONE),
         )
         for each in searching

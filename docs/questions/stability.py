@@ -15,8 +15,9 @@ from atn_gym.eval.metrics.aggregate import mean
 from atn_gym.eval.metrics.bootstrap import Estimate, bootstrap
 from atn_gym.eval.metrics.formatting import NONE, join
 from atn_gym.eval.report.block_statistics import BlockStatistics
+from atn_gym.eval.report.columns import estimate_cell
 from atn_gym.eval.report.document import Table, row
-from questions.answer import Answer, by_scale, cell, said, seeds_of
+from questions.answer import Answer, by_scale, said, seeds_of
 from questions.drawing import rank, whiskers
 
 TITLE = "Stability against performance"
@@ -180,11 +181,11 @@ def _table(scale: str, s: BlockStatistics, methods: Mapping[str, list[Level]]) -
             rows.append(
                 row(
                     f"{name}, {KNOBS[name][0]} {level.boldness:g}",
-                    cell(s.anytime, level.plain),
-                    cell(s.anytime, level.guarded),
-                    cell(difference(s, level.guarded, level.plain), ()),
-                    cell(rate, level.plain, 0, 100),
-                    cell(rate, level.guarded, 0, 100),
+                    estimate_cell(s.anytime, level.plain),
+                    estimate_cell(s.anytime, level.guarded),
+                    estimate_cell(difference(s, level.guarded, level.plain), ()),
+                    estimate_cell(rate, level.plain, 0, 100),
+                    estimate_cell(rate, level.guarded, 0, 100),
                 )
             )
     for label in ("fixed", "ppo_digits", "ppo_adaptive"):
@@ -195,11 +196,11 @@ def _table(scale: str, s: BlockStatistics, methods: Mapping[str, list[Level]]) -
             rows.append(
                 row(
                     label,
-                    cell(s.anytime, plain),
-                    *([cell(s.anytime, both[0])] if both else [NONE]),
-                    *([cell(difference(s, both[0], plain), ())] if both else [NONE]),
-                    cell(rate, plain, 0, 100),
-                    *([cell(rate, both[0], 0, 100)] if both else [NONE]),
+                    estimate_cell(s.anytime, plain),
+                    *([estimate_cell(s.anytime, both[0])] if both else [NONE]),
+                    *([estimate_cell(difference(s, both[0], plain), ())] if both else [NONE]),
+                    estimate_cell(rate, plain, 0, 100),
+                    *([estimate_cell(rate, both[0], 0, 100)] if both else [NONE]),
                 )
             )
     headings = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -52,14 +53,15 @@ def estimate_column(
     heading: str, found: Estimate, meaning: str = "", digits: int = 3, scale: float = 1
 ) -> Column:
     """An estimate of each controller with its interval, which is left out where it is NaN."""
+    return Column(heading, lambda c: estimate_cell(found, c, digits, scale), meaning)
 
-    def cell(c: int) -> Cell:
-        value, *ends = (scale * float(part[c]) for part in found)
-        known = np.isfinite(ends).all()
-        detail = f"[{', '.join(number(end, digits) for end in ends)}]" if known else ""
-        return Cell(number(value, digits), detail)
 
-    return Column(heading, cell, meaning)
+def estimate_cell(found: Estimate, place: Any, digits: int = 3, scale: float = 1) -> Cell:
+    """An entry of an estimate with its interval, which is left out where it is NaN."""
+    value, *ends = (scale * float(part[place]) for part in found)
+    known = np.isfinite(ends).all()
+    detail = f"[{', '.join(number(end, digits) for end in ends)}]" if known else ""
+    return Cell(number(value, digits), detail)
 
 
 def mean_column(statistics: BlockStatistics, metric: str, meaning: str = "") -> Column:

@@ -13,6 +13,7 @@ from atn_gym.eval.report.block_statistics import ANYTIME, HEADLINE, BlockStatist
 from atn_gym.eval.report.columns import (
     controller_table,
     count_column,
+    estimate_cell,
     estimate_column,
     spread_column,
 )
@@ -102,10 +103,7 @@ def grid_table(of_env: Mapping[str, BlockStatistics], statistics: BlockStatistic
 
 
 def _performance(found: Estimate, c: int | None) -> Cell:
-    if c is None:
-        return Cell(NONE)
-    value, low, high = (float(part[c]) for part in found)
-    return Cell(number(value), f"[{number(low)}, {number(high)}]" if np.isfinite(low) else "")
+    return Cell(NONE) if c is None else estimate_cell(found, c)
 
 
 def beginnings_table(statistics: BlockStatistics, env: str, beginnings: list[str]) -> Table:
