@@ -53,7 +53,7 @@ def test_moments_agree_with_sampled_runs(steps: int) -> None:
     assert_is_mean(square, squares)
 
 
-@pytest.mark.parametrize("steps", [1, 10, 100])
+@pytest.mark.parametrize("steps", [1, 10, 100, pytest.param(1000, marks=pytest.mark.slow)])
 def test_moments_agree_with_sgd_of_torch(steps: int) -> None:
     draws = torch.Generator().manual_seed(0)
     curvature, target, noise = map(torch.from_numpy, QUADRATIC)
