@@ -70,6 +70,7 @@ class ModelCard:
         normalisation: What its observations go through; None if nothing.
         config: The training config, all defaults filled in.
         versions: Of what made it, by package.
+        started_from: The card of the agent that its training went on from; None if from nothing.
     """
 
     algorithm: str
@@ -79,15 +80,27 @@ class ModelCard:
     normalisation: Normalisation | None = None
     config: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str | None] = field(default_factory=dict)
+    started_from: ModelCard | None = None
 
     @property
     def making_runs(self) -> float | None:
-        """Runs that the model was trained on; None if the card does not say on which envs."""
+        """Runs that the model was trained on, those of the agent that it started from included.
+
+        None if a card does not say on which envs.
+        """
         envs = self.config.get("envs")
-        if not envs:
+        earlier = 0.0 if self.started_from is None else self.started_from.making_runs
+        if not envs or earlier is None:
             return None
         # Each env of the training has the same share of the epochs.
-        return self.num_timesteps * sum(1 / _budget(**env) for env in envs) / len(envs)
+        own = self.num_timesteps * sum(1 / _budget(**env) for env in envs) / len(envs)
+        return earlier + own
+
+    @property
+    def all_timesteps(self) -> int:
+        """Epochs of all networks of this training and those before it."""
+        earlier = 0 if self.started_from is None else self.started_from.all_timesteps
+        return self.num_timesteps + earlier
 
     def check_setting(self, path: str, window: int | None, hyperparameters: Sequence[str]) -> None:
         """Checks that an env has the window and hyperparameters of the training.
@@ -122,9 +135,10 @@ class ModelCard:
 
 def card_of(values: Mapping[str, Any]) -> ModelCard:
     """Makes a card of what a file holds of it."""
-    normalisation = values["normalisation"]
+    normalisation, earlier = values["normalisation"], values.get("started_from")
     made = None if normalisation is None else Normalisation(**normalisation)
-    return ModelCard(**{**values, "normalisation": made})
+    started_from = None if earlier is None else card_of(earlier)
+    return ModelCard(**{**values, "normalisation": made, "started_from": started_from})
 
 
 def read_card(path: str | Path) -> ModelCard | None:

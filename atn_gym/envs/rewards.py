@@ -33,12 +33,24 @@ class EpochOutcome:
     at_chance: float
 
 
+_ENOUGH = 0.3
+"""Score below which `risk_averse` counts twice."""
 Reward = Callable[[EpochOutcome], FloatArray]
 
 
 def log_loss(outcome: EpochOutcome) -> FloatArray:
     """The default: `log_score` of the validation loss."""
     return log_score(outcome.val_loss, outcome.at_chance)
+
+
+def risk_averse(outcome: EpochOutcome) -> FloatArray:
+    """`log_loss`, where what is missing to 0.3 counts twice, clipped below at -1.
+
+    An agent that is trained by it minds its worst runs more than the rest.
+    """
+    score = log_loss(outcome)
+    averse: FloatArray = np.maximum(score - np.maximum(_ENOUGH - score, 0), -1)
+    return averse
 
 
 def linear(outcome: EpochOutcome) -> FloatArray:
@@ -58,7 +70,7 @@ def val_accuracy(outcome: EpochOutcome) -> FloatArray:
 
 
 REWARDS: dict[str, Reward] = {
-    function.__name__: function for function in (log_loss, linear, improvement, val_accuracy)
+    function.__name__: function for function in (log_loss, risk_averse, linear, improvement, val_accuracy)
 }
 
 

@@ -31,6 +31,9 @@ class TrainingConfig(BaseModel):
         normalize: Whether observations and rewards are normalised by `VecNormalize`.
         falls: Whether flat observations hold how far the losses fell in each epoch as well: see
             `atn_gym.envs.wrappers.FlatObservation`.
+        start_from: The agent whose training goes on, in place of random weights: a `model.zip` of
+            `atn-gym train`, or an agent by its file or the name of one that comes with the
+            package. An agent has no critic, so that this one begins at random.
         shuffle_signals: Whether loss and accuracy traces are exchanged among the networks at
             random: a control, for an agent that needs none of them gains nothing by them.
         seed: Seed of the agent and its envs.
@@ -51,6 +54,7 @@ class TrainingConfig(BaseModel):
     hyperparameters: Mapping[str, Any] = {}
     normalize: bool = False
     falls: bool = False
+    start_from: str | None = None
     shuffle_signals: bool = False
     seed: NonNegativeInt = 0
     eval_envs: _EnvConfigs = []

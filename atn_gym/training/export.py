@@ -39,31 +39,32 @@ def export(model: Path, out: Path) -> AgentFile:
             f"{model} has no card of its training: export models that `atn-gym train` wrote"
         )
     loaded = load_model(card.algorithm, str(model))
-    exported = AgentFile(card, Network(_layers(loaded, card.algorithm)))
+    exported = AgentFile(card, Network(list(_pairs(*actor_modules(loaded, card.algorithm)))))
     exported.write(out)
     return exported
 
 
-def _layers(model: Any, algorithm: str) -> list[Layer]:
-    """The layers from a flat observation to an action."""
+def actor_modules(model: Any, algorithm: str) -> tuple[list[nn.Module], str]:
+    """The modules from a flat observation to an action, and the activation behind the last.
+
+    Raises:
+        InvalidArgument: If the model is not a feed-forward network on flat observations.
+    """
     if not isinstance(model.observation_space, spaces.Box):
         raise InvalidArgument(
             f"an exported agent must observe a flat vector, but this model observes "
             f"{model.observation_space}"
         )
     if algorithm in _ON_POLICY:
-        modules = [*model.policy.mlp_extractor.policy_net, model.policy.action_net]
-        last = "clip"
-    elif algorithm == "SAC":
-        modules, last = [*model.policy.actor.latent_pi, model.policy.actor.mu], "tanh"
-    elif algorithm in ("TD3", "DDPG"):
-        modules, last = list(model.policy.actor.mu), "none"
-    else:
-        raise InvalidArgument(
-            f"models of {algorithm} cannot be exported, only feed-forward ones of PPO, A2C, SAC, "
-            "TD3 and DDPG: use the controller 'rl' with the archive"
-        )
-    return list(_pairs(modules, last))
+        return [*model.policy.mlp_extractor.policy_net, model.policy.action_net], "clip"
+    if algorithm == "SAC":
+        return [*model.policy.actor.latent_pi, model.policy.actor.mu], "tanh"
+    if algorithm in ("TD3", "DDPG"):
+        return list(model.policy.actor.mu), "none"
+    raise InvalidArgument(
+        f"models of {algorithm} cannot be exported, only feed-forward ones of PPO, A2C, SAC, "
+        "TD3 and DDPG: use the controller 'rl' with the archive"
+    )
 
 
 def _pairs(modules: list[nn.Module], last: str) -> Iterable[Layer]:

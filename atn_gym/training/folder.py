@@ -101,13 +101,16 @@ def _values(config: TrainingConfig) -> dict[str, Any]:
     return config.model_dump(mode="json", exclude={"results"})
 
 
-def save_model(model: Any, config: TrainingConfig, path: Path) -> None:
+def save_model(
+    model: Any, config: TrainingConfig, path: Path, started_from: ModelCard | None = None
+) -> None:
     """Saves a trained model, which the controller `rl` and `SB3Policy` take.
 
     Args:
         model: The algorithm.
         config: How it was trained.
         path: A file that ends in ".zip".
+        started_from: The card of the agent that it started from.
     """
     temporary = path.with_name(f".{path.name}")
     model.save(temporary, exclude=_LEFT_OUT)
@@ -120,6 +123,7 @@ def save_model(model: Any, config: TrainingConfig, path: Path) -> None:
         normalisation=normalisation_of(model),
         config=config.model_dump(mode="json", exclude={"results"}),
         versions={"atn_gym": atn_gym.__version__, **{p: package_version(p) for p in _PACKAGES}},
+        started_from=started_from,
     ).write(temporary)
     sync(temporary)
     temporary.replace(path)

@@ -41,6 +41,7 @@ from atn_gym.training.folder import (
 )
 from atn_gym.training.hyperparameters import algorithm_arguments
 from atn_gym.training.log import LOG, TrainingLog, tensorboard_output
+from atn_gym.training.start import start_from, starting_card
 
 OnSteps = Callable[[int], None]
 
@@ -72,6 +73,7 @@ def train(config: TrainingConfig, folder: Path, on_steps: OnSteps = lambda steps
         TrainingError: If training fails on its way; its checkpoints are kept.
     """
     check_training(config)
+    earlier = None if config.start_from is None else starting_card(config.start_from)
     path = folder / "model.zip"
     with locked_folder(folder):
         check_owner(folder, config)
@@ -82,7 +84,7 @@ def train(config: TrainingConfig, folder: Path, on_steps: OnSteps = lambda steps
                 callback = TrainingCallback(config, folder / "checkpoints", on_steps)
                 with _explained(model, callback):
                     _train(model, config, folder, callback, logged)
-                    save_model(model, config, path)
+                    save_model(model, config, path, earlier)
         return path
 
 
@@ -140,11 +142,13 @@ def _make_or_resume(config: TrainingConfig, folder: Path, env: VecEnv) -> tuple[
         made = algorithm_class(config.algorithm)(
             config.policy, env, seed=config.seed, device="cpu", **arguments
         )
-        return made, {}
     except Exception as error:
         raise InvalidArgument(
             f"{config.algorithm} does not accept its hyperparameters: {one_line(error)}"
         ) from error
+    if config.start_from is not None:
+        start_from(made, config.algorithm, config.start_from)
+    return made, {}
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,13 @@ def test_a_loss_of_zero_scores_one(num_classes):
     assert log_score(np.zeros(1), chance_loss(num_classes)) == 1
 
 
+def test_risk_averse_counts_twice_what_is_missing_to_0_3():
+    wanted = np.array([0.9, 0.31, 0.3, 0.2, 0, -0.3, -0.5, -1])
+    losses = math.log(10) * 100 ** -wanted
+    rewards = get_reward("risk_averse")(outcome(losses.tolist()))
+    np.testing.assert_allclose(rewards, [0.9, 0.31, 0.3, 0.1, -0.3, -0.9, -1, -1], atol=1e-12)
+
+
 def test_linear_is_one_minus_the_loss_in_units_of_chance():
     chance = math.log(10)
     rewards = get_reward("linear")(outcome([chance, 0.0, chance / 4, 1.5 * chance]))
@@ -91,8 +98,8 @@ def test_rewards_give_fresh_arrays_of_one_value_a_run(name):
     np.testing.assert_array_equal(made.val_accuracy, [0.5, 0.5, 0.5])
 
 
-def test_the_named_rewards_are_these_four():
-    assert set(REWARDS) == {"log_loss", "linear", "improvement", "val_accuracy"}
+def test_the_named_rewards_are_these_five():
+    assert set(REWARDS) == {"log_loss", "risk_averse", "linear", "improvement", "val_accuracy"}
 
 
 def test_an_unknown_reward_names_the_nearest_one():
