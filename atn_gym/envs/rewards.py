@@ -70,7 +70,8 @@ def val_accuracy(outcome: EpochOutcome) -> FloatArray:
 
 
 REWARDS: dict[str, Reward] = {
-    function.__name__: function for function in (log_loss, risk_averse, linear, improvement, val_accuracy)
+    function.__name__: function
+    for function in (log_loss, risk_averse, linear, improvement, val_accuracy)
 }
 
 

@@ -57,7 +57,9 @@ def assert_ended_by_divergence(env: TuningEnv, step: Any, reward: float) -> None
     assert observation["observed_val_accuracy"][-1] == pytest.approx(0.1)
 
 
-@pytest.mark.parametrize("reward", ["log_loss", "risk_averse", "linear", "improvement", "val_accuracy"])
+@pytest.mark.parametrize(
+    "reward", ["log_loss", "risk_averse", "linear", "improvement", "val_accuracy"]
+)
 def test_divergence_ends_the_run_at_minus_one_for_every_epoch_left(reward: str) -> None:
     env = make(reward=reward)
     env.reset(seed=0)

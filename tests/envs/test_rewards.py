@@ -51,7 +51,7 @@ def test_a_loss_of_zero_scores_one(num_classes):
 
 def test_risk_averse_counts_twice_what_is_missing_to_0_3():
     wanted = np.array([0.9, 0.31, 0.3, 0.2, 0, -0.3, -0.5, -1])
-    losses = math.log(10) * 100 ** -wanted
+    losses = math.log(10) * 100**-wanted
     rewards = get_reward("risk_averse")(outcome(losses.tolist()))
     np.testing.assert_allclose(rewards, [0.9, 0.31, 0.3, 0.1, -0.3, -0.9, -1, -1], atol=1e-12)
 

@@ -54,9 +54,7 @@ def test_a_training_starts_from_the_actor_of_an_agent_file(first, tmp_path):
 
 def test_a_training_starts_from_an_agent_of_the_package(tmp_path):
     hyperparameters = {**STILL, "policy_kwargs": {"net_arch": [128, 64]}}
-    begun = go_on(
-        tmp_path, start_from="ppo_adaptive", falls=True, hyperparameters=hyperparameters
-    )
+    begun = go_on(tmp_path, start_from="ppo_adaptive", falls=True, hyperparameters=hyperparameters)
     card = read_card(begun)
     assert card.started_from.config["experiment"].startswith("train_ppo_adaptive")
     assert card.all_timesteps == card.num_timesteps + card.started_from.all_timesteps
