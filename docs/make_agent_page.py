@@ -41,7 +41,7 @@ SWEEPS = {
     "unknown": "unknown_scale_digits",
     "digits": "benchmark_digits",
     "safety": "agent_safety_digits",
-    "mnist": "agent_mnist",
+    "mnist": "benchmark_mnist",
     "mlp": "agent_mlp",
 }
 """Configs that the page draws on, by what the page calls them."""

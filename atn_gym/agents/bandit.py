@@ -46,10 +46,10 @@ class Bandit(Controller):
     def __init__(
         self,
         setting: RunSetting,
-        factors: Sequence[float] = (1.0, 0.7, 1.4),
-        window: int = 10,
-        discount: float = 0.9,
-        exploration: float = 0.1,
+        factors: Sequence[float] = (1.0, 0.5, 2.0),
+        window: int = 5,
+        discount: float = 0.714,
+        exploration: float = 0.273,
     ) -> None:
         super().__init__(setting)
         setting.require_learning_rate()

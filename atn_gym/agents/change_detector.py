@@ -51,10 +51,10 @@ class ChangeDetector(Controller):
     def __init__(
         self,
         setting: RunSetting,
-        response: str = "rewarm",
-        threshold: float = 0.3,
-        slack: float = 0.1,
-        smoothing: float = 0.5,
+        response: str = "reset",
+        threshold: float = 0.92,
+        slack: float = 0.239,
+        smoothing: float = 0.369,
         warmup: int = 1,
     ) -> None:
         super().__init__(setting)

@@ -22,9 +22,6 @@ class GreedyLR(Controller):
     counted. It stays within [min_lr, max_lr]. The call for a reduction at `min_lr` that is the
     `reset_start`-th since the last rise brings the initial rate back and forgets the best.
 
-    Of the factors 0.5 to 0.95 the largest did best, by `python benchmarks/variants.py` on training
-    seeds: the smaller ones raise the rate until the run is lost. Patience of 0 and 1 are as good.
-
     When it fails: the best from before a shock stays the mark, so that every epoch after it is a
     bad one until the loss is back where it was, and the rate falls where it should rise. A
     factor near 1 follows too slowly from a poor beginning; a small one swings.
@@ -53,8 +50,8 @@ class GreedyLR(Controller):
     def __init__(
         self,
         setting: RunSetting,
-        factor: float = 0.95,
-        patience: int = 0,
+        factor: float = 0.811,
+        patience: int = 3,
         threshold: float = 1e-6,
         cooldown: int = 0,
         warmup: int = 0,

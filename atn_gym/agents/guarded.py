@@ -73,9 +73,9 @@ class Guarded(MethodAround):
         InvalidArgument: If an argument breaks its requirement.
     """
 
-    tolerance: float = 0.2
-    radius: float = 0.5
-    hold: int = 1
+    tolerance: float = 0.294
+    radius: float = 0.521
+    hold: int = 0
 
     def __post_init__(self) -> None:
         check_number("tolerance", self.tolerance, 0)

@@ -95,9 +95,7 @@ class ScheduleFreeSGD(OwnOptimizer):
 
     Gradients are taken between the average and the sequence of plain SGD; the average takes the
     place of an annealed learning rate, and is what is evaluated. The learning rate stays constant.
-    It has to be larger than that of SGD with momentum: of 0.05 and 0.5 the default did best by
-    `python benchmarks/variants.py --seeds 6 --envs DigitsCnn-DataShift
-    DigitsCnnUnknownScale-DataShift`, on training seeds.
+    It has to be larger than that of SGD with momentum.
 
     When it fails: the average is over the whole run, so that weights from before a shock count
     as long as the run has lasted. It adapts no learning rate, and a poor one stays poor.
@@ -119,9 +117,7 @@ class ScheduleFreeSGD(OwnOptimizer):
 class ScheduleFreeAdamW(OwnOptimizer):
     """Trains by schedule-free AdamW, whose weights are an average over the run.
 
-    As `schedule_free_sgd`, with the normalised steps of Adam. Of the rates 0.003, 0.01 and 0.03 the
-    default did best by `python benchmarks/variants.py --seeds 6 --envs DigitsCnn-DataShift
-    DigitsCnnUnknownScale-DataShift`, on training seeds.
+    As `schedule_free_sgd`, with the normalised steps of Adam.
 
     When it fails: the average is over the whole run, so that weights from before a shock count
     as long as the run has lasted. It adapts no learning rate, and a poor one stays poor.
@@ -213,10 +209,6 @@ class HypergradientSGD(OwnOptimizer):
 @dataclass(frozen=True)
 class NAdamW(OwnOptimizer):
     """Trains by Adam with Nesterov momentum and decoupled weight decay, at a calibrated rate.
-
-    Of the rates 0.002, 0.005 and 0.02 the default did best by `python benchmarks/variants.py
-    --seeds 8 --envs DigitsCnn-DataShift DigitsCnnUnknownScale-DataShift
-    DigitsCnnPoorInit-DataShift`, on training seeds.
 
     When it fails: the rate is that of the tasks it was calibrated on, and stays as it is.
 

@@ -122,8 +122,8 @@ class WarmupStableDecay(ShareOfPeak):
     def __init__(
         self,
         setting: RunSetting,
-        warmup: float = 0.1,
-        decay: float = 0.2,
+        warmup: float = 0.031,
+        decay: float = 0.491,
         max_lr: float | None = None,
     ) -> None:
         check_number("warmup", warmup, 0, 0.5)

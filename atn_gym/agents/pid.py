@@ -45,12 +45,12 @@ class PID(Controller):
     def __init__(
         self,
         setting: RunSetting,
-        target: float = -0.1,
-        kp: float = 0.2,
+        target: float = -0.286,
+        kp: float = 0.087,
         ki: float = 0.0,
-        kd: float = 0.4,
+        kd: float = 0.613,
         smoothing: float = 1.0,
-        max_step: float = 0.3,
+        max_step: float = 0.398,
     ) -> None:
         super().__init__(setting)
         setting.require_learning_rate()

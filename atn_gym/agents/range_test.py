@@ -54,15 +54,15 @@ class RangeTest(Controller):
     def __init__(
         self,
         setting: RunSetting,
-        start: float = 0.5,
-        climb: float = 0.5,
-        enough: float = 0.15,
+        start: float = 1.224,
+        climb: float = 0.52,
+        enough: float = 0.14,
         tolerance: float = 0.1,
-        back_off: float = 0.5,
-        rise: float = 0.03,
+        back_off: float = 0.712,
+        rise: float = 0.009,
         plateau: float = 0.02,
-        decay: float = 0.1,
-        cut: float = 0.3,
+        decay: float = 0.055,
+        cut: float = 0.394,
         shock: float = 0.4,
     ) -> None:
         super().__init__(setting)

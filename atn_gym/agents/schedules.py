@@ -33,9 +33,9 @@ class ReduceLROnPlateau(TorchSchedule):
     def __init__(
         self,
         setting: RunSetting,
-        factor: float = 0.3,
-        patience: int = 3,
-        threshold: float = 1e-4,
+        factor: float = 0.793,
+        patience: int = 0,
+        threshold: float = 0.0006,
         cooldown: int = 0,
     ) -> None:
         check_number("factor", factor, 0)
@@ -69,7 +69,7 @@ class Cosine(TorchSchedule):
         I. Loshchilov and F. Hutter, SGDR, ICLR 2017, without restarts.
     """
 
-    def __init__(self, setting: RunSetting, eta_min: float = 1e-5) -> None:
+    def __init__(self, setting: RunSetting, eta_min: float = 1.4e-5) -> None:
         super().__init__(
             setting, lr_scheduler.CosineAnnealingLR, T_max=setting.num_epochs, eta_min=eta_min
         )
@@ -83,7 +83,7 @@ class Step(TorchSchedule):
 
     Args:
         setting: What is known of the run.
-        step_size: Interval in epochs, >= 1; a third of the budget if None.
+        step_size: Interval in epochs, >= 1; a sixth of the budget if None.
         gamma: The factor, >= 0.
 
     Source:
@@ -91,9 +91,9 @@ class Step(TorchSchedule):
     """
 
     def __init__(
-        self, setting: RunSetting, step_size: int | None = None, gamma: float = 0.3
+        self, setting: RunSetting, step_size: int | None = None, gamma: float = 0.573
     ) -> None:
-        interval = max(setting.num_epochs // 3, 1) if step_size is None else step_size
+        interval = max(setting.num_epochs // 6, 1) if step_size is None else step_size
         check_positive_integer("step_size", interval)
         check_number("gamma", gamma, 0)
         super().__init__(setting, lr_scheduler.StepLR, step_size=interval, gamma=gamma)
@@ -122,9 +122,9 @@ class OneCycle(TorchSchedule):
     def __init__(
         self,
         setting: RunSetting,
-        max_lr: float = 0.1,
-        pct_start: float = 0.3,
-        div_factor: float = 10.0,
+        max_lr: float = 0.046,
+        pct_start: float = 0.075,
+        div_factor: float = 2.2,
     ) -> None:
         super().__init__(
             setting,
@@ -150,7 +150,7 @@ class WarmRestarts(TorchSchedule):
 
     Args:
         setting: What is known of the run.
-        period: Epochs of the first cycle, >= 1; a third of the budget if None.
+        period: Epochs of the first cycle, >= 1; half of the budget if None.
         growth: Length of a cycle in units of the one before, an integer >= 1.
         eta_min: Learning rate that the end of a cycle approaches, >= 0.
 
@@ -164,9 +164,9 @@ class WarmRestarts(TorchSchedule):
         setting: RunSetting,
         period: int | None = None,
         growth: int = 1,
-        eta_min: float = 1e-5,
+        eta_min: float = 3e-5,
     ) -> None:
-        first = max(setting.num_epochs // 3, 1) if period is None else period
+        first = max(setting.num_epochs // 2, 1) if period is None else period
         check_positive_integer("period", first)
         check_positive_integer("growth", growth)
         super().__init__(

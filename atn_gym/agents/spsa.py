@@ -42,7 +42,7 @@ class SPSA(Controller):
     """
 
     def __init__(
-        self, setting: RunSetting, a: float = 0.2, c: float = 0.05, max_step: float = 0.2
+        self, setting: RunSetting, a: float = 0.56, c: float = 0.16, max_step: float = 0.177
     ) -> None:
         super().__init__(setting)
         check_number("a", a, 0)

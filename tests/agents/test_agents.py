@@ -79,7 +79,7 @@ def test_plateau_follows_torch_on_the_same_metrics():
 
 def test_plateau_lowers_the_learning_rate_of_the_env():
     env = digits_env()
-    factory = controller_factory("reduce_lr_on_plateau", patience=0, threshold=0.99)
+    factory = controller_factory("reduce_lr_on_plateau", factor=0.3, patience=0, threshold=0.99)
     rates = [
         info["hyperparameter_values"]["learning_rate"]
         for info in play(env, factory_policy(env, factory))

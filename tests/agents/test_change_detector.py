@@ -50,7 +50,7 @@ def test_the_test_sums_excesses_over_a_moving_mean():
 
 
 def test_rewarming_rises_in_equal_ratios_and_anneals_over_what_is_left():
-    found = rates([1.0, 1.0, 9.0, 9.0, 9.0, 9.0], warmup=2)
+    found = rates([1.0, 1.0, 9.0, 9.0, 9.0, 9.0], response="rewarm", warmup=2)
     before = cosine(0.1, EPOCHS, 3)
     ratio = (0.1 / before[-1]) ** (1 / 3)
     ramp = [before[-1] * ratio, before[-1] * ratio**2]

@@ -45,11 +45,15 @@ def test_the_recorded_moves_include_rises_falls_and_resets():
 
 
 def test_the_rate_stays_within_the_bounds_of_the_env():
-    assert rates([1.0, 0.9, 0.8], initial=0.9, factor=0.1, max_lr=50.0) == [1.0, 1.0, 1.0]
+    assert rates([1.0, 0.9, 0.8], initial=0.9, factor=0.1, patience=0, max_lr=50.0) == [
+        1.0,
+        1.0,
+        1.0,
+    ]
 
 
 def test_a_loss_that_is_not_finite_is_a_bad_epoch():
-    found = rates([math.nan, math.inf, 1.0], factor=0.5)
+    found = rates([math.nan, math.inf, 1.0], factor=0.5, patience=0)
     np.testing.assert_allclose(found, [0.025, 0.0125, 0.025])
 
 

@@ -9,11 +9,21 @@ from atn_gym.envs.hyperparameters import HyperparameterSpace
 from atn_gym.errors import InvalidArgument
 
 SETTING = RunSetting(HyperparameterSpace(), num_epochs=30)
+ROUND = {
+    "start": 0.5,
+    "climb": 0.5,
+    "enough": 0.15,
+    "back_off": 0.5,
+    "rise": 0.03,
+    "decay": 0.1,
+    "cut": 0.3,
+}
+"""Arguments that make moves easy to follow."""
 
 
 def moves(losses, initial=0.05, **arguments):
     """Decades by which the rate moves before each epoch and after the last."""
-    controller = RangeTest(SETTING, **arguments)
+    controller = RangeTest(SETTING, **{**ROUND, **arguments})
     values = {"learning_rate": initial, "momentum": 0.9, "weight_decay": 1e-4}
     found = []
     for step in range(len(losses) + 1):
@@ -82,7 +92,7 @@ def test_it_stops_at_the_bound():
 )
 def test_arguments_are_checked(arguments, message):
     with pytest.raises(InvalidArgument, match=message):
-        RangeTest(SETTING, **arguments)
+        RangeTest(SETTING, **{**ROUND, **arguments})
 
 
 def test_it_needs_the_learning_rate():

@@ -65,23 +65,25 @@ def test_any_scheduler_gives_the_sequence_of_torch(name, arguments):
 
 def test_presets_span_the_budget():
     cosine = sequence(controller_factory("cosine")(SETTING))
-    expected = 1e-5 + (0.05 - 1e-5) * (1 + np.cos(np.pi * np.arange(EPOCHS) / EPOCHS)) / 2
+    expected = 1.4e-5 + (0.05 - 1.4e-5) * (1 + np.cos(np.pi * np.arange(EPOCHS) / EPOCHS)) / 2
     np.testing.assert_allclose(cosine, expected, rtol=1e-9)
     assert sequence(controller_factory("step")(SETTING)) == pytest.approx(
-        [0.05] * 4 + [0.015] * 4 + [0.0045] * 4
+        np.repeat(0.05 * 0.573 ** np.arange(6), 2)
     )
-    one_cycle = sequence(controller_factory("one_cycle", max_lr=0.2)(SETTING))
+    one_cycle = sequence(
+        controller_factory("one_cycle", max_lr=0.2, pct_start=0.3, div_factor=10.0)(SETTING)
+    )
     assert one_cycle[0] == pytest.approx(0.02)
     assert max(one_cycle) == pytest.approx(0.2, rel=0.05)
     assert one_cycle[-1] == pytest.approx(1e-5)
 
 
 def test_warm_restarts_are_those_of_torch():
-    found = sequence(controller_factory("warm_restarts", period=3, growth=2)(SETTING))
+    found = sequence(controller_factory("warm_restarts", period=3, growth=2, eta_min=1e-5)(SETTING))
     torchs = lr_scheduler.CosineAnnealingWarmRestarts
     assert found == torch_sequence(torchs, T_0=3, T_mult=2, eta_min=1e-5)
     assert sequence(controller_factory("warm_restarts")(SETTING)) == torch_sequence(
-        torchs, T_0=EPOCHS // 3, eta_min=1e-5
+        torchs, T_0=EPOCHS // 2, eta_min=3e-5
     )
 
 
