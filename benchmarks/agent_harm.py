@@ -89,7 +89,8 @@ def main() -> None:
     method: Any = Agent(options.agent)
     if options.guard is not None:
         chosen = (each.split("=") for each in options.guard)
-        method = Guarded(method, **{name: float(value) for name, value in chosen})
+        guard: dict[str, Any] = {name: float(value) for name, value in chosen}
+        method = Guarded(method, **guard)
     seeds = range(_FIRST_SEED, _FIRST_SEED + options.seeds)
     print(
         "| env | less fixed | first third | second | last | rate, first | second | last | lost "

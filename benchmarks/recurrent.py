@@ -19,7 +19,8 @@ import numpy as np
 import atn_gym
 from atn_gym.agents import SB3Policy
 from atn_gym.arrays import FloatArray
-from atn_gym.eval.metrics.bootstrap import bootstrap, mean, paired_difference
+from atn_gym.eval.metrics.aggregate import mean
+from atn_gym.eval.metrics.bootstrap import bootstrap, paired_difference
 from atn_gym.training.config import TrainingConfig
 from atn_gym.training.log import LOG, read_log
 from atn_gym.training.train import train
