@@ -1,6 +1,6 @@
 """Time and memory to index, load, report and pack stored runs, which are made up.
 
-python -m benchmarks.store_scale [--seeds 10 100 1000]
+python benchmarks/store_scale.py [--seeds 10 100 1000]
 
 There are ten envs and ten controllers; a step runs in a process of its own, imports included.
 """
@@ -103,7 +103,7 @@ def index(root: Path) -> None:
 def load(root: Path) -> None:
     """Loads runs and epochs as data frames."""
     results = load_results(root)
-    assert len(results.epochs) == len(results.runs) * _EPOCHS
+    assert results.epochs["run"].nunique() == len(results.runs)
 
 
 def report(root: Path) -> None:
@@ -127,10 +127,15 @@ STEPS: dict[str, Callable[[Path], None]] = {
 }
 
 
+def part_sizes(root: Path) -> list[int]:
+    """Bytes of each part of an experiment."""
+    return [path.stat().st_size for path in (root / "parts").glob("*")]
+
+
 def measured(step: str, root: Path) -> tuple[float, float, float]:
     """Wall-clock, processor time (s) and peak memory (MiB) of a step in a process of its own."""
     began = time.perf_counter()
-    command = [sys.executable, "-m", "benchmarks.store_scale", "--step", step, "--root", str(root)]
+    command = [sys.executable, __file__, "--step", step, "--root", str(root)]
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     busy, peak = map(float, output.split())
     return time.perf_counter() - began, busy, peak
@@ -156,7 +161,7 @@ def main() -> None:
             make(root, seeds)
             for step in STEPS:
                 wall, busy, peak = measured(step, root)
-                sizes = [path.stat().st_size for path in (root / "parts").iterdir()]
+                sizes = part_sizes(root)
                 print(
                     f"| {_ENVS * _CONTROLLERS * seeds:,} | {len(sizes):,} | {sum(sizes) / 1e6:.1f} "
                     f"| {step} | {wall:.1f} | {busy:.1f} | {peak:.0f} |",

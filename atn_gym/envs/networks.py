@@ -42,12 +42,10 @@ class SmallCnn(nn.Module):
         depth, height, width = input_shape
         first, second = channels
         size = second * (height // 4) * (width // 4)
-        # Layers on the meta device draw nothing.
-        self.conv1 = nn.Conv2d(depth, first, kernel_size=3, padding=1, device="meta")
-        self.conv2 = nn.Conv2d(first, second, kernel_size=3, padding=1, device="meta")
-        self.linear1 = nn.Linear(size, hidden, device="meta")
-        self.linear2 = nn.Linear(hidden, num_classes, device="meta")
-        self.to_empty(device="cpu")
+        self.conv1 = _Conv2d(depth, first, kernel_size=3, padding=1)
+        self.conv2 = _Conv2d(first, second, kernel_size=3, padding=1)
+        self.linear1 = _Linear(size, hidden)
+        self.linear2 = _Linear(hidden, num_classes)
         for layer in (self.conv1, self.conv2, self.linear1, self.linear2):
             _initialise(layer, generator)
 
@@ -57,6 +55,20 @@ class SmallCnn(nn.Module):
         features = F.max_pool2d(F.relu(self.conv2(features)), 2)
         logits: Tensor = self.linear2(F.relu(self.linear1(features.flatten(1))))
         return logits
+
+
+class _Conv2d(nn.Conv2d):
+    """A convolution that draws no weights when it is made."""
+
+    def reset_parameters(self) -> None:
+        """Leaves them to the network."""
+
+
+class _Linear(nn.Linear):
+    """A linear layer that draws no weights when it is made."""
+
+    def reset_parameters(self) -> None:
+        """Leaves them to the network."""
 
 
 def _initialise(layer: nn.Conv2d | nn.Linear, generator: torch.Generator | None) -> None:

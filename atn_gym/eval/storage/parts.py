@@ -120,9 +120,7 @@ def read_part(path: Path, traces: bool = False) -> Table:
         FileNotFoundError: If it is gone.
         Unreadable: If it cannot be read, was changed, or holds something else.
     """
-    content = _content(path)
-    if part_name(content) != path.name:
-        raise Unreadable(f"{path.name} was changed: its checksum does not match its name")
+    content = _checked_content(path)
     try:
         # Decoded by one thread: a part is small, and several commands may share the cores.
         file = pq.ParquetFile(pa.BufferReader(content), read_dictionary=list(_SHARED))
@@ -138,7 +136,7 @@ def read_part(path: Path, traces: bool = False) -> Table:
 
 
 def read_traces(path: Path, wanted: IntArray, names: Sequence[str] | None = None) -> Table:
-    """Reads traces of some runs of a part that was read before.
+    """Reads traces of some runs of a part that was read before, if it is still the same.
 
     Args:
         path: Its file.
@@ -146,10 +144,13 @@ def read_traces(path: Path, wanted: IntArray, names: Sequence[str] | None = None
         names: Columns; all if None. Those that the part does not have are left out.
 
     Raises:
+        FileNotFoundError: If it is gone.
         Unreadable: If it cannot be read, or was changed.
     """
+    # Checksums of pages would leave out what says how to read them.
+    content = _checked_content(path)
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        with pq.ParquetFile(pa.BufferReader(content)) as file:
             columns = [n for n in file.schema_arrow.names if n.startswith(TRACE)]
             if names is not None:
                 columns = [n for n in columns if n.removeprefix(TRACE) in names]
@@ -163,6 +164,13 @@ def read_traces(path: Path, wanted: IntArray, names: Sequence[str] | None = None
     before = begins[groups] - np.cumsum([0, *(sizes[g] for g in groups[:-1])])
     of_group = np.searchsorted(groups, np.searchsorted(begins, wanted, side="right") - 1)
     return rows(found.replace_schema_metadata(None), wanted - before[of_group])
+
+
+def _checked_content(path: Path) -> bytes:
+    content = _content(path)
+    if part_name(content) != path.name:
+        raise Unreadable(f"{path.name} was changed: its checksum does not match its name")
+    return content
 
 
 def _content(path: Path) -> bytes:

@@ -173,7 +173,7 @@ class RunTable:
             rows = origin.row[ordered[origin.part[ordered] == part]]
             try:
                 tables[name] = parts.read_traces(origin.folder / name, rows, names)
-            except Unreadable as error:
+            except (FileNotFoundError, Unreadable) as error:
                 raise StoreError(
                     f"results in {origin.folder} changed while they were read ({error}): run the "
                     "same command again"

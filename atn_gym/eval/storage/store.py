@@ -188,10 +188,13 @@ class ResultStore:
 
 def _earlier(path: Path, manifest: Mapping[str, Any]) -> dict[str, list[Any]]:
     """What the manifests before this one said, oldest first; each that differs, once."""
+    if not path.exists():
+        return {}
     try:
         before = read_sealed(path)
         earlier = [*before.pop("earlier", []), before]
-    except (Unreadable, TypeError):
+    except (Unreadable, TypeError) as error:
+        _log.warning("%s is damaged and written again: %s", path, error)
         return {}
     kept = [one for i, one in enumerate(earlier) if one != manifest and one not in earlier[:i]]
     return {"earlier": kept} if kept else {}
