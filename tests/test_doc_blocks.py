@@ -8,8 +8,10 @@ import shlex
 import tomllib
 
 import gymnasium
+import matplotlib
 import pytest
 import yaml
+from matplotlib import pyplot as plt
 from page_makers import DOCS
 
 from atn_gym import cli, config_file
@@ -32,6 +34,10 @@ ENVS = {"optimal": "NoisyQuadratic-Stationary", "greedy_optimal": "NoisyQuadrati
 def blocks(page, language):
     text = (DOCS / page).read_text(encoding="utf-8")
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+
+
+def cells(page):
+    return [cell.strip() for cell in blocks(page, r"\{code-cell\}")]
 
 
 def pages_with(language):
@@ -96,6 +102,19 @@ def test_python_blocks_run(page, clean_registries, request):
     names = names_that_controller_pages_use(file[:-3]) if own else {}
     for block in blocks(page, "python"):
         exec(compile(block, page, "exec"), names)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if cells(page)])
+def test_cells_of_notebooks_run_and_draw(page):
+    matplotlib.use("Agg")
+    names, drawn = {"__name__": "__main__"}, []
+    try:
+        for cell in cells(page):
+            exec(compile(cell, page, "exec"), names)
+        drawn = plt.get_fignums()
+    finally:
+        plt.close("all")
+    assert len(drawn) == 1, page
 
 
 @pytest.mark.parametrize("page", pages_with("pycon"))

@@ -10,7 +10,7 @@ from markupsafe import Markup, escape
 
 from atn_gym.eval.metrics.formatting import printable
 from atn_gym.eval.report.document import Document, Figure, Part, Row, Table
-from atn_gym.eval.report.render import to_svg
+from atn_gym.eval.report.svg import to_svg
 
 _LONGEST_WORD = 26
 _MOST_WIDE = 2

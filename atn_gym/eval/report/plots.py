@@ -290,10 +290,12 @@ def _drawn(entry: Entry, baseline: Entry | None) -> list[tuple[Entry, Sequence[s
 def _curve(
     axis: Axes, curve: Curve, colour: str, place: Callable[[Any], Any], gid: str | None = None
 ) -> None:
+    # All limits hold the curves: a page is smaller without a clip for each.
+    drawn: dict[str, Any] = {"gid": gid, "clip_on": False}
     if curve.low is not None and curve.high is not None:
         low, high = place(curve.low), place(curve.high)
-        axis.fill_between(curve.x, low, high, color=colour, alpha=0.22, lw=0, gid=gid)
-    axis.plot(curve.x, place(curve.middle), color=colour, gid=gid)
+        axis.fill_between(curve.x, low, high, color=colour, alpha=0.22, lw=0, **drawn)
+    axis.plot(curve.x, place(curve.middle), color=colour, **drawn)
 
 
 def _log_limits(curves: Sequence[Sequence[Curve]]) -> tuple[float, float]:
