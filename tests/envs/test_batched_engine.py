@@ -327,7 +327,10 @@ def frozen() -> nn.Module:
     [
         (lambda: with_layer(nn.BatchNorm1d(16)), "running statistics of BatchNorm"),
         (lambda: with_layer(nn.BatchNorm1d(16, track_running_stats=False)), "mixes the samples"),
-        (lambda: with_layer(nn.Dropout(0.5)), "draws random numbers, as dropout does"),
+        (
+            lambda: with_layer(nn.AlphaDropout(0.5)),
+            "draws random numbers, except by",
+        ),
         (RandomFeatures, "needs buffers that are the same in every run"),
         (Unused, "in which every parameter takes part"),
         (Branches, "torch.func can map over its weights"),

@@ -48,7 +48,8 @@ class BatchedEngine:
     threads if its batch size, and the number of values of every parameter that multiplies
     a matrix, are multiples of 16. If not, it is the same only up to rounding, because the rows
     of a stack then lie differently in memory. An epoch equals one of the torch engine to a
-    relative 1e-4 in the loss. No GPU was at hand to measure the engine on.
+    relative 1e-4 in the loss. Dropout zeroes the values that it zeroes there on a CPU: each run
+    draws from a generator of its own. No GPU was at hand to measure the engine on.
 
     A run that a regime has changed beyond values, such as one with frozen weights, is trained
     by the torch engine. Gradients (`parameter.grad`) are not kept.
@@ -145,9 +146,12 @@ class BatchedEngine:
         values, epoch = StackedRuns(job.flats), StackedEpoch(job.plans)
         losses, scaled, right = [], [], []
         for samples, labels, scale in epoch:
-            gradient, loss, hits = self._network.gradients(values.weights, samples, labels, scale)
+            factors = epoch.factors(self._network.dropouts(samples[0]))
+            gradient, loss, hits = self._network.gradients(
+                values.weights, samples, labels, scale, factors
+            )
             epoch.add_noise(gradient, self._network.places)
-            values.optimizer.step(values.weights, gradient)
+            values.step(gradient)
             losses.append(loss.double())
             scaled.append(losses[-1] * scale)
             right.append(hits)

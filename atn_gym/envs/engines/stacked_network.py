@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from atn_gym.envs.torch_settings import global_generator_seeded, usual_torch_settings
+from atn_gym.envs.engines.dropout import Dropout, given_factors, recorded_dropouts
+from atn_gym.envs.engines.tracing import Function, traced
+from atn_gym.envs.torch_settings import global_generator_seeded
 
 ALIGNMENT = 16
 """Float32 numbers in a cache line: rows of a stack begin at multiples of it."""
-
-_Function = Callable[..., tuple[Tensor, ...]]
 
 _tracing = threading.Lock()
 
@@ -45,7 +42,8 @@ class StackedNetwork:
         self._names = [name for name, _ in self._model.named_parameters()]
         self._shapes = [p.shape for p in self._model.parameters()]
         self._sizes = [p.numel() for p in self._model.parameters()]
-        self._functions: dict[tuple[object, ...], _Function] = {}
+        self._functions: dict[tuple[object, ...], Function] = {}
+        self._dropouts: dict[torch.Size, list[Dropout]] = {}
         self.num_values = sum(padded(size) for size in self._sizes)
         """Numbers in the row of a run."""
         self.places = torch.cat(
@@ -94,10 +92,12 @@ class StackedNetwork:
         weights = torch.zeros(2, self.num_values, device=self._device)
         try:
             stacked = inputs.expand(2, *inputs.shape)
-            self.gradients(weights, stacked, labels, torch.ones(2, device=self._device))
+            factors = [d.ones(2, self._device) for d in self.dropouts(inputs)]
+            scale = torch.ones(2, device=self._device)
+            self.gradients(weights, stacked, labels, scale, factors)
         except (RuntimeError, NotImplementedError, TypeError, ValueError) as error:
             if "randomness" in str(error):
-                return "trains no network that draws random numbers, as dropout does"
+                return "trains no network that draws random numbers, except by dropout layers"
             if "not have been used in the graph" in str(error):
                 return "trains networks in which every parameter takes part"
             reason = str(error).strip().splitlines()[0].rstrip(".")
@@ -108,8 +108,22 @@ class StackedNetwork:
         """Whether the buffers of a run's network are those that all runs share."""
         return _equal(dict(model.named_buffers()), dict(self._model.named_buffers()))
 
+    def dropouts(self, inputs: Tensor) -> list[Dropout]:
+        """The calls of dropout when a mini-batch (B, C, H, W) of one run is trained on."""
+        if inputs.shape not in self._dropouts:
+            # A fresh network, for a mapped one may keep mapped tensors where weights are tied.
+            with _tracing, global_generator_seeded(0, self._device), torch.no_grad():
+                model = self._make_model(0).to(self._device)
+                self._dropouts[inputs.shape] = recorded_dropouts(model.train(), inputs)
+        return self._dropouts[inputs.shape]
+
     def gradients(
-        self, weights: Tensor, inputs: Tensor, labels: Tensor, scale: Tensor
+        self,
+        weights: Tensor,
+        inputs: Tensor,
+        labels: Tensor,
+        scale: Tensor,
+        factors: Sequence[Tensor] = (),
     ) -> tuple[Tensor, ...]:
         """Trains no weight, but says how.
 
@@ -118,42 +132,43 @@ class StackedNetwork:
             inputs: A mini-batch of each run, (n, B, C, H, W).
             labels: Its labels, int64 (n, B).
             scale: Factor on the loss of each run, (n,).
+            factors: What dropout multiplies by, (n, ...) for each of `dropouts`.
 
         Returns:
             Gradients of the scaled losses in the places of the weights, the mean losses
             before scaling (n,), and the numbers of right answers (n,).
         """
-        return self._traced(self._gradients, weights, inputs, labels, scale)
+        return self._traced(self._gradients, weights, inputs, labels, scale, *factors)
 
     def losses(self, weights: Tensor, inputs: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
         """Loss (n, B) and whether the answer is right (n, B), of each sample, in evaluation."""
         return self._traced(self._losses, weights, inputs, labels)
 
-    def _traced(self, function: _Function, *arguments: Tensor) -> tuple[Tensor, ...]:
+    def _traced(self, function: Function, *arguments: Tensor) -> tuple[Tensor, ...]:
         # What is traced holds for one layout in memory.
         arguments = tuple(argument.contiguous() for argument in arguments)
         key = function.__name__, *(argument.shape for argument in arguments)
         if key not in self._functions:
             with _tracing:
-                self._functions[key] = _trace(function, *arguments)
+                self._functions[key] = traced(function, *arguments)
         with torch.no_grad():
             return self._functions[key](*arguments)
 
     def _gradients(
-        self, weights: Tensor, inputs: Tensor, labels: Tensor, scale: Tensor
+        self, weights: Tensor, inputs: Tensor, labels: Tensor, scale: Tensor, *factors: Tensor
     ) -> tuple[Tensor, ...]:
-        parts = self._parts(weights.detach())
-        leaves = [part.requires_grad_() for part in parts]
-        logits = self._logits(self._model.train(), leaves, inputs)
-        losses = _cross_entropy(logits, labels).mean(1)
-        found = torch.autograd.grad((losses * scale).sum(), leaves)
-        rows = [_padded(part.flatten(1)) for part in found]
-        right = (logits.argmax(-1) == labels).sum(1)
-        return torch.cat(rows, 1), losses.detach(), right
+        leaves = [part.requires_grad_() for part in self._parts(weights.detach())]
+        logits = self._logits(self._model.train(), leaves, inputs, factors)
+        losses, right, slopes = _cross_entropy(logits.detach(), labels)
+        slopes = slopes * (scale / labels.shape[1])[:, None, None]
+        found = torch.autograd.grad(logits, leaves, slopes)
+        rows = [row for part in found for row in _padded(part.flatten(1))]
+        return torch.cat(rows, 1), losses.sum(1) / labels.shape[1], right.sum(1)
 
     def _losses(self, weights: Tensor, inputs: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
-        logits = self._logits(self._model.eval(), self._parts(weights), inputs)
-        return _cross_entropy(logits, labels), logits.argmax(-1) == labels
+        logits = self._logits(self._model.eval(), self._parts(weights), inputs, ())
+        losses, right, _ = _cross_entropy(logits, labels)
+        return losses, right
 
     def _sized(self, parts: Sequence[Tensor]) -> Iterator[tuple[Tensor, int]]:
         return zip(parts, self._sizes, strict=True)
@@ -166,13 +181,20 @@ class StackedNetwork:
             for (row, size), shape in zip(self._sized(rows), self._shapes, strict=True)
         ]
 
-    def _logits(self, model: nn.Module, parts: Sequence[Tensor], inputs: Tensor) -> Tensor:
-        def call(parameters: dict[str, Tensor], samples: Tensor) -> Tensor:
-            logits: Tensor = functional_call(model, parameters, (samples,))
+    def _logits(
+        self,
+        model: nn.Module,
+        parts: Sequence[Tensor],
+        inputs: Tensor,
+        factors: Sequence[Tensor],
+    ) -> Tensor:
+        def call(parameters: dict[str, Tensor], samples: Tensor, factors: list[Tensor]) -> Tensor:
+            with given_factors(factors):
+                logits: Tensor = functional_call(model, parameters, (samples,))
             return logits
 
         named = dict(zip(self._names, parts, strict=True))
-        mapped: Tensor = vmap(call, randomness="error")(named, inputs)
+        mapped: Tensor = vmap(call, randomness="error")(named, inputs, list(factors))
         return mapped
 
 
@@ -182,47 +204,25 @@ def _equal(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
     )
 
 
-def _padded(rows: Tensor) -> Tensor:
-    """Rows with zeros up to a length of which `ALIGNMENT` is a divisor."""
+def _padded(rows: Tensor) -> Iterator[Tensor]:
+    """Rows, and zeros up to a length of which `ALIGNMENT` is a divisor."""
+    yield rows
     missing = padded(rows.shape[1]) - rows.shape[1]
-    return F.pad(rows, (0, missing)) if missing else rows
+    if missing:
+        yield rows.new_zeros(len(rows), missing)
 
 
-def _cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Losses (n, B) of logits (n, B, classes)."""
-    losses = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
-    return losses.view(labels.shape)
+def _cross_entropy(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Of logits (n, B, classes): losses (n, B), right answers (n, B), slopes (n, B, classes).
 
-
-@usual_torch_settings()
-def _trace(function: _Function, *arguments: Tensor) -> _Function:
-    """Turns a function into a list of operations on tensors of the same shapes."""
-    # Loads torch's compiler, which takes seconds: only where it is needed.
-    from torch.fx.experimental.proxy_tensor import make_fx
-    from torch.nn.attention import SDPBackend, sdpa_kernel
-
-    # Fused attention cannot be mapped over weights.
-    fused = sdpa_kernel(SDPBackend.MATH) if arguments[0].device.type == "cpu" else None
-    with fused or contextlib.nullcontext():
-        traced: Any = make_fx(lambda *tensors: function(*tensors))(*arguments)
-    for node in list(traced.graph.nodes):
-        if _changes_nothing(node):
-            node.replace_all_uses_with(node.args[0])
-            traced.graph.erase_node(node)
-    traced.graph.eliminate_dead_code()
-    traced.recompile()
-    called: _Function = traced.forward
-    return called
-
-
-def _changes_nothing(node: Any) -> bool:
-    """Whether an operation returns its first argument as it is: half of all do."""
-    operations = torch.ops.aten
-    if node.target is operations.mul.Scalar:
-        return bool(node.args[1] == 1)
-    if node.target in (operations.alias.default, operations.detach.default):
-        return True
-    views = operations.view.default, operations.expand.default, operations._unsafe_view.default
-    if node.target not in views:
-        return False
-    return bool(node.meta["val"].shape == node.args[0].meta["val"].shape)
+    By hand, for torch's own is slow where classes are few.
+    """
+    highest, answers = logits.max(-1, keepdim=True)
+    places = labels.unsqueeze(-1)
+    logits = logits - highest
+    shares = logits.exp()
+    sums = shares.sum(-1, keepdim=True)
+    losses = sums.log() - logits.gather(-1, places)
+    ones = torch.ones_like(places, dtype=logits.dtype)
+    slopes = (shares / sums).scatter_add(-1, places, -ones)
+    return losses.squeeze(-1), (answers == places).squeeze(-1), slopes

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from atn_gym.envs.engines.base import EpochPlan
+from atn_gym.envs.engines.dropout import Dropout
 from atn_gym.envs.engines.flat_run import FlatRun
 from atn_gym.envs.engines.stacked_optimizer import stacked_optimizer
 
@@ -63,10 +64,19 @@ class StackedRuns:
             if not _keeps_state(flat):
                 for row in rows:
                     row.zero_()
-        repeated = [*flats, *[flats[-1]] * (len(self.weights) - len(flats))]
-        self.optimizer = stacked_optimizer(
-            [flat.group for flat in repeated], self._buffers, [flat.steps for flat in repeated]
+        self._optimizer = stacked_optimizer(
+            [flat.group for flat in flats],
+            [buffer[: len(flats)] for buffer in self._buffers],
+            [flat.steps for flat in flats],
         )
+
+    def step(self, gradient: Tensor) -> None:
+        """Updates the weights by their gradient (rows, P), which may be overwritten.
+
+        Rows that only fill the stack keep theirs.
+        """
+        num_runs = len(self._flats)
+        self._optimizer.step(self.weights[:num_runs], gradient[:num_runs])
 
     def write_back(self, steps: int) -> None:
         """Copies the stack back into the runs after some steps."""
@@ -102,6 +112,13 @@ class StackedEpoch:
             for i, plan in enumerate(plans)
             if plan.gradient_noise
         }
+
+        self._draws = [torch.Generator().manual_seed(plan.module_seed) for plan in plans]
+
+    def factors(self, dropouts: Sequence[Dropout]) -> list[Tensor]:
+        """What each call of dropout multiplies by in a step, (rows, B, ...), as torch draws it."""
+        drawn = [dropout.draw(self._draws, len(self._orders)) for dropout in dropouts]
+        return [factors.to(self._labels.device) for factors in drawn]
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Samples (rows, B, C, H, W), labels (rows, B) and loss scales (rows,) of each step."""

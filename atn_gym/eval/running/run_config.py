@@ -16,6 +16,9 @@ from atn_gym.envs.data import data_digest
 from atn_gym.envs.params import TuningParams
 from atn_gym.errors import InvalidArgument
 
+_REVISIONS = {"batched": 2}
+"""Revisions of engines whose results have changed since `RESULTS_VERSION`."""
+
 
 def run_configs(
     env: EnvConfig, controller: ControllerConfig, seeds: Sequence[int], twins: bool
@@ -25,8 +28,10 @@ def run_configs(
     params = asdict(resolved)
     altered = data_digest(resolved.get_task().dataset, params.pop("data_dir"))
     types = {field.name: str(field.type) for field in fields(TuningParams)}
+    revision = _REVISIONS.get(str(resolved.engine))
     shared = {
         "results_version": RESULTS_VERSION,
+        **({} if revision is None else {"engine_revision": revision}),
         "env": {
             "id": env.id,
             **{k: _as_declared(v, types[k]) for k, v in params.items()},

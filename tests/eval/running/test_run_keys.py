@@ -96,6 +96,16 @@ def test_a_run_key_depends_on_source_content_and_results_version(own_module, tmp
     assert len(set(keys)) == 4
 
 
+def test_a_revision_of_an_engine_changes_the_keys_of_its_runs_only(monkeypatch):
+    def key(engine):
+        env = EnvConfig(id="atn_gym/DigitsMlp-DataShift-v0", engine=engine)
+        return run_key(run_configs(env, ControllerConfig(name="fixed"), [0], True)[0])
+
+    before = {engine: key(engine) for engine in ("torch", "batched")}
+    monkeypatch.setattr("atn_gym.eval.running.run_config._REVISIONS", {"batched": 99})
+    assert key("torch") == before["torch"] != before["batched"] != key("batched")
+
+
 def test_a_digest_that_is_not_text_is_named(own_module, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     own_module.write_text(METHOD.replace("self.path.read_text()", "3"))
