@@ -76,8 +76,8 @@ class TuningParams:
         twin: Makes the counterfactual twin of a run: the regime is switched off, its strength 0.
         engine: Training engine: "compiled" (the built-in network on a CPU), "batched" (many runs
             of a network at once), "torch" (any), "moments" or "sampled" (`NoisyQuadratic`:
-            expected values, or runs drawn from them), or "auto": compiled, moments or torch, the
-            first that applies.
+            expected values, or runs drawn from them), or "auto": compiled, moments, batched where
+            the task asks for it, or torch, the first that applies.
         device: Torch device, such as "cpu" or "cuda".
         data_dir: Folder of downloaded data; `ATN_GYM_DATA`, else a user cache, if None.
 

@@ -51,6 +51,9 @@ class Task:
             (lowest, highest) is drawn from uniformly for each run.
         inputs: "images", numbers on a grid, or "tokens", one-hot over the width of a sample.
             Kinds of regimes that need images are refused on tokens.
+        batched: Whether `engine="auto"` takes the batched engine on a CPU. The number of values
+            of every weight matrix must be a multiple of 16, so that a run has the same bits beside
+            any number of others.
 
     Raises:
         InvalidArgument: If a field breaks its requirement.
@@ -65,6 +68,7 @@ class Task:
     optimizer: str | Callable[..., torch.optim.Optimizer] = "sgd"
     gain: float | Sequence[float] = 0.0
     inputs: str = "images"
+    batched: bool = False
 
     def __post_init__(self) -> None:
         for name in ("dataset", "network"):
@@ -135,6 +139,7 @@ DIGITS_MLP = replace(
     network=Mlp,
     network_kwargs={"widths": (64, 64)},
     optimizer="adamw",
+    batched=True,
 )
 MODULAR_ADDITION = Task(
     dataset=load_modular_addition,
@@ -144,6 +149,7 @@ MODULAR_ADDITION = Task(
     network=AdditionTransformer,
     optimizer="adamw",
     inputs="tokens",
+    batched=True,
 )
 NOISY_QUADRATIC = Task(
     dataset=load_prototypes,

@@ -14,7 +14,7 @@ from atn_gym.envs.engines import choice, choose_engine
 from atn_gym.envs.engines.kernels import building
 from atn_gym.envs.networks import SmallCnn
 from atn_gym.envs.params import TuningParams
-from atn_gym.envs.tasks import DIGITS_CNN
+from atn_gym.envs.tasks import DIGITS_CNN, DIGITS_MLP
 from atn_gym.errors import InvalidArgument
 
 
@@ -44,6 +44,23 @@ def test_the_compiled_engine_is_chosen_where_it_applies(
         choose_engine("compiled", task, device)
 
 
+@pytest.mark.parametrize(
+    ("fields", "engine"),
+    [
+        ({}, "batched"),
+        ({"optimizer": "sgd"}, "batched"),
+        ({"batch_size": 37}, "torch"),
+        ({"batched": False}, "torch"),
+        ({"optimizer": torch.optim.Adagrad}, "torch"),
+    ],
+)
+def test_tasks_that_ask_for_it_are_trained_in_stacks(fields: dict[str, Any], engine: str) -> None:
+    task = replace(DIGITS_MLP, **fields)
+    assert choose_engine("auto", task, "cpu") == engine
+    assert choose_engine("auto", task, "cuda") == "torch"
+    assert choose_engine("torch", task, "cpu") == "torch"
+
+
 def test_without_numba_torch_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choice, "_import_failure", lambda: "needs numba, which does not import (x)")
     params = TuningParams(task="DigitsCnn", regime="DataShift")
@@ -56,6 +73,8 @@ def test_resolved_parameters_name_the_engine_that_trains() -> None:
     for engine, expected in (("auto", "compiled"), ("compiled", "compiled"), ("torch", "torch")):
         params = TuningParams(task="DigitsCnn", regime="DataShift", engine=engine)
         assert params.resolved().engine == expected
+    for task, expected in (("ModularAddition", "batched"), ("DigitsResidual", "torch")):
+        assert TuningParams(task=task, regime="DataShift").resolved().engine == expected
 
 
 def test_kernels_compile_where_nothing_can_be_written(monkeypatch: pytest.MonkeyPatch) -> None:

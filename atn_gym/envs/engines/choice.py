@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 ENGINES = ("auto", "compiled", "batched", "torch", "moments", "sampled")
-_PREFERRED = ("compiled", "moments", "torch")
+_PREFERRED = ("compiled", "moments", "batched", "torch")
+_MULTIPLE = 16
+"""Of batch sizes for which a batched run has the same bits beside any number of others."""
 
 
 def choose_engine(engine: str, task: Task, device: str) -> str:
@@ -25,7 +27,8 @@ def choose_engine(engine: str, task: Task, device: str) -> str:
 
     Args:
         engine: "auto" takes the compiled engine where it applies, the engine of moments for the
-            noisy quadratic, and else the torch engine; the others must apply.
+            noisy quadratic, the batched engine on a CPU for tasks that ask for it if the batch size
+            is a multiple of 16, and else the torch engine; the others must apply.
         task: What is trained.
         device: Where.
 
@@ -45,11 +48,18 @@ def choose_engine(engine: str, task: Task, device: str) -> str:
             f"engine={engine!r} {reason}: use engine='auto', which takes the "
             f"{choose_engine('auto', task, device)} engine then"
         )
-    obstacles = {name: obstacle(name, task, device) for name in _PREFERRED}
+    names = [name for name in _PREFERRED if name != "batched" or _asks_for_stacks(task, device)]
+    obstacles = {name: obstacle(name, task, device) for name in names}
     for name, reason in obstacles.items():
         if reason is None:
             return name
     raise InvalidArgument(f"no engine trains this task: engine='moments' {obstacles['moments']}")
+
+
+def _asks_for_stacks(task: Task, device: str) -> bool:
+    """Whether the batched engine is faster, and the number of runs leaves no trace in a run."""
+    on_cpu = torch.device(device).type == "cpu"
+    return task.batched and on_cpu and task.batch_size % _MULTIPLE == 0
 
 
 def obstacle(engine: str, task: Task, device: str) -> str | None:

@@ -104,6 +104,7 @@ def test_a_revision_of_an_engine_changes_the_keys_of_its_runs_only(monkeypatch):
     before = {engine: key(engine) for engine in ("torch", "batched")}
     monkeypatch.setattr("atn_gym.eval.running.run_config._REVISIONS", {"batched": 99})
     assert key("torch") == before["torch"] != before["batched"] != key("batched")
+    assert key("auto") == key("batched")
 
 
 def test_a_digest_that_is_not_text_is_named(own_module, tmp_path, monkeypatch):
