@@ -5,6 +5,8 @@ import os
 import random
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 
@@ -20,12 +22,12 @@ def load(tmp_path, monkeypatch):
     path = tmp_path / "small_kernel.py"
     path.write_text(SOURCE)
 
-    def run():
+    def run(before=lambda: None):
         spec = importlib.util.spec_from_file_location("small_kernel", path)
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         function = building.compiled(module.add, "small")
-        building.build(lambda: function(1, 2))
+        building.build(before, lambda: function(1, 2))
         assert function(2, 3) == 9
         return function
 
@@ -62,6 +64,23 @@ def test_damaged_kernels_are_compiled_anew(kind, has_checksum, load, tmp_path, c
         assert not load().stats.cache_hits
         assert "is damaged and compiled anew" in capsys.readouterr().err
         assert load().stats.cache_hits
+
+
+def test_whoever_comes_second_waits_and_loads_what_the_first_compiled(load, tmp_path, capsys):
+    has_begun = threading.Event()
+
+    def begin():
+        has_begun.set()
+        time.sleep(0.5)
+
+    first = threading.Thread(target=load, args=(begin,))
+    first.start()
+    has_begun.wait()
+    second = load()
+    first.join()
+    assert second.stats.cache_hits
+    assert all(building._is_whole(path) for path in kept(tmp_path))
+    assert "damaged" not in capsys.readouterr().err
 
 
 def test_without_a_compiler_the_torch_engine_trains_and_one_sentence_says_so():

@@ -6,10 +6,11 @@ import contextlib
 import functools
 import hashlib
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
 from llvmlite import binding
 from numba import config, njit
 from numba.core import event
@@ -25,8 +26,8 @@ def compiled(function: Callable[..., Any], variant: str) -> Any:
 
     numba keeps several results in one set of files, and looks for changes in the file of
     only the entry point. With a name of its own for each variant, each version of the
-    kernels and each processor, a set of files holds one result only: processes that write
-    it at once write the same, and none reads another's.
+    kernels and each processor, a set of files holds one result only, and no process reads
+    another's.
 
     Args:
         function: A function of this package.
@@ -78,9 +79,11 @@ def build(*calls: Callable[[], object]) -> None:
     """Makes calls that compile entry points or load them, and says so on standard error.
 
     What was kept is loaded only if it is as it was written; what is damaged is compiled again.
+    Processes take turns: two that compile the same write different files, and the checksum of
+    one would not fit the file of the other.
     """
-    _remove_damaged()
-    with event.install_listener("numba:compile", _Announcer()):
+    with _turn(), event.install_listener("numba:compile", _Announcer()):
+        _remove_damaged()
         for call in calls:
             try:
                 _call(call)
@@ -88,10 +91,20 @@ def build(*calls: Callable[[], object]) -> None:
                 # Damaged before it had a checksum, perhaps; what else is wrong shows again.
                 _remove(_kept())
                 _call(call)
-    with contextlib.suppress(OSError):
-        for path in _kept():
-            if not _is_whole(path):
-                _checksum_of(path).write_text(_digest(path))
+        with contextlib.suppress(OSError):
+            for path in _kept():
+                if not _is_whole(path):
+                    _checksum_of(path).write_text(_digest(path))
+
+
+@contextlib.contextmanager
+def _turn() -> Iterator[None]:
+    """Keeps other processes from compiling or loading meanwhile, where the folder has locks."""
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError, NotImplementedError):
+            for folder in sorted(_folders):
+                stack.enter_context(FileLock(folder / f"{_build()}.lock"))
+        yield
 
 
 def _call(call: Callable[[], object]) -> None:
