@@ -6,10 +6,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from atn_gym.config import ControllerConfig, ExperimentConfig
-from atn_gym.errors import InvalidArgument, check_positive_integer, unknown_name
+from atn_gym.errors import InvalidArgument, check_positive_integer
 from atn_gym.eval.metrics.verdict import Comparison, Verdict
 from atn_gym.eval.report.verdicts import compare_stored
 from atn_gym.eval.running.experiment import Outcome, run_experiment
+from atn_gym.eval.running.run_config import controller_config
+from atn_gym.eval.storage.keys import run_key
+from atn_gym.eval.storage.names import label_of, name_variants
 from atn_gym.eval.storage.store import ResultStore
 
 MakeRuns = Callable[[ExperimentConfig, ResultStore], list[Outcome]]
@@ -72,15 +75,9 @@ def until_decided(
 
 
 def _named(config: ExperimentConfig, name: str) -> ControllerConfig:
-    found = [c for c in config.controllers if name == c.shown] or [
-        c for c in config.controllers if name == c.name
-    ]
-    if len(found) == 1:
-        return found[0]
-    names = [controller.shown for controller in config.controllers]
-    if not found:
-        raise unknown_name(f"controller of experiment {config.experiment}", name, names)
-    raise InvalidArgument(
-        f"{name!r} must name one controller of experiment {config.experiment}, but it names "
-        f"{len(found)}: give each a label"
-    )
+    resolved = [controller_config(controller) for controller in config.controllers]
+    by_key = dict(zip(map(run_key, resolved), config.controllers, strict=True))
+    labels = {key: controller.label for key, controller in by_key.items() if controller.label}
+    variants = name_variants(resolved, "name", labels)
+    label = label_of(f"controller of experiment {config.experiment}", name, variants.values())
+    return next(by_key[key] for key, variant in variants.items() if variant.label == label)

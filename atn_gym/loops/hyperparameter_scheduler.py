@@ -104,17 +104,17 @@ class HyperparameterScheduler:
 
     @property
     def unwrapped(self) -> HyperparameterScheduler:
-        """Itself, as an env without wrappers is."""
+        """The scheduler, as an env without wrappers gives the env."""
         return self
 
     @property
     def episodes(self) -> HyperparameterScheduler:
-        """Itself: it knows the budget, the hyperparameters and the spaces."""
+        """The scheduler, which knows the budget, the hyperparameters and the spaces."""
         return self
 
     @property
     def params(self) -> HyperparameterScheduler:
-        """Itself: it knows the window."""
+        """The scheduler, which knows the window."""
         return self
 
     @property

@@ -2,7 +2,7 @@ import pytest
 import yaml
 
 from atn_gym.cli import main
-from atn_gym.config import load_config
+from atn_gym.config import ExperimentConfig, load_config
 from atn_gym.errors import InvalidArgument
 from atn_gym.eval.storage.store import ResultStore
 from atn_gym.eval.until_decided import until_decided
@@ -47,6 +47,16 @@ def test_it_adds_seeds_up_to_a_limit(config, tmp_path):
 def test_a_controller_must_be_in_the_config(config, tmp_path):
     with pytest.raises(InvalidArgument, match=r"unknown controller of experiment pair 'nobody'"):
         next(until_decided(load_config(config), ResultStore(tmp_path), "fixed", "nobody"))
+
+
+def test_variants_go_by_the_labels_of_a_report(tmp_path):
+    steps = [{"name": "step", "gamma": gamma} for gamma in (0.3, 0.9)]
+    config = ExperimentConfig(**{**EXPERIMENT, "controllers": ["fixed", *steps], "seeds": 2})
+    store = ResultStore(tmp_path / "pair")
+    (found,) = until_decided(config, store, "step (gamma=0.9)", "fixed", at_most=2)
+    assert (found.first, found.second) == ("step (gamma=0.9)", "fixed")
+    with pytest.raises(InvalidArgument, match=r"'step' must name one controller of experiment"):
+        next(until_decided(config, store, "step", "fixed"))
 
 
 def test_envs_come_from_the_config(config, tmp_path, capsys):

@@ -165,7 +165,7 @@ def env_table(statistics: BlockStatistics, env: str) -> Table:
 
 def _tables(index: ResultIndex, env: str) -> list[Table]:
     """Tables of the runs with the same seeds; below them, controllers without these seeds."""
-    block = index.block(env)
+    block = index.block(env=env)
     unpaired = index.unpaired(block)
     note = _seed_note(index, block, unpaired)
     paired, *others = [BlockStatistics(index, part) for part in (block, *unpaired)]

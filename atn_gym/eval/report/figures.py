@@ -173,7 +173,7 @@ def run_figure(index: ResultIndex, env: str, order: list[str]) -> Figure:
         where = ". The shock is not marked: it differs between runs"
     colours = ["Blue: the controller named"]
     if len(begun) > 1:
-        starts = index.block(env).describe_beginnings(env)
+        starts = index.block(env=env).describe_beginnings(env)
         colours = [
             f"{colour}: from {start}" for colour, start in zip(_BEGINNINGS, starts, strict=False)
         ]

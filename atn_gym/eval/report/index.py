@@ -180,15 +180,16 @@ class ResultIndex:
         """Runs of all controllers on an env."""
         return [run for (_, of, _), run in self.runs.items() if of == env]
 
-    def block(self, env: str | None = None) -> Block:
+    def block(self, controllers: Sequence[str] = (), env: str | None = None) -> Block:
         """The largest set of runs with every controller on every env with every seed.
 
         `largest_block` says which is the largest.
 
         Args:
+            controllers: Labels of those to consider; all if empty.
             env: Label of the only env to consider; all if None.
         """
-        controllers = [c.label for c in self.controllers]
+        controllers = controllers or [c.label for c in self.controllers]
         envs = [e.label for e in self.envs] if env is None else [env]
         exists = [[[(c, e, s) in self.runs for s in self.seeds] for e in envs] for c in controllers]
         in_block = largest_block(np.array(exists))

@@ -12,6 +12,7 @@ from atn_gym.eval.metrics.strata import has_spread, stratify
 from atn_gym.eval.metrics.verdict import Comparison, compare_scores
 from atn_gym.eval.report.index import ResultIndex
 from atn_gym.eval.storage.experiment import read_experiment
+from atn_gym.eval.storage.names import label_of
 from atn_gym.eval.storage.selection import Selection, select
 
 METRICS = (
@@ -57,33 +58,22 @@ def compare_stored(
     """
     if metric not in METRICS:
         raise unknown_name("metric of which more is better", metric, METRICS)
-    chosen = Selection((first, second), envs, seeds)
-    stored = select(read_experiment(results), chosen)
-    index = ResultIndex(stored.runs, stored.labels)
-    labels = [label for name in (first, second) for label in _labels(index, name)]
-    if len(set(labels)) != 2:
-        raise InvalidArgument(
-            f"{first!r} and {second!r} must name two controllers, but they name "
-            f"{', '.join(sorted(set(labels)))}: use the labels that the report shows"
-        )
-    block = index.block()
+    stored = select(read_experiment(results), Selection(envs=envs, seeds=seeds))
+    index = ResultIndex(stored.runs, stored.labels, stored.failures)
+    one, other = (label_of("controller", name, index.controllers) for name in (first, second))
+    if one == other:
+        raise InvalidArgument(f"{first!r} and {second!r} must name two controllers, got {one}")
+    block = index.block([one, other])
     if len(block.controllers) < 2:
-        raise InvalidArgument(f"{labels[0]} and {labels[1]} have no env and seed in common")
+        raise InvalidArgument(f"{one} and {other} have no env and seed in common")
     values = block.values(metric)
     if not np.isfinite(values).all():
         raise InvalidArgument(f"metric {metric!r} is undefined in some runs: choose another one")
     scores = stratify(values, block.beginnings())
     if not has_spread(scores):
         raise InvalidArgument(
-            f"{labels[0]} and {labels[1]} have too few seeds in common: a comparison needs two "
+            f"{one} and {other} have too few seeds in common: a comparison needs two "
             "for each set of initial values"
         )
     of = {label: scores[at] for at, label in enumerate(block.controllers)}
-    one, other = labels
     return compare_scores(one, other, of[one], of[other], margin=margin, confidence=confidence)
-
-
-def _labels(index: ResultIndex, name: str) -> list[str]:
-    """Labels of the controllers that go by a name; an exact label wins."""
-    exact = [c.label for c in index.controllers if c.label == name]
-    return exact or [c.label for c in index.controllers if c.goes_by(name)]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from atn_gym.errors import InvalidArgument, unknown_name
 from atn_gym.eval.storage.keys import run_key
 
 _SHOWN_VALUE = 80
@@ -26,9 +27,39 @@ class Variant:
     name: str
     arguments: dict[str, Any]
 
-    def goes_by(self, name: str) -> bool:
-        """Whether a name is its label, its label without what differs, or its own name."""
-        return name in (self.label, self.name, self.label.split(" (")[0])
+
+def labels_of(what: str, name: str, variants: Iterable[Variant]) -> list[str]:
+    """Labels of the envs or controllers that a user names.
+
+    Args:
+        what: "env" or "controller".
+        name: A label, or else a label without what differs, an env id or the name of a
+            controller, which may stand for several.
+        variants: All there are.
+
+    Raises:
+        InvalidArgument: If there is none.
+    """
+    names = {v.label: (v.name, v.label.split(" (")[0]) for v in variants}
+    found = [name] if name in names else [label for label in names if name in names[label]]
+    if not found:
+        raise unknown_name(what, name, sorted(names))
+    return found
+
+
+def label_of(what: str, name: str, variants: Iterable[Variant]) -> str:
+    """As `labels_of`, of a name that must stand for one only.
+
+    Raises:
+        InvalidArgument: If it stands for none or for several.
+    """
+    found = labels_of(what, name, variants)
+    if len(found) > 1:
+        raise InvalidArgument(
+            f"{name!r} must name one {what}, but it names {', '.join(sorted(found))}: use one of "
+            "these labels"
+        )
+    return found[0]
 
 
 def name_variants(

@@ -10,7 +10,7 @@ from atn_gym.errors import InvalidArgument, unknown_name
 from atn_gym.eval.storage.experiment import StoredExperiment
 from atn_gym.eval.storage.keys import run_key
 from atn_gym.eval.storage.labels import DIGESTS, contender_key
-from atn_gym.eval.storage.names import Variant, name_variants
+from atn_gym.eval.storage.names import Variant, labels_of, name_variants
 from atn_gym.eval.storage.runs import StoredFailure, StoredRun, distinct_variants
 
 _Stored = StoredRun | StoredFailure
@@ -107,13 +107,8 @@ def _chosen(what: str, wanted: Sequence[str], variants: Mapping[str, Variant]) -
     """Keys of the configs that go by one of some names."""
     if not wanted:
         return set(variants)
-    chosen = set()
-    for name in wanted:
-        found = [key for key, variant in variants.items() if variant.goes_by(name)]
-        if not found:
-            raise unknown_name(what, name, sorted({v.label for v in variants.values()}))
-        chosen.update(found)
-    return chosen
+    labels = {label for name in wanted for label in labels_of(what, name, variants.values())}
+    return {key for key, variant in variants.items() if variant.label in labels}
 
 
 def _chosen_seeds(wanted: Sequence[int], runs: Iterable[_Stored]) -> set[int]:

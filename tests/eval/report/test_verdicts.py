@@ -46,6 +46,17 @@ def test_controllers_go_by_the_names_that_a_report_shows(tmp_path):
         compare_stored(tmp_path, "quick", "quick")
 
 
+def test_variants_of_a_name_go_by_their_labels_and_the_name_stands_for_none_of_them(tmp_path):
+    store(tmp_path, "fixed", 0.2)
+    store(tmp_path, "step", 0.3, gamma=0.1)
+    store(tmp_path, "step", 0.1, gamma=0.9)
+    assert compare_stored(tmp_path, "step (gamma=0.1)", "fixed").verdict == "better"
+    found = compare_stored(tmp_path, "step (gamma=0.9)", "fixed")
+    assert (found.first, found.verdict) == ("step (gamma=0.9)", "worse")
+    with pytest.raises(InvalidArgument, match=r"'step' must name one controller, but it names"):
+        compare_stored(tmp_path, "step", "fixed")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -71,6 +71,15 @@ def test_controllers_envs_and_seeds_may_be_chosen(root, wanted, count):
     assert shown(root, **wanted)[2] == count
 
 
+def test_a_label_is_chosen_rather_than_all_that_share_the_name(root):
+    for seed in range(3):
+        add(root, "fixed", seed, arguments={"own": 1})
+    assert shown(root, controllers=["fixed"])[2] == 5
+    set_labels(root, {run_key({"name": "fixed", "own": 1}): "other"})
+    assert shown(root, controllers=["fixed"])[2] == 2
+    assert shown(root, controllers=["other"])[2] == 3
+
+
 @pytest.mark.parametrize(
     ("wanted", "message"),
     [
