@@ -54,7 +54,7 @@ def test_variants_go_by_the_labels_of_a_report(tmp_path):
     config = ExperimentConfig(**{**EXPERIMENT, "controllers": ["fixed", *steps], "seeds": 2})
     store = ResultStore(tmp_path / "pair")
     (found,) = until_decided(config, store, "step (gamma=0.9)", "fixed", at_most=2)
-    assert (found.first, found.second) == ("step (gamma=0.9)", "fixed")
+    assert (found.first, found.second) == ("step", "fixed")
     with pytest.raises(InvalidArgument, match=r"'step' must name one controller of experiment"):
         next(until_decided(config, store, "step", "fixed"))
 

@@ -99,6 +99,7 @@ class ResultIndex:
         envs: All envs, by label.
         controllers: All controllers, by label.
         seeds: All seeds.
+        labels: Label of each controller, by the `run_key` of its config.
         runs: The run of each (controller, env, seed), where there is one.
         superseded: Lines on runs that were left out because another stands in their place.
         failed: Lines on runs that failed, with the reason.
@@ -115,6 +116,7 @@ class ResultIndex:
         controllers = name_variants(
             distinct_variants(everything, "controller"), "name", labels or {}
         )
+        self.labels = {key: variant.label for key, variant in controllers.items()}
         self.failed = _failure_lines(failures, envs, controllers)
         self.envs = _variants_of(runs, "env", envs)
         self.controllers = _variants_of(runs, "controller", controllers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,11 +30,9 @@ def compare_stored(
     first: str,
     second: str,
     *,
-    metric: str = "anytime_performance",
-    margin: float = 0.01,
-    confidence: float = 0.95,
     envs: Sequence[str] = (),
     seeds: Sequence[int] = (),
+    **how: Any,
 ) -> Comparison:
     """Compares two controllers by stored runs, paired by env and seed.
 
@@ -41,28 +40,51 @@ def compare_stored(
         results: Folder of the experiment.
         first: Label or name of a controller.
         second: Of the other.
+        envs: Only these envs; all if empty.
+        seeds: Only these seeds; all if empty.
+        **how: Further arguments of `compare_indexed`: metric, margin, confidence.
+
+    Raises:
+        StoreError: If there is no experiment.
+        InvalidArgument: As `compare_indexed`, or if a name stands for none or for several.
+    """
+    stored = select(read_experiment(results), Selection(envs=envs, seeds=seeds))
+    index = ResultIndex(stored.runs, stored.labels, stored.failures)
+    one, other = (label_of("controller", name, index.controllers) for name in (first, second))
+    return compare_indexed(index, one, other, **how)
+
+
+def compare_indexed(
+    index: ResultIndex,
+    one: str,
+    other: str,
+    *,
+    metric: str = "anytime_performance",
+    margin: float = 0.01,
+    confidence: float = 0.95,
+) -> Comparison:
+    """Compares two controllers of an index of results.
+
+    Args:
+        index: The results.
+        one: Label of a controller.
+        other: Of another.
         metric: One of `METRICS`.
         margin: Largest difference that does not matter, > 0.
         confidence: Of the verdict, in (0, 1).
-        envs: Only these envs; all if empty.
-        seeds: Only these seeds; all if empty.
 
     Returns:
         The comparison over all envs, each stratum counting the same. It is of the largest set
         of runs that has both controllers on every env with every seed.
 
     Raises:
-        StoreError: If there is no experiment.
         InvalidArgument: If an argument breaks its requirement, or the two have fewer than two
             seeds of a set of initial values in common.
     """
     if metric not in METRICS:
         raise unknown_name("metric of which more is better", metric, METRICS)
-    stored = select(read_experiment(results), Selection(envs=envs, seeds=seeds))
-    index = ResultIndex(stored.runs, stored.labels, stored.failures)
-    one, other = (label_of("controller", name, index.controllers) for name in (first, second))
     if one == other:
-        raise InvalidArgument(f"{first!r} and {second!r} must name two controllers, got {one}")
+        raise InvalidArgument(f"a comparison must name two controllers, got {one!r} twice")
     block = index.block([one, other])
     if len(block.controllers) < 2:
         raise InvalidArgument(f"{one} and {other} have no env and seed in common")
@@ -72,8 +94,7 @@ def compare_stored(
     scores = stratify(values, block.beginnings())
     if not has_spread(scores):
         raise InvalidArgument(
-            f"{one} and {other} have too few seeds in common: a comparison needs two "
-            "for each set of initial values"
+            f"{one} and {other} have too few seeds in common: a comparison needs two for each set "
+            "of initial values"
         )
-    of = {label: scores[at] for at, label in enumerate(block.controllers)}
-    return compare_scores(one, other, of[one], of[other], margin=margin, confidence=confidence)
+    return compare_scores(one, other, *scores, margin=margin, confidence=confidence)

@@ -42,7 +42,7 @@ def test_controllers_go_by_the_names_that_a_report_shows(tmp_path):
     controller = {"name": "step", "gamma": 0.9}
     set_labels(tmp_path, {run_key(controller): "quick"})
     assert compare_stored(tmp_path, "step", "quick").verdict == "better"
-    with pytest.raises(InvalidArgument, match=r"must name two controllers"):
+    with pytest.raises(InvalidArgument, match=r"must name two controllers, got .quick. twice"):
         compare_stored(tmp_path, "quick", "quick")
 
 
