@@ -50,8 +50,18 @@ class Prototypes(nn.Module):
         super().__init__()
         self.register_buffer("curvature", power_law(num_classes))
         shape = num_classes, math.prod(input_shape)
+        self.prototypes = nn.Parameter(torch.empty(shape, dtype=torch.float64))
+        self.draw(generator)
+
+    def draw(self, generator: torch.Generator | None = None) -> None:
+        """Draws initial prototypes.
+
+        Args:
+            generator: Source of randomness; torch's global generator if None.
+        """
+        shape = self.prototypes.shape
         draws = torch.randn(shape, generator=generator, dtype=torch.float64)
-        self.prototypes = nn.Parameter(_START * draws / self.curvature.sqrt()[:, None])
+        self.prototypes.data.copy_(_START * draws / self.curvature.sqrt()[:, None])
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Losses of inputs (N, ...) under each label, (N, C)."""

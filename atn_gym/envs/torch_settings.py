@@ -53,12 +53,15 @@ def usual_torch_settings() -> Iterator[None]:
     a decorator. All but the data type are each thread's own.
     """
     with contextlib.ExitStack() as stack:
-        stack.enter_context(torch.inference_mode(False))
-        stack.enter_context(torch.enable_grad())
+        # Entered only where needed, for that takes longer than to look.
+        if torch.is_inference_mode_enabled():
+            stack.enter_context(torch.inference_mode(False))
+        if not torch.is_grad_enabled():
+            stack.enter_context(torch.enable_grad())
         for device in ("cpu", "cuda"):
             if torch.is_autocast_enabled(device):
                 stack.enter_context(torch.autocast(device, enabled=False))
-        # Entered only where needed: it makes every call of torch pass through Python.
+        # Entered, it makes every call of torch pass through Python.
         if torch.get_default_device().type != "cpu":
             stack.enter_context(torch.device("cpu"))
         stack.enter_context(_default_dtype.float32())

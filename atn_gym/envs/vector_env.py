@@ -185,7 +185,7 @@ class TuningVectorEnv(PlainSpec, VectorEnv[Observation, NDArray[np.float32], NDA
         assert self.action_space.shape is not None
         if not all(self.episodes.begun(run) for run in range(self.num_envs)):
             raise ResetNeeded("step() needs begun episodes: call reset() first")
-        running = np.array([self.episodes.running(run) for run in range(self.num_envs)])
+        running = self.episodes.all_running()
         checked = self.episodes.check_actions(actions, self.action_space.shape, running)
         rewards = np.zeros(self.num_envs)
         terminations = ~running
@@ -213,10 +213,11 @@ class TuningVectorEnv(PlainSpec, VectorEnv[Observation, NDArray[np.float32], NDA
             if isinstance(values, dict):
                 infos[name], infos[f"_{name}"] = self._batched(values, runs), mask
                 continue
-            known = [value for value in values if value is not None]
-            if len(known) < len(values):
+            known = values
+            if isinstance(values, list):
+                known = np.array([value for value in values if value is not None])
                 mask[list(runs)] = [value is not None for value in values]
-            infos[name] = np.zeros(self.num_envs, dtype=type(known[0]))
+            infos[name] = np.zeros(self.num_envs, known.dtype)
             infos[name][mask] = known
             infos[f"_{name}"] = mask
         return infos
@@ -226,15 +227,13 @@ class TuningVectorEnv(PlainSpec, VectorEnv[Observation, NDArray[np.float32], NDA
             self._begin(run)
 
     def _final(self, mask: Mask) -> dict[str, Any]:
-        infos: dict[str, Any] = {}
-        for run in np.flatnonzero(mask).tolist():
-            batch = self.episodes.observation([run])
-            final = {
-                "final_obs": {name: values[0] for name, values in batch.items()},
-                "final_info": self.episodes.info(run),
-            }
-            infos = self._add_info(infos, final, run)
-        return infos
+        runs = np.flatnonzero(mask).tolist()
+        columns = self.episodes.observation(runs)
+        observations = np.full(self.num_envs, None)
+        for run, *values in zip(runs, *columns.values(), strict=True):
+            observations[run] = dict(zip(columns, values, strict=True))
+        infos = self._batched({"final_info": self.episodes.infos(runs)}, runs)
+        return {"final_obs": observations, "_final_obs": mask.copy(), **infos}
 
     def render(self) -> tuple[Any, ...] | None:
         """One RGB array or text a run, as `render_mode` asks."""

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn, optim
 
-from atn_gym.arrays import FloatArray
+from atn_gym.arrays import FloatArray, IntArray
 from atn_gym.envs.engines.base import EpochPlan, EvaluationPlan, TrainResult
 from atn_gym.envs.engines.moments import (
     Moments,
@@ -20,9 +20,14 @@ from atn_gym.envs.engines.moments import (
     descend_perturbed,
     excess_loss,
 )
-from atn_gym.envs.optimizers import make_optimizer
+from atn_gym.envs.engines.threads import in_threads
+from atn_gym.envs.optimizers import make_optimizer, set_nominal_hyperparameters
 from atn_gym.envs.quadratic import Prototypes
 
+_ANY = {"learning_rate": 0.0, "momentum": 0.0, "weight_decay": 0.0}
+"""Hyperparameters of an optimizer that will get others."""
+_RUNS_AT_ONCE = 256
+"""Runs whose moments fit into the cache of a core."""
 _KEPT_SAMPLES = 64
 """Sets of samples whose statistics are kept."""
 
@@ -75,28 +80,35 @@ class MomentEngine:
         self._make_model = make_model
         self._sampled = sampled
         with torch.device("cpu"):
-            shape = self._new_model(0).prototypes.shape
-        self._moments = np.zeros((5, num_runs, *shape))
-        self._curvature = np.zeros((num_runs, shape[0]))
+            model = self._new_model()
+        self._moments = np.zeros((5, num_runs, *model.prototypes.shape))
+        self._initial_curvature = model.curvature.numpy()
+        self._curvature = np.zeros((num_runs, len(model.curvature)))
         self._models: list[Prototypes | None] = [None] * num_runs
         self._optimizers: list[optim.Optimizer | None] = [None] * num_runs
         self._statistics: OrderedDict[tuple[int, ...], tuple[Any, ClassStatistics]] = OrderedDict()
 
-    def _new_model(self, seed: int) -> Prototypes:
-        model = self._make_model(seed)
+    def _new_model(self) -> Prototypes:
+        model = self._make_model(0)
         assert isinstance(model, Prototypes)
         return model
 
     def reset(self, run: int, seed: int, hyperparameters: dict[str, float]) -> None:
-        """Gives a run prototypes drawn from the seed, and a fresh optimizer."""
-        model = self._new_model(seed)
-        parameter, velocity = (torch.from_numpy(part[run]) for part in self._moments[:2])
+        """Gives a run prototypes drawn from the seed, and an optimizer without velocity."""
         self._moments[1:, run] = 0
-        self._curvature[run] = model.curvature
+        self._curvature[run] = self._initial_curvature
+        if self._models[run] is None:
+            self._attach(run)
+        set_nominal_hyperparameters(self.optimizer(run), hyperparameters)
+        self.model(run).draw(torch.Generator().manual_seed(seed))
+
+    def _attach(self, run: int) -> None:
+        """Makes a module and an optimizer that hold the rows of a run as their tensors."""
+        model = self._new_model()
+        parameter, velocity = (torch.from_numpy(part[run]) for part in self._moments[:2])
         model.curvature = torch.from_numpy(self._curvature[run])
-        parameter.copy_(model.prototypes.data)
         model.prototypes.data = parameter
-        optimizer = make_optimizer("sgd", model.parameters(), hyperparameters)
+        optimizer = make_optimizer("sgd", model.parameters(), _ANY)
         optimizer.state[model.prototypes]["momentum_buffer"] = velocity
         self._models[run], self._optimizers[run] = model, optimizer
 
@@ -114,26 +126,42 @@ class MomentEngine:
 
     def train(self, runs: Sequence[int], plans: Sequence[EpochPlan]) -> TrainResult:
         """Trains n runs by an epoch, all at once."""
+        groups = [self.optimizer(run).param_groups[0] for run in runs]
+        names = "lr", "momentum", "weight_decay"
+        values = np.array([[group[name] for name in names] for group in groups])
+        statistics = [self._of(p.inputs, p.labels, p.pool) for p in plans]
         alike = np.array([p.gradient_noise == 0 and p.loss_scale is None for p in plans])
+        # Apart, so that what trains beside a run does not change its rounding.
+        parts = [
+            places[first : first + _RUNS_AT_ONCE]
+            for places in (np.flatnonzero(alike), np.flatnonzero(~alike))
+            for first in range(0, len(places), _RUNS_AT_ONCE)
+        ]
         loss, scaled_loss, accuracy = np.zeros((3, len(plans)))
         result = TrainResult(loss, scaled_loss, accuracy, np.zeros(len(plans), np.bool_))
-        # Apart, so that what trains beside a run does not change its rounding.
-        for places in (np.flatnonzero(alike).tolist(), np.flatnonzero(~alike).tolist()):
-            if places:
-                part = self._train_group([runs[i] for i in places], [plans[i] for i in places])
-                for column in fields(result):
-                    getattr(result, column.name)[places] = getattr(part, column.name)
+
+        def train_part(places: IntArray) -> None:
+            chosen = places.tolist()
+            some_runs, some_plans = [runs[i] for i in chosen], [plans[i] for i in chosen]
+            quadratic = self._quadratic(
+                some_runs, [statistics[i] for i in chosen], plans[0].shape[1]
+            )
+            part = self._train_part(some_runs, some_plans, quadratic, values[places])
+            for column in fields(result):
+                getattr(result, column.name)[places] = getattr(part, column.name)
+
+        in_threads(train_part, parts)
         return result
 
-    def _train_group(self, runs: list[int], plans: list[EpochPlan]) -> TrainResult:
+    def _train_part(
+        self,
+        runs: list[int],
+        plans: list[EpochPlan],
+        quadratic: Quadratic,
+        hyperparameters: FloatArray,
+    ) -> TrainResult:
         """Trains runs whose steps are all alike, or none of whose are."""
-        groups = [self.optimizer(run).param_groups[0] for run in runs]
-        rate, momentum, decay = (
-            np.array([group[name] for group in groups])[:, None, None]
-            for name in ("lr", "momentum", "weight_decay")
-        )
-        values = rate, momentum, decay
-        quadratic = self.quadratics(runs, plans)
+        values = tuple(column[:, None, None] for column in hyperparameters.T)
         moments = Moments(*self._moments[:, runs])
         with np.errstate(over="ignore", invalid="ignore"):
             if plans[0].gradient_noise or plans[0].loss_scale is not None:
@@ -163,8 +191,14 @@ class MomentEngine:
 
     def quadratics(self, runs: Sequence[int], plans: Sequence[EpochPlan]) -> Quadratic:
         """What n runs descend by their plans: curvature (n, C, 1), target and noise (n, C, P)."""
-        share, mean, variance = _stacked([self._of(p.inputs, p.labels, p.pool) for p in plans])
-        members = np.maximum(plans[0].shape[1] * share, 1e-12)
+        statistics = [self._of(p.inputs, p.labels, p.pool) for p in plans]
+        return self._quadratic(runs, statistics, plans[0].shape[1])
+
+    def _quadratic(
+        self, runs: Sequence[int], statistics: Sequence[ClassStatistics], batch: int
+    ) -> Quadratic:
+        share, mean, variance = _stacked(statistics)
+        members = np.maximum(batch * share, 1e-12)
         return Quadratic(self._curvatures(runs, share), mean, variance / members[..., None])
 
     def minima(

@@ -20,9 +20,9 @@ from atn_gym.envs.data import load_dataset
 from atn_gym.envs.episodes.epoch_metrics import EpochMetrics
 from atn_gym.envs.episodes.forecast import Forecast
 from atn_gym.envs.episodes.observations import Observation
-from atn_gym.envs.episodes.state import METRICS, EpisodeState
+from atn_gym.envs.episodes.state import METRICS, EpisodeArrays, EpisodeState
 from atn_gym.envs.episodes.trainer import Trainer
-from atn_gym.envs.episodes.view import EpisodeView
+from atn_gym.envs.episodes.view import EpisodeView, rows_of
 from atn_gym.envs.hyperparameters import HyperparameterSpace
 from atn_gym.envs.params import TuningParams
 from atn_gym.envs.randomness import Stream, integer_seed
@@ -58,8 +58,16 @@ class Episodes:
         self.steps_per_epoch = self._trainer.steps_per_epoch
         self._chance = chance_loss(self.num_classes), chance_accuracy(self.num_classes)
         self._worst = largest_loss(self.num_classes), chance_accuracy(self.num_classes)
+        self._arrays = EpisodeArrays(
+            num_runs, self.num_epochs, params.window, len(self.hyperparameters)
+        )
         self._view = EpisodeView(
-            params, self.hyperparameters, self.num_epochs, self.num_classes, self.steps_per_epoch
+            params,
+            self.hyperparameters,
+            self._arrays,
+            self.num_epochs,
+            self.num_classes,
+            self.steps_per_epoch,
         )
         self.observation_space = self._view.observation_space
         self.action_space = spaces.Box(
@@ -85,6 +93,10 @@ class Episodes:
         """Whether an episode has begun and is not over."""
         return self.begun(run) and not self.state(run).ended
 
+    def all_running(self) -> NDArray[np.bool_]:
+        """Whether each episode has begun and is not over, (R,)."""
+        return np.array([state is not None and not state.ended for state in self._states])
+
     def begin(
         self, run: int, seed: int, hyperparameters: Mapping[str, float] | None = None
     ) -> None:
@@ -105,19 +117,14 @@ class Episodes:
         regime = self._regime.sample(integer_seed(seed, Stream.REGIME))
         gain = self._regime.draw_gain(self.task.gain, seed)
         self._trainer.reset(run, seed, regime, initial, gain)
-        chance = np.tile(self._chance, 2)[:, None]
-        budget, window = self.num_epochs, self.params.window
+        values = [initial[name] for name in self.hyperparameters.names]
         state = EpisodeState(
             seed=seed,
             regime=regime,
             gain=gain,
             initial=initial,
             described=in_numbers(regime),
-            values=np.tile([initial[n] for n in self.hyperparameters.names], (budget + 1, 1)),
-            signals=np.tile(chance, window + budget),
-            clean=np.tile(chance, budget + 1),
-            strength=np.zeros(budget),
-            flops=np.zeros(budget, dtype=np.int64),
+            **self._arrays.fresh(run, values, self._chance),
         )
         if self.params.checkpoint_rollback:
             state.best = (self._chance[0], self._trainer.get_checkpoint(run))
@@ -163,25 +170,26 @@ class Episodes:
             Rewards (n,) and whether each episode is over (n,).
         """
         states = [self.state(run) for run in runs]
+        rows, epochs = np.array(runs), np.array([state.epoch for state in states])
         size, names = len(self.hyperparameters), self.hyperparameters.names
-        current = np.stack([s.values[s.epoch] for s in states])
-        moved = self.hyperparameters.apply(current, actions[:, :size])
-        for state, values in zip(states, moved, strict=True):
-            state.values[state.epoch + 1 :] = values
+        moved = self.hyperparameters.apply(self._arrays.values[rows, epochs], actions[:, :size])
+        self._arrays.values[rows, epochs + 1] = moved
         if self.params.checkpoint_rollback:
             for i in np.flatnonzero(actions[:, size] > 0).tolist():
                 self._roll_back(runs[i], states[i])
         hyperparameters = [
-            {**s.initial, **dict(zip(names, values, strict=True))}
-            for s, values in zip(states, moved.tolist(), strict=True)
+            {**state.initial, **dict(zip(names, values, strict=True))}
+            for state, values in zip(states, moved.tolist(), strict=True)
         ]
         metrics = self._trainer.train(runs, hyperparameters)
-        self._record(states, metrics)
-        rewards = self._rewards(states)
-        for run, state in zip(runs, states, strict=True):
+        self._record(rows, epochs, metrics)
+        for run, state, finite in zip(runs, states, metrics.finite.tolist(), strict=True):
+            state.epoch += 1
+            state.diverged = not finite
             self._conclude(run, state)
             self.epochs_trained[run] += 1
-        return rewards, np.array([s.ended for s in states])
+        rewards = self._rewards(rows, states)
+        return rewards, np.array([state.ended for state in states])
 
     def _roll_back(self, run: int, state: EpisodeState) -> None:
         checkpoint = state.best[1]
@@ -189,34 +197,33 @@ class Episodes:
         self._trainer.set_checkpoint(run, checkpoint)
         state.checkpoint_rollbacks += 1
 
-    def _record(self, states: list[EpisodeState], metrics: EpochMetrics) -> None:
-        worst = np.array(self._worst * 2)[:, None]
-        observed = np.array(
-            [
-                metrics.observed_train_loss,
-                metrics.train_accuracy,
-                metrics.observed_val_loss,
-                metrics.val_accuracy,
-            ]
+    def _record(
+        self, rows: NDArray[np.int64], epochs: NDArray[np.int64], metrics: EpochMetrics
+    ) -> None:
+        observed = [
+            metrics.observed_train_loss,
+            metrics.train_accuracy,
+            metrics.observed_val_loss,
+            metrics.val_accuracy,
+        ]
+        clean = [getattr(metrics, name) for name in METRICS]
+        finite, worst = metrics.finite[:, None], self._worst * 2
+        arrays = self._arrays
+        arrays.signals[rows, :, arrays.window + epochs] = np.where(
+            finite, np.stack(observed, axis=1), worst
         )
-        observed = np.where(metrics.finite, observed, worst)
-        clean = np.array([getattr(metrics, name) for name in METRICS])
-        clean = np.where(metrics.finite, clean, worst)
-        for i, state in enumerate(states):
-            state.signals[:, self.params.window + state.epoch] = observed[:, i]
-            state.clean[:, state.epoch + 1] = clean[:, i]
-            state.strength[state.epoch] = metrics.strength[i]
-            state.flops[state.epoch] = metrics.flops[i]
-            state.diverged = not metrics.finite[i]
-            state.epoch += 1
+        arrays.clean[rows, :, epochs + 1] = np.where(finite, np.stack(clean, axis=1), worst)
+        arrays.strength[rows, epochs] = metrics.strength
+        arrays.flops[rows, epochs] = metrics.flops
 
-    def _rewards(self, states: list[EpisodeState]) -> FloatArray:
-        clean = np.stack([s.clean[:, s.epoch - 1 : s.epoch + 1] for s in states])
+    def _rewards(self, rows: NDArray[np.int64], states: list[EpisodeState]) -> FloatArray:
+        epochs = np.array([state.epoch for state in states])
+        clean, before = (self._arrays.clean[rows, :, e] for e in (epochs, epochs - 1))
         val_loss = METRICS.index("val_loss")
         outcome = EpochOutcome(
-            val_loss=clean[:, val_loss, 1],
-            previous_val_loss=clean[:, val_loss, 0],
-            val_accuracy=clean[:, METRICS.index("val_accuracy"), 1],
+            val_loss=clean[:, val_loss],
+            previous_val_loss=before[:, val_loss],
+            val_accuracy=clean[:, METRICS.index("val_accuracy")],
             at_chance=self._chance[0],
         )
         return self._charged(states, self._reward(outcome))
@@ -245,15 +252,18 @@ class Episodes:
 
     def observation(self, runs: Sequence[int]) -> Observation:
         """Observations of n runs: fresh float32 arrays with a leading axis of n."""
-        return self._view.observation([self.state(run) for run in runs])
+        return self._view.observation(runs, [self.state(run) for run in runs])
 
     def info(self, run: int) -> dict[str, Any]:
-        """Plain values of the last epoch of a run, without NaN and without wall-clock."""
-        return self._view.info(self.state(run))
+        """Plain values of the last epoch of a run, without NaN and without wall-clock.
+
+        Before the first, metrics are those of chance, as in the observation, and nothing is spent.
+        """
+        return rows_of(self.infos([run]))[0]
 
     def infos(self, runs: Sequence[int]) -> dict[str, Any]:
-        """The infos of n runs: by name a list of n values, or a dict of such lists."""
-        return self._view.infos([self.state(run) for run in runs])
+        """The infos of n runs: by name a column of n values, or a dict of such columns."""
+        return self._view.infos(runs, [self.state(run) for run in runs])
 
     def trace(self, run: int) -> RunTrace:
         """The run so far, for drawing."""
@@ -313,7 +323,7 @@ class Episodes:
 
     def set_state(self, run: int, state: Mapping[str, Any]) -> None:
         """Puts an episode into a state that `get_state` returned, of this or an equal env."""
-        self._states[run] = state["episode"].copy()
+        self._states[run] = self._arrays.adopt(run, state["episode"])
         self._trainer.set_state(run, state["trainer"])
 
     def restore(

@@ -1,4 +1,4 @@
-"""State of one episode: all that changes while it runs, apart from the network."""
+"""State of episodes: all that changes while they run, apart from the networks."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ METRICS = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
 
 SIGNALS = tuple(f"observed_{name}" for name in METRICS)
 """The same as a controller observes them."""
+
+_ARRAYS = ("values", "signals", "clean", "strength", "flops")
 
 
 @dataclass(eq=False)
@@ -77,3 +79,45 @@ class EpisodeState:
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         arrays = {k: v.copy() for k, v in values.items() if isinstance(v, np.ndarray)}
         return EpisodeState(**{**values, **arrays})
+
+
+class EpisodeArrays:
+    """The arrays of R episodes, each with a leading axis of R; a state holds its rows of them.
+
+    Args:
+        num_runs: Number of episodes R.
+        num_epochs: Epoch budget T.
+        window: Epochs at chance level that precede the first.
+        size: Number of controlled hyperparameters K.
+    """
+
+    def __init__(self, num_runs: int, num_epochs: int, window: int, size: int) -> None:
+        self.window = window
+        self.values = np.zeros((num_runs, num_epochs + 1, size))
+        self.signals = np.zeros((num_runs, len(SIGNALS), window + num_epochs))
+        self.clean = np.zeros((num_runs, len(METRICS), num_epochs + 1))
+        self.strength = np.zeros((num_runs, num_epochs))
+        self.flops = np.zeros((num_runs, num_epochs), np.int64)
+
+    def fresh(self, run: int, values: list[float], chance: tuple[float, float]) -> dict[str, Any]:
+        """The rows of a run before its first epoch, by name.
+
+        Args:
+            run: Index of the run.
+            values: Initial values of the controlled hyperparameters.
+            chance: Loss and accuracy at chance level.
+        """
+        self.values[run] = values
+        self.signals[run, ::2] = self.clean[run, ::2] = chance[0]
+        self.signals[run, 1::2] = self.clean[run, 1::2] = chance[1]
+        self.strength[run] = self.flops[run] = 0
+        return {name: getattr(self, name)[run] for name in _ARRAYS}
+
+    def adopt(self, run: int, state: EpisodeState) -> EpisodeState:
+        """Copies a state, the arrays into the rows of a run."""
+        adopted = state.copy()
+        for name in _ARRAYS:
+            row = getattr(self, name)[run]
+            row[...] = getattr(state, name)
+            setattr(adopted, name, row)
+        return adopted

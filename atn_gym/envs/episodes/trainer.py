@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -49,6 +49,10 @@ class _Run:
     data: RunData
     gain: float = 0.0
     epoch: int = 0
+    condition: Hashable = None
+    """That of the epoch for which the data was set; see `Regime.condition`."""
+    validation: EvaluationPlan | None = None
+    """What it is evaluated on under that condition."""
 
 
 class Trainer:
@@ -161,7 +165,7 @@ class Trainer:
     def _train_together(self, runs: Sequence[int]) -> EpochMetrics:
         states = [self._run(r) for r in runs]
         trained = self._engine.train(runs, [self._epoch_plan(s) for s in states])
-        evaluations = [self._evaluation_plan(s, "validation") for s in states]
+        evaluations = [self._validation_plan(s) for s in states]
         val_loss, val_accuracy = self._engine.evaluate(runs, evaluations)
         factors = np.ones((len(states), 2))
         for i, state in enumerate(states):
@@ -185,19 +189,25 @@ class Trainer:
 
     def _apply_regime(self, run: int, state: _Run, hyperparameters: dict[str, float]) -> None:
         optimizer = self._engine.optimizer(run)
-        state.data.clear()
         set_nominal_hyperparameters(optimizer, hyperparameters, state.gain)
-        state.regime.apply(state.epoch, self._engine.model(run), state.data, optimizer)
+        # Whatever stands in for a regime, as that of an oracle, is applied in every epoch.
+        regime = state.regime
+        condition = regime.condition(state.epoch) if isinstance(regime, Regime) else None
+        if condition is not None and condition == state.condition:
+            return
+        state.condition, state.validation = condition, None
+        state.data.clear()
+        regime.apply(state.epoch, self._engine.model(run), state.data, optimizer)
         transform = state.data.transform
         if transform is not None and not isinstance(transform, Hashable):
             raise InvalidArgument(
-                f"{type(state.regime).__name__} must set a hashable transform, such as a frozen "
+                f"{type(regime).__name__} must set a hashable transform, such as a frozen "
                 f"dataclass with __call__, got {transform!r}"
             )
         for split, pool in state.data.pools.items():
             if not len(pool):
                 raise InvalidArgument(
-                    f"{type(state.regime).__name__} must leave at least one sample in use, but "
+                    f"{type(regime).__name__} must leave at least one sample in use, but "
                     f"the pool of the {split} split is empty at epoch {state.epoch}"
                 )
 
@@ -224,7 +234,9 @@ class Trainer:
         kept = [engine.get_state(run) for run in runs]
         quadratics, minima, factors, noises = [], [], [], []
         for epoch in epochs:
-            foreseen = [replace(s, data=RunData(self.dataset), epoch=epoch) for s in states]
+            foreseen = [
+                _Run(s.seed, s.regime, RunData(self.dataset), s.gain, epoch) for s in states
+            ]
             for run, state in zip(runs, foreseen, strict=True):
                 self._apply_regime(run, state, _PROBE)
             plans = [self._epoch_plan(state) for state in foreseen]
@@ -243,6 +255,15 @@ class Trainer:
     def _epoch_plan(self, state: _Run) -> EpochPlan:
         shape = self.steps_per_epoch, self.task.batch_size
         return DrawnPlan(state.data, state.seed, state.epoch, shape, self._device)
+
+    def _validation_plan(self, state: _Run) -> EvaluationPlan:
+        """The plan that is kept for the condition of a run, where it takes little memory."""
+        if state.validation is not None:
+            return state.validation
+        plan = self._evaluation_plan(state, "validation")
+        if state.data.own_bytes() * len(self._runs) <= KEPT_BYTES:
+            state.validation = plan
+        return plan
 
     def _evaluation_plan(self, state: _Run, split: str) -> EvaluationPlan:
         inputs, labels = state.data.inputs(split), state.data.labels(split)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -61,6 +61,12 @@ class Regime:
     num_epochs: int = 30
     active: bool = True
     onset: int = field(init=False, repr=False, compare=False)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "apply" in vars(cls) and "condition" not in vars(cls):
+            # What holds for the `apply` of a parent need not hold for that of its child.
+            cls.condition = Regime.condition  # type: ignore[method-assign]
 
     def __post_init__(self) -> None:
         kind = next(iter(self.kinds)) if self.kind is None else self.kind
@@ -155,6 +161,18 @@ class Regime:
         """
         raise NotImplementedError(f"{type(self).__name__} must implement apply")
 
+    def condition(self, epoch: int) -> Hashable:
+        """What the data of a run depends on in an epoch, so that equal data is set once.
+
+        Where two epochs in turn have equal conditions, `apply` would set the same data in both,
+        and leave the optimizer as it is, so that it is called only for the first. None, the
+        default for a class with an `apply` of its own, has it called for every epoch.
+
+        Args:
+            epoch: Number of epochs trained so far.
+        """
+        return None
+
     def sample(self, seed: int) -> Regime:
         """The instance of one episode: this regime with draws of its own."""
         return replace(self, seed=seed)
@@ -190,6 +208,10 @@ class Stationary(Regime):
         self, epoch: int, model: nn.Module, data: RunData, optimizer: optim.Optimizer
     ) -> None:
         """Leaves the run as it is."""
+
+    def condition(self, epoch: int) -> Hashable:
+        """Always the same."""
+        return 0.0
 
     def strength(self, epoch: int) -> float:
         """Always zero."""

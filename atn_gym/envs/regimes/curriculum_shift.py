@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 import torch
@@ -40,6 +41,10 @@ class CurriculumShift(Regime):
             return num_classes
         # Rounding guards ceil against 10 * (1 - 0.7) = 3.0000000000000004.
         return max(2, math.ceil(round(self._share(epoch) * num_classes, 9)))
+
+    def condition(self, epoch: int) -> Hashable:
+        """The strength."""
+        return self.strength(epoch)
 
     def apply(
         self, epoch: int, model: nn.Module, data: RunData, optimizer: optim.Optimizer

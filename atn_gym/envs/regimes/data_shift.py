@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,6 +49,10 @@ class DataShift(Regime):
     }
     image_kinds = ("rotation", "contrast", "gaussian_noise")
     drawn_kinds = ("relabelling", "permutation", "label_noise", "gaussian_noise")
+
+    def condition(self, epoch: int) -> Hashable:
+        """Strength and number of the change."""
+        return self.strength(epoch), self.change(epoch)
 
     def apply(
         self, epoch: int, model: nn.Module, data: RunData, optimizer: optim.Optimizer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 from torch import nn, optim
@@ -26,6 +27,10 @@ class LossPerturbation(Regime):
     """
 
     kinds = {"both": 0.75, "observed": 0.75, "training": 0.75, "gradient": 0.5}
+
+    def condition(self, epoch: int) -> Hashable:
+        """The strength."""
+        return self.strength(epoch)
 
     def apply(
         self, epoch: int, model: nn.Module, data: RunData, optimizer: optim.Optimizer

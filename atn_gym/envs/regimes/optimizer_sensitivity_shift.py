@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 from torch import nn, optim
@@ -35,6 +35,10 @@ class OptimizerSensitivityShift(Regime):
     drawn_kinds = ("rescaling",)
 
     trigger: int | float | Sequence[float] = (0.04, 0.2)
+
+    def condition(self, epoch: int) -> Hashable:
+        """None once it has set in, for it sets the optimizer in every epoch."""
+        return 0.0 if self.strength(epoch) == 0 else None
 
     def apply(
         self, epoch: int, model: nn.Module, data: RunData, optimizer: optim.Optimizer
