@@ -161,7 +161,8 @@ class MomentEngine:
         hyperparameters: FloatArray,
     ) -> TrainResult:
         """Trains runs whose steps are all alike, or none of whose are."""
-        values = tuple(column[:, None, None] for column in hyperparameters.T)
+        rate, momentum, decay = hyperparameters.T[..., None, None]
+        values = rate, momentum, decay
         moments = Moments(*self._moments[:, runs])
         with np.errstate(over="ignore", invalid="ignore"):
             if plans[0].gradient_noise or plans[0].loss_scale is not None:
