@@ -251,25 +251,26 @@ From the default beginning, against `fixed`, which changes nothing:
 
 ## Why it does harm, and what was tried
 
-On training seeds, 12000 to 12199, `python benchmarks/agent_harm.py --seeds 200` shows where runs from
-the default beginning lose to doing nothing, and how lost runs end:
+On training seeds, 12000 to 12199, `python benchmarks/agent_harm.py --seeds 200` shows where
+runs from the default beginning lose to doing nothing, and how lost runs end:
 
-- On Stationary it is ahead of `fixed` in the first third of the budget, by 0.014 in the reward of an
-  epoch, and behind by 0.036 in the last: it lowers the rate tenfold too early, and stops learning.
-- Under CurriculumShift it lowers the rate in the second epoch, when few classes make the loss fall fast,
-  and is behind by 0.153 in the first third; later it is ahead by 0.062.
-- Six of 1,000 runs are lost, all of them after the shock: there it raises
-  learning_rate / (1 - momentum), in four of the six by 7 to 62 times within four epochs.
+- On Stationary it is ahead of `fixed` in the first third of the budget, by 0.014 in the reward
+  of an epoch, and behind by 0.036 in the last: it lowers the rate tenfold too early, and stops
+  learning.
+- Under CurriculumShift it lowers the rate in the second epoch, when few classes make the loss
+  fall fast, and is behind by 0.153 in the first third; later it is ahead by 0.062.
+- Six of 1,000 runs are lost, all of them after the shock: there it raises learning_rate / (1 -
+  momentum), in four of the six by 7 to 62 times within four epochs.
 
-**A second training** went on from this agent for 201,600 epochs (`train_ppo_adaptive_careful`): more
-runs of a known scale, AdamW, other nominal rates and batch sizes, and a reward that counts low scores
-twice. Less `fixed`, by the same command with `--agent`, 200 seeds of each env from the default
-beginning and 100 where the scale is hidden, ± 95 %:
+**A second training** went on from this agent for 201,600 epochs (`train_ppo_adaptive_careful`):
+more runs of a known scale, AdamW, other nominal rates and batch sizes, and a reward that counts
+low scores twice. Less `fixed`, by the same command with `--agent`, 200 seeds of each env from
+the default beginning and 100 where the scale is hidden, ± 95 %:
 
 | env | this agent | lost | second | lost |
 | --- | --: | --: | --: | --: |
-| DigitsCnn-Stationary | −0.009 ± 0.006 | 0 | 0.004 ± 0.006 | 0 |
-| DigitsCnn-CurriculumShift | −0.025 ± 0.009 | 1 | 0.003 ± 0.009 | 0 |
+| DigitsCnn-Stationary | -0.009 ± 0.006 | 0 | 0.004 ± 0.006 | 0 |
+| DigitsCnn-CurriculumShift | -0.025 ± 0.009 | 1 | 0.003 ± 0.009 | 0 |
 | DigitsCnn-DataShift | 0.147 ± 0.013 | 3 | 0.114 ± 0.013 | 5 |
 | DigitsCnn-OptimizerSensitivityShift | 0.096 ± 0.019 | 1 | 0.088 ± 0.018 | 1 |
 | DigitsCnn-LossPerturbation | 0.067 ± 0.014 | 1 | 0.067 ± 0.016 | 3 |
@@ -279,14 +280,15 @@ beginning and 100 where the scale is hidden, ± 95 %:
 | DigitsCnnUnknownScale-OptimizerSensitivityShift | 0.291 ± 0.044 | 3 | 0.272 ± 0.045 | 5 |
 | DigitsCnnUnknownScale-LossPerturbation | 0.319 ± 0.041 | 4 | 0.305 ± 0.045 | 6 |
 
-It does no harm where nothing happens, and on the perceptron with AdamW, 40 seeds of three envs, it loses
-3 of 120 runs in place of 13; but it loses more runs on Digits, and is lower in the mean where the scale is
-hidden. So this agent stays the shipped one.
+It does no harm where nothing happens, and on the perceptron with AdamW, 40 seeds of three envs,
+it loses 3 of 120 runs in place of 13; but it loses more runs on Digits, and is lower in the
+mean where the scale is hidden. So this agent stays the shipped one.
 
-**A guard** (`{{name: guarded, method: agent, arguments: {{path: ppo_adaptive}}, tolerance: 1.0, radius:
-1.0}}`) loses 4 of the 1,000 runs in place of 6 on training seeds, at no cost in the mean that can be told
-from 0 there; on the held-out runs of the table above it loses 3 in place of 6. Where the scale is hidden it loses 28 of 500 in place of 23. It does not make the agent safe.
-`python benchmarks/agent_harm.py --seeds 200 --guard tolerance=1 radius=1` prints it.
+**A guard** (`{{name: guarded, method: agent, arguments: {{path: ppo_adaptive}}, tolerance: 1.0,
+radius: 1.0}}`) loses 4 of the 1,000 runs in place of 6 on training seeds, at no cost in the
+mean that can be told from 0 there; on the held-out runs of the table above it loses 3 in place
+of 6. Where the scale is hidden it loses 28 of 500 in place of 23. It does not make the agent
+safe. `python benchmarks/agent_harm.py --seeds 200 --guard tolerance=1 radius=1` prints it.
 
 ## On what it has never seen
 
