@@ -27,7 +27,7 @@ from atn_gym.eval.storage.store import ResultStore
 
 _ENVS, _CONTROLLERS = 10, 10
 _REGIMES = ("Stationary", "DataShift", "CurriculumShift", "LossPerturbation")
-_TOGETHER = 32
+TOGETHER = 32
 _EPOCHS, _SHOCK, _FLOPS = 30, 15, 172_249_984
 
 
@@ -90,8 +90,8 @@ def make(root: Path, seeds: int) -> None:
     """Stores the runs, a part for each 32 seeds of a pair, as `atn-gym run` does."""
     store = ResultStore(root)
     for env, controller in itertools.product(range(_ENVS), range(_CONTROLLERS)):
-        for first in range(0, seeds, _TOGETHER):
-            together = range(first, min(first + _TOGETHER, seeds))
+        for first in range(0, seeds, TOGETHER):
+            together = range(first, min(first + TOGETHER, seeds))
             store.write([make_run(env, controller, seed) for seed in together], {})
 
 

@@ -19,9 +19,7 @@ import time
 from pathlib import Path
 
 import yaml
-from store_scale import STEPS, measured, part_sizes
-
-from atn_gym.eval.running.batch import MOST_TOGETHER
+from store_scale import STEPS, TOGETHER, measured, part_sizes
 
 _ENVS = ("Stationary", "DataShift", "CurriculumShift", "OptimizerSensitivityShift")
 _CONTROLLERS = ("fixed", "step", "reduce_lr_on_plateau", "heuristic", "range_test")
@@ -82,13 +80,13 @@ def study(runs: int, folder: Path) -> None:
     (folder / "study.yaml").write_text(yaml.safe_dump(config(runs)), encoding="utf-8")
     root = folder / "study"
     pairs = len(_ENVS) * len(_CONTROLLERS)
-    parts = pairs * -(-(runs // pairs) // MOST_TOGETHER)
+    parts = pairs * -(-(runs // pairs) // TOGETHER)
 
     def show(step: str, wall: float, busy: float, peak: float) -> None:
         sizes = part_sizes(root)
         print(
             f"| {runs:,} | {step} | {len(sizes):,} | {sum(sizes) / 1e6:.1f} | {wall:.1f} "
-            f"| {busy:.1f} | {1000 * busy / runs:.2f} | {peak:.0f} |",
+            f"| {busy:.1f} | {peak:.0f} |",
             flush=True,
         )
 
@@ -107,8 +105,8 @@ def main() -> None:
     parser.add_argument("--runs", type=int, nargs="+", default=[1_000, 10_000, 100_000])
     parser.add_argument("--folder", type=Path, help="for the runs, which are deleted afterwards")
     arguments = parser.parse_args()
-    print("| runs | step | files | MB | seconds | of one core | of it a run, ms | peak, MiB |")
-    print("|---|---|---|---|---|---|---|---|", flush=True)
+    print("| runs | step | files | MB | seconds | of one core | peak, MiB |")
+    print("|---|---|---|---|---|---|---|", flush=True)
     for runs in arguments.runs:
         with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
             study(runs, Path(folder) / "results")

@@ -1,21 +1,27 @@
-"""Commands killed at a moment that a count of their writes decides, on a machine of any speed."""
+"""Commands killed at a moment that their writes or their work decide, on a machine of any speed."""
 
+import contextlib
 import itertools
 import multiprocessing
 import os
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from atn_gym import cli
 
+MARK = "ATN_GYM_STRUCK"
+"""Variable of the environment that tells whose descendant a process is."""
 # Imported once for every command that is struck, so that each begins with its work.
 _PRELOADED = [
     "atn_gym.cli",
     "atn_gym.eval.running.experiment",
     "atn_gym.training.train",
+    "distributed",
     "sklearn.datasets",
 ]
 
@@ -32,15 +38,59 @@ def strike(arguments: Sequence[str], folder: Path, writes: int, delay: float) ->
     Returns:
         The exit code: -9 if the kill came before the end of the command.
     """
+    return _ended(begin(arguments, folder, partial(_kill_at_write, folder, writes, delay)))
+
+
+def strike_at_work(arguments: Sequence[str], folder: Path, seconds: float) -> int:
+    """Runs a command and kills it once it has used a core for some seconds.
+
+    Returns:
+        The exit code, as of `strike`.
+    """
+    return _ended(begin(arguments, folder, partial(_kill_at_work, seconds)))
+
+
+def begin(
+    arguments: Sequence[str], folder: Path, prepare: Callable[[], None] = int
+) -> multiprocessing.process.BaseProcess:
+    """Begins a command in a process of its own, which the folder marks."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_PRELOADED)
-    process = context.Process(target=_run, args=(list(arguments), folder, writes, delay))
+    process = context.Process(target=_run, args=(list(arguments), folder, prepare))
     process.start()
+    return process
+
+
+def orphans(folder: Path, within_s: float = 300) -> set[int]:
+    """Processes that marked commands began and that do not end by themselves."""
+    deadline = time.monotonic() + within_s
+    while (found := _marked(folder)) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    return found
+
+
+def _marked(folder: Path) -> set[int]:
+    found = set()
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            if f"{MARK}={folder}".encode() in path.read_bytes().split(b"\0"):
+                found.add(int(path.parent.name))
+    return found
+
+
+def _ended(process: multiprocessing.process.BaseProcess) -> int:
     process.join()
+    assert process.exitcode is not None
     return process.exitcode
 
 
-def _run(arguments: list[str], folder: Path, writes: int, delay: float) -> None:
+def _run(arguments: list[str], folder: Path, prepare: Callable[[], None]) -> None:
+    os.environ[MARK] = str(folder)
+    prepare()
+    sys.exit(cli.main(arguments))
+
+
+def _kill_at_write(folder: Path, writes: int, delay: float) -> None:
     count = itertools.count(1)
 
     def on_event(event: str, details: tuple) -> None:
@@ -53,4 +103,14 @@ def _run(arguments: list[str], folder: Path, writes: int, delay: float) -> None:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(on_event)
-    sys.exit(cli.main(arguments))
+
+
+def _kill_at_work(seconds: float) -> None:
+    until = time.process_time() + seconds
+
+    def watch() -> None:
+        while time.process_time() < until:
+            time.sleep(0.001)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True).start()

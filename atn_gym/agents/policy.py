@@ -193,6 +193,7 @@ class ControllerPolicy:
             starts |= np.atleast_1d(episode_start)
         runs: list[ControllerRun] = []
         actions = np.zeros((len(values), self._action_size), np.float32)
+        targets: dict[int, FloatArray] = {}
         for i, epoch in enumerate(epochs):
             if state is None or starts[i]:
                 run, metric = ControllerRun(None, epoch), None
@@ -207,13 +208,15 @@ class ControllerPolicy:
                 if run.controller is None:
                     run.controller = self._make(i)
                 when = f"at epoch {epoch} of the run with seed {self._seed(i)}"
-                target = self._propose(run.controller, epoch, metric, values[i], when)
+                targets[i] = self._propose(run.controller, epoch, metric, values[i], when)
             except ControllerError as error:
                 if not self._isolate:
                     raise
                 run.error = error
-                continue
-            actions[i, : len(self._space)] = self._space.deltas(values[i], target)
+        if targets:
+            asked = list(targets)
+            moves = self._space.deltas(values[asked], np.array(list(targets.values())))
+            actions[asked, : len(self._space)] = moves
         return (actions[0] if single else actions), runs
 
     def accounts(self, state: list[ControllerRun]) -> list[RunAccount]:
