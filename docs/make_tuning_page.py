@@ -27,7 +27,7 @@ from atn_gym.eval.report.markdown import write_part
 DOCS = Path(__file__).parent
 TRIALS = DOCS.parent / "benchmarks" / "tuning_trials.csv"
 FIGURE = "tuning.png"
-_EPOCHS = {"screening": 18 * 2 * 30, "final": 18 * 4 * 30}
+EPOCHS = {"screening": 18 * 2 * 30, "final": 18 * 4 * 30}
 """Training epochs of a trial: 18 envs of 30 epochs, with two seeds and with four."""
 
 _PAGE = """# How the defaults were chosen
@@ -91,7 +91,7 @@ def table(found: pd.DataFrame) -> Table:
     rows = []
     for name, of_method in found.groupby("method", sort=False):
         before, best = chosen(of_method)
-        epochs = of_method.stage.map(_EPOCHS).sum()
+        epochs = of_method.stage.map(EPOCHS).sum()
         numbers = (before.anytime_performance, best.anytime_performance)
         rows.append(row(name, *(f"{n:.3f}" for n in numbers), f"{epochs:,}", shown(best.arguments)))
     headings = ("method", "before", "default", "epochs spent", "arguments of the default")
@@ -154,7 +154,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     found = trials()
     page = _PAGE.format(
         table=write_part(table(found)),
-        epochs=f"{found.stage.map(_EPOCHS).sum():,}",
+        epochs=f"{found.stage.map(EPOCHS).sum():,}",
         figure=FIGURE,
         spread=spread(found),
     )

@@ -5,7 +5,7 @@ import inspect
 import pytest
 from page_makers import page_maker
 
-from atn_gym.agents import CONTROLLERS
+from atn_gym.agents import CONTROLLERS, controller_method
 
 RELATIVE = {"step": "step_size", "warm_restarts": "period"}
 """Arguments in epochs, whose default is a share of the budget."""
@@ -46,3 +46,10 @@ def test_the_final_is_made_of_the_best_of_the_screening(pages, trials):
         assert final.iloc[0].arguments == screening.iloc[0].arguments
         tried = screening.iloc[1:].nlargest(3, "anytime_performance").arguments.tolist()
         assert all(arguments in tried for arguments in final.arguments.iloc[1:])
+
+
+def test_what_tuning_took_is_stated(pages, trials):
+    for name, of_method in trials.groupby("method"):
+        spent = of_method.stage.map(pages.EPOCHS).sum() / 30
+        arguments = {"method": "fixed"} if name == "guarded" else {}
+        assert controller_method(name, **arguments).making_runs == spent, name

@@ -69,16 +69,18 @@ class AutoTuneNet(Controller):
         al., Algorithms for Hyper-Parameter Optimization, NeurIPS 2011.
     """
 
+    making_runs = 2_052.0
+
     def __init__(
         self,
         setting: RunSetting,
         warmup_epochs: int = 2,
-        smoothing_window: int = 3,
-        max_regression: float = 0.2,
-        patience: int = 2,
-        cooldown: int = 3,
-        max_delta: float = 0.5,
-        startup_trials: int = 4,
+        smoothing_window: int = 1,
+        max_regression: float = 0.149,
+        patience: int = 3,
+        cooldown: int = 0,
+        max_delta: float = 0.161,
+        startup_trials: int = 8,
         interval_ends: bool = False,
         remember_bad: bool = False,
         tell_proposed: bool = False,

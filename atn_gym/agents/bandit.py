@@ -43,6 +43,8 @@ class Bandit(Controller):
         Problems, ALT 2011: its sliding window and its discount together.
     """
 
+    making_runs = 1_476.0
+
     def __init__(
         self,
         setting: RunSetting,

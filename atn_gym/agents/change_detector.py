@@ -48,6 +48,8 @@ class ChangeDetector(Controller):
         are of this project.
     """
 
+    making_runs = 1_476.0
+
     def __init__(
         self,
         setting: RunSetting,

@@ -47,6 +47,8 @@ class GreedyLR(Controller):
         step, so that its defaults are 0.95 for `factor` and 10 for `patience`.
     """
 
+    making_runs = 1_476.0
+
     def __init__(
         self,
         setting: RunSetting,

@@ -83,6 +83,12 @@ class Guarded(MethodAround):
         check_count("hold", self.hold)
         super().__post_init__()
 
+    @property
+    def making_runs(self) -> float | None:
+        """What the making of the method within took, and the tuning of the guard."""
+        within = self.inner.making_runs
+        return None if within is None else within + 1_188.0
+
     def policy(self, env: Any, seeds: Sequence[int]) -> Policy:
         """Makes the policy of the method, and the guard around it."""
         policy = self.inner.policy(env, seeds)

@@ -34,6 +34,8 @@ class Heuristic(Controller):
         Systems 3, 1989. There, a worse step is also undone, which no online method can do.
     """
 
+    making_runs = 1_476.0
+
     def __init__(
         self,
         setting: RunSetting,

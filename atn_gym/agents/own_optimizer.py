@@ -52,6 +52,8 @@ class OwnOptimizer(Method):
 
     learning_rate: float | None = None
     optimizer: ClassVar[str]
+    tuning_runs: ClassVar[float] = 0.0
+    """What tuning took, in whole runs."""
 
     def __post_init__(self) -> None:
         if self.learning_rate is not None:
@@ -61,6 +63,11 @@ class OwnOptimizer(Method):
     def needs_env(self) -> bool:
         """The env makes its optimizer."""
         return True
+
+    @property
+    def making_runs(self) -> float | None:
+        """What tuning took."""
+        return self.tuning_runs
 
     def env_arguments(self) -> dict[str, Any]:
         """The optimizer of the env."""
@@ -111,6 +118,7 @@ class ScheduleFreeSGD(OwnOptimizer):
 
     learning_rate: float | None = 0.5
     optimizer: ClassVar[str] = "schedule_free_sgd"
+    tuning_runs: ClassVar[float] = 612.0
 
 
 @dataclass(frozen=True)
@@ -133,6 +141,7 @@ class ScheduleFreeAdamW(OwnOptimizer):
 
     learning_rate: float | None = 0.03
     optimizer: ClassVar[str] = "schedule_free_adamw"
+    tuning_runs: ClassVar[float] = 612.0
 
 
 @dataclass(frozen=True)
@@ -221,5 +230,6 @@ class NAdamW(OwnOptimizer):
         F. Hutter, Decoupled Weight Decay Regularization, ICLR 2019; `torch.optim.NAdam`.
     """
 
-    learning_rate: float | None = 0.005
+    learning_rate: float | None = 0.0094
     optimizer: ClassVar[str] = "nadamw"
+    tuning_runs: ClassVar[float] = 612.0

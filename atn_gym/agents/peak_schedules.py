@@ -80,6 +80,8 @@ class WarmupCosine(ShareOfPeak):
         the warm-up; I. Loshchilov and F. Hutter, SGDR, ICLR 2017, for the cosine.
     """
 
+    making_runs = 612.0
+
     def __init__(
         self, setting: RunSetting, warmup: float = 0.1, max_lr: float | None = None
     ) -> None:
@@ -118,6 +120,8 @@ class WarmupStableDecay(ShareOfPeak):
         Haegele et al., Scaling Laws and Compute-Optimal Training Beyond Fixed Training Durations,
         NeurIPS 2024.
     """
+
+    making_runs = 900.0
 
     def __init__(
         self,

@@ -42,6 +42,8 @@ class PID(Controller):
         1995, chapters 2 and 3, for the law and conditional integration.
     """
 
+    making_runs = 1_476.0
+
     def __init__(
         self,
         setting: RunSetting,

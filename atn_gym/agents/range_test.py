@@ -51,6 +51,8 @@ class RangeTest(Controller):
         Cyclical Learning Rates for Training Neural Networks, WACV 2017, section 3.3.
     """
 
+    making_runs = 2_340.0
+
     def __init__(
         self,
         setting: RunSetting,

@@ -30,6 +30,8 @@ class ReduceLROnPlateau(TorchSchedule):
         `torch.optim.lr_scheduler.ReduceLROnPlateau`.
     """
 
+    making_runs = 1_188.0
+
     def __init__(
         self,
         setting: RunSetting,
@@ -69,6 +71,8 @@ class Cosine(TorchSchedule):
         I. Loshchilov and F. Hutter, SGDR, ICLR 2017, without restarts.
     """
 
+    making_runs = 612.0
+
     def __init__(self, setting: RunSetting, eta_min: float = 1.4e-5) -> None:
         super().__init__(
             setting, lr_scheduler.CosineAnnealingLR, T_max=setting.num_epochs, eta_min=eta_min
@@ -89,6 +93,8 @@ class Step(TorchSchedule):
     Source:
         `torch.optim.lr_scheduler.StepLR`.
     """
+
+    making_runs = 900.0
 
     def __init__(
         self, setting: RunSetting, step_size: int | None = None, gamma: float = 0.573
@@ -118,6 +124,8 @@ class OneCycle(TorchSchedule):
     Source:
         L. N. Smith and N. Topin, Super-Convergence, arXiv:1708.07120, 2017.
     """
+
+    making_runs = 1_188.0
 
     def __init__(
         self,
@@ -158,6 +166,8 @@ class WarmRestarts(TorchSchedule):
         I. Loshchilov and F. Hutter, SGDR: Stochastic Gradient Descent with Warm Restarts, ICLR
         2017, equation 5.
     """
+
+    making_runs = 1_188.0
 
     def __init__(
         self,

@@ -41,6 +41,8 @@ class SPSA(Controller):
         Gradient Approximation, IEEE Trans. Automatic Control 37, 1992.
     """
 
+    making_runs = 1_188.0
+
     def __init__(
         self, setting: RunSetting, a: float = 0.56, c: float = 0.16, max_step: float = 0.177
     ) -> None:

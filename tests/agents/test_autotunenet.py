@@ -12,12 +12,20 @@ from atn_gym.envs.hyperparameters import HyperparameterSpace
 from atn_gym.errors import InvalidArgument
 
 SPACE = HyperparameterSpace()
+PUBLISHED = {
+    "smoothing_window": 1,
+    "max_regression": 0.2,
+    "patience": 2,
+    "cooldown": 3,
+    "max_delta": 0.5,
+    "startup_trials": 4,
+}
+"""Arguments of the publication, but for the window: each score counts by itself."""
 INITIAL = {"learning_rate": 0.05, "momentum": 0.9, "weight_decay": 1e-4}
 
 
 def make(num_epochs=30, seed=0, **arguments):
-    arguments = {"smoothing_window": 1, **arguments}
-    return AutoTuneNet(RunSetting(SPACE, num_epochs, seed), **arguments)
+    return AutoTuneNet(RunSetting(SPACE, num_epochs, seed), **{**PUBLISHED, **arguments})
 
 
 def drive(controller, metrics, initial=INITIAL):

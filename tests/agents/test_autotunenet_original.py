@@ -87,9 +87,9 @@ def test_flaw_a_rollback_leads_back_to_the_values_of_the_first_bad_score():
 
 
 def test_flaw_a_lasting_rise_of_the_loss_causes_rollbacks_to_the_end():
-    def rollbacks(name):
+    def rollbacks(name, **arguments):
         setting = RunSetting(HyperparameterSpace(("learning_rate",)), num_epochs=60, seed=10_000)
-        controller = controller_factory(name)(setting)
+        controller = controller_factory(name, **arguments)(setting)
         params, counts = controller.propose({"learning_rate": 0.01}), []
         for step, loss in enumerate([0.3] * 20 + [1.0] * 40, start=1):
             controller.observe(loss, step)
@@ -98,4 +98,5 @@ def test_flaw_a_lasting_rise_of_the_loss_causes_rollbacks_to_the_end():
         return np.flatnonzero(np.diff(counts)) + 2
 
     assert rollbacks("autotunenet_original").tolist() == [22, 28, 34, 40, 46, 52, 58]
-    assert rollbacks("autotunenet").tolist() == [22]
+    published = {"smoothing_window": 3, "max_regression": 0.2, "patience": 2, "cooldown": 3}
+    assert rollbacks("autotunenet", **published).tolist() == [22]
