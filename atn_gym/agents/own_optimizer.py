@@ -116,7 +116,7 @@ class ScheduleFreeSGD(OwnOptimizer):
         package `schedulefree`.
     """
 
-    learning_rate: float | None = 0.5
+    learning_rate: float | None = 0.59
     optimizer: ClassVar[str] = "schedule_free_sgd"
     tuning_runs: ClassVar[float] = 612.0
 
@@ -139,7 +139,7 @@ class ScheduleFreeAdamW(OwnOptimizer):
         authors' package `schedulefree`.
     """
 
-    learning_rate: float | None = 0.03
+    learning_rate: float | None = 0.01
     optimizer: ClassVar[str] = "schedule_free_adamw"
     tuning_runs: ClassVar[float] = 612.0
 
@@ -164,8 +164,9 @@ class Prodigy(OwnOptimizer):
         ICML 2024; `Prodigy` of the authors' package `prodigyopt`.
     """
 
-    learning_rate: float | None = 1.0
+    learning_rate: float | None = 0.26
     optimizer: ClassVar[str] = "prodigy"
+    tuning_runs: ClassVar[float] = 612.0
 
 
 @dataclass(frozen=True)
@@ -188,8 +189,9 @@ class DAdaptSGD(OwnOptimizer):
         `DAdaptSGD` of the authors' package `dadaptation`.
     """
 
-    learning_rate: float | None = 1.0
+    learning_rate: float | None = 0.16
     optimizer: ClassVar[str] = "dadapt_sgd"
+    tuning_runs: ClassVar[float] = 612.0
 
 
 @dataclass(frozen=True)
