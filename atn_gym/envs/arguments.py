@@ -28,6 +28,7 @@ class EnvArguments(TypedDict, total=False):
     initial: Mapping[str, float] | None
     gain: float | Sequence[float] | None
     window: int
+    signals: str
     hyperparameters: Sequence[str] | None
     reward: str
     checkpoint_rollback: bool

@@ -14,8 +14,9 @@ from typing import Any
 import torch
 
 from atn_gym.envs.arguments import plain
-from atn_gym.envs.engines import ENGINES, choose_engine
+from atn_gym.envs.engines import ENGINES, check_measurable, choose_engine
 from atn_gym.envs.gain import checked_gain
+from atn_gym.envs.gradient_signals import SIGNAL_TRACKS
 from atn_gym.envs.hyperparameters import HYPERPARAMETERS, HyperparameterSpace
 from atn_gym.envs.randomness import Stream, integer_seed
 from atn_gym.envs.regimes import Mixture, Regime
@@ -68,6 +69,8 @@ class TuningParams:
             first epoch on: a number, or a pair (lowest, highest) from which each run draws its
             own; that of the task if None. It is never observed.
         window: Number of past epochs in an observation.
+        signals: "loss", or "gradient" for observations of gradients and weights too, which the
+            docstring of `TuningEnv` lists.
         hyperparameters: Names of the K hyperparameters to control, in the order of the
             action; all if None. The others keep their initial values.
         reward: Name of the reward.
@@ -103,6 +106,7 @@ class TuningParams:
     initial: Mapping[str, float] | None = None
     gain: float | Sequence[float] | None = None
     window: int = 10
+    signals: str = "loss"
     hyperparameters: Sequence[str] | None = None
     reward: str = "log_loss"
     checkpoint_rollback: bool = False
@@ -148,11 +152,20 @@ class TuningParams:
             raise InvalidArgument(f"data_dir must be a path, got {self.data_dir!r}")
         if self.engine not in ENGINES:
             raise unknown_name("engine", self.engine, ENGINES)
+        if self.signals not in SIGNAL_TRACKS:
+            raise unknown_name("signals", self.signals, SIGNAL_TRACKS)
         get_reward(self.reward)
         self.make_regime()
         check_device(self.device)
         if self.engine != "auto":
             choose_engine(self.engine, self.get_task(), self.device)
+        if self.measures:
+            check_measurable(self.get_task(), self.engine)
+
+    @property
+    def measures(self) -> bool:
+        """Whether epochs give gradient signals."""
+        return self.signals == "gradient"
 
     def get_task(self) -> Task:
         """The task, with the overrides of these parameters."""
@@ -168,6 +181,9 @@ class TuningParams:
             overrides["gain"] = self.gain
         elif issubclass(get_regime(self.regime), Mixture):
             overrides["gain"] = widened(task.gain)
+        if self.measures:
+            # The batched engine measures none.
+            overrides["batched"] = False
         return dataclasses.replace(task, **overrides)
 
     def resolved(self) -> TuningParams:
@@ -189,7 +205,7 @@ class TuningParams:
         """Seed of the draws of what controls a run, from a stream of the run and the env.
 
         Without the env in it, one unlucky draw would befall the runs of a seed in all envs. The
-        twin of a run, other engines and other devices have the same one.
+        twin of a run, other engines, devices and signals have the same one.
 
         Args:
             seed: Seed of the run.
@@ -206,7 +222,8 @@ class TuningParams:
         chosen = {
             name: value
             for name, value in dataclasses.asdict(self.resolved()).items()
-            if name not in ("twin", "engine", "device", "data_dir") and value != plain[name]
+            if name not in ("twin", "engine", "device", "data_dir", "signals")
+            and value != plain[name]
         }
         text = json.dumps([self.task, self.regime, chosen], sort_keys=True)
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")

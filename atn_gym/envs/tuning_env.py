@@ -55,6 +55,22 @@ class TuningEnv(PlainSpec, gymnasium.Env[Observation, NDArray[np.float32]]):
 
     A regime may perturb observed losses. Accuracies it leaves as they are.
 
+    `signals="gradient"` adds what gradients and weights tell of each epoch. With g the gradient
+    of a mini-batch as the optimizer gets it, u the change of the weights w in its step, and w_0
+    the initial weights:
+
+    | Key           | Shape     | Min | Max | Unit    | Source                               |
+    |---------------|-----------|-----|-----|---------|--------------------------------------|
+    | gradient_norm | (window,) | -8  | 4   | decades | root of the mean squared norm of g   |
+    | alignment     | (window,) | -1  | 1   | cosine  | mean, between -g and the u before it |
+    | distance      | (window,) | -8  | 4   | decades | norm of w - w_0 over that of w_0     |
+    | update_size   | (window,) | -8  | 4   | decades | mean norm of u over that of w        |
+    | weight_norm   | (window,) | -8  | 4   | decades | norm of w after the epoch            |
+
+    Before the first epoch sizes are at their minimum, the alignment is 0 and w is w_0. An epoch
+    that diverges has the largest sizes and an alignment of -1. Update and gradient together show
+    the effective learning rate, which a regime or a hidden gain may have changed.
+
     ## Rewards
     clip(ln(ln C / L) / ln 100, -1, 1) with L the clean validation loss: 0 at chance, 1 at a
     hundredth of it. The mean over the budget is the anytime performance of the run. An epoch

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from atn_gym.envs.chance import LARGEST, log_score
 from atn_gym.envs.episodes.observations import Observation
 from atn_gym.envs.episodes.state import SIGNALS
+from atn_gym.envs.gradient_signals import GRADIENT_SIGNALS
 from atn_gym.errors import InvalidArgument
 
 Flat = NDArray[np.float32]
@@ -32,6 +33,12 @@ def _fall(losses: NDArray[np.float32]) -> NDArray[np.floating[Any]]:
     return np.sign(falls) * size  # type: ignore[no-any-return]
 
 
+def _place(values: NDArray[np.float32], box: spaces.Box) -> NDArray[np.floating[Any]]:
+    """Places of values between the bounds of their space, -1 to 1."""
+    low, high = float(box.low[0]), float(box.high[0])
+    return 2 * (values.astype(np.float64) - low) / (high - low) - 1
+
+
 class Flattening:
     """Maps Dict observations to flat ones, in [-1, 1] each.
 
@@ -41,7 +48,9 @@ class Flattening:
     come, at the end, how far the logarithms of training and validation loss fell from each
     epoch of the window to the next: f becomes sign(f) ln(1 + |f| / s) / ln(1 + F / s), with
     s = 0.002 and F = ln 100. So a rate far too low, under which a loss of 2.3 falls by 0.005,
-    can be told from one that is ten times as high; as levels, both are 0 to two digits.
+    can be told from one that is ten times as high; as levels, both are 0 to two digits. Gradient
+    signals, if the env has them, are last, in the order of `GRADIENT_SIGNALS`, each a window: the
+    alignment as it is, sizes as their place between the bounds, -1 to 1.
 
     Args:
         space: The Dict space of a single env.
@@ -53,11 +62,16 @@ class Flattening:
 
     def __init__(self, space: spaces.Space[Any], falls: bool = False) -> None:
         names = {*SIGNALS, "hyperparameters", "progress"}
-        if not isinstance(space, spaces.Dict) or set(space.keys()) != names:
+        found = set(space.keys()) if isinstance(space, spaces.Dict) else set()
+        self._boxes: dict[str, Any] = {}
+        if found == {*names, *GRADIENT_SIGNALS}:
+            self._boxes = {name: space[name] for name in GRADIENT_SIGNALS}  # type: ignore[index]
+        elif found != names:
             raise InvalidArgument(
                 f"the observation space must be a Dict of {', '.join(sorted(names))}, as "
                 f"TuningEnv has it, got {space}"
             )
+        assert isinstance(space, spaces.Dict)
         bounds = space["hyperparameters"]
         losses = space["observed_val_loss"]
         assert isinstance(bounds, spaces.Box)
@@ -77,6 +91,7 @@ class Flattening:
         parts += [2 * values - 1, 2 * observation["progress"] - 1]
         if self._falls:
             parts += [_fall(observation[name]) for name in _LOSSES]
+        parts += [_place(observation[name], box) for name, box in self._boxes.items()]
         flat = np.concatenate(parts, axis=-1, dtype=np.float64)
         return np.clip(flat, -1, 1).astype(np.float32)
 
@@ -95,7 +110,8 @@ class FlatObservation(
     observed_val_accuracy, each a window with the newest last, then hyperparameters, then
     progress. Losses become clip(ln(ln C / L) / ln 100, -1, 1), accuracies 2 a - 1,
     hyperparameters their place between the bounds as -1 to 1, progress 2 p - 1. With `falls`,
-    2 (window - 1) falls of training and validation loss follow: see `Flattening`.
+    2 (window - 1) falls of training and validation loss follow; with `signals="gradient"` in the
+    env, 5 windows of gradient signals are last: see `Flattening`.
 
     Args:
         env: A `TuningEnv`, wrapped or not.

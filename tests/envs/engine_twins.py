@@ -84,13 +84,14 @@ class Twins(EngineTwins[CompiledEngine]):
         optimizer: str = "sgd",
         num_samples: int = 96,
         num_runs: int = 1,
+        measures: bool = False,
     ) -> None:
         def make(seed: int) -> SmallCnn:
             generator = torch.Generator().manual_seed(seed)
             return SmallCnn(shape, classes, channels, hidden, generator)
 
-        self.mine = CompiledEngine(num_runs, make, optimizer, shape)
-        self.torch = TorchEngine(num_runs, make, optimizer, torch.device("cpu"))
+        self.mine = CompiledEngine(num_runs, make, optimizer, shape, measures)
+        self.torch = TorchEngine(num_runs, make, optimizer, torch.device("cpu"), measures)
         self.begin(shape, classes, num_samples, num_runs)
 
     @property

@@ -32,18 +32,18 @@ def small_work_is_shared(monkeypatch: pytest.MonkeyPatch) -> None:
 def outcome(threads: int, monkeypatch: pytest.MonkeyPatch, optimizer: str, case: Any) -> Any:
     shape, channels, hidden, classes, batch = case
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
-    twins = Twins(shape, channels, hidden, classes, optimizer)
+    twins = Twins(shape, channels, hidden, classes, optimizer, measures=True)
     scale = torch.tensor([0.5, 2.0, 1.0])
     rows = []
     for seed in range(2):
         plan = twins.plan(3, batch, seed, loss_scale=scale, gradient_noise=0.3)
         trained = twins.compiled.train([0], [plan])
         evaluated = twins.compiled.evaluate([0], [EvaluationPlan(twins.inputs, twins.labels)])
-        rows.append([*vars(trained).values(), *evaluated])
+        rows += [*vars(trained).values(), *evaluated]
     state = twins.compiled.get_state(0)
     weights = [p.flatten() for p in state["model"].values()]
     kept = [v.flatten() for s in state["optimizer"]["state"].values() for v in s.values()]
-    return np.array(rows, float).tobytes(), torch.cat([*weights, *kept]).numpy().tobytes()
+    return np.concatenate(rows, axis=None).tobytes(), torch.cat([*weights, *kept]).numpy().tobytes()
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])

@@ -109,6 +109,25 @@ def test_falls_tell_rates_apart_that_levels_do_not() -> None:
     assert seen[True] > 5 * seen[False]
 
 
+@pytest.mark.parametrize("falls", [False, True])
+def test_gradient_signals_are_last(falls: bool) -> None:
+    plain = make(signals="gradient")
+    flat = FlatObservation(make(signals="gradient"), falls=falls)
+    without = FlatObservation(make(), falls=falls)
+    for env in (plain, flat, without):
+        env.reset(seed=0)
+    for action in ACTIONS[:3]:
+        expected, *_ = plain.step(action)
+        observation, *_ = flat.step(action)
+        size = without.observation_space.shape[0]
+        np.testing.assert_array_equal(observation[:size], without.step(action)[0])
+        names = ("gradient_norm", "alignment", "distance", "update_size", "weight_norm")
+        bounds = [(-1, 1) if name == "alignment" else (-8, 4) for name in names]
+        last = [place(v, *b) for n, b in zip(names, bounds, strict=True) for v in expected[n]]
+        np.testing.assert_allclose(observation[size:], last, atol=1e-6)
+        assert observation in flat.observation_space
+
+
 def test_a_window_of_one_epoch_has_no_falls() -> None:
     env = FlatObservation(make(window=1), falls=True)
     assert env.observation_space == FlatObservation(make(window=1)).observation_space

@@ -61,4 +61,4 @@ def begin(trainer: Trainer, *regimes: Regime, values: Values = USUAL) -> None:
 
 def train(trainer: Trainer, run: int, schedule: Sequence[Values]) -> list[dict[str, float]]:
     metrics = [trainer.train([run], [values]) for values in schedule]
-    return [{name: array.item() for name, array in vars(m).items()} for m in metrics]
+    return [{n: array.item() for n, array in vars(m).items() if array is not None} for m in metrics]

@@ -61,12 +61,14 @@ class TrainResult:
         scaled_loss: The same with the loss scale, (n,).
         accuracy: Share of right answers while training, (n,).
         finite: Whether every loss and every parameter is finite, (n,).
+        signals: In the order of `GRADIENT_SIGNALS`, (n, 5); None if the engine measures none.
     """
 
     loss: FloatArray
     scaled_loss: FloatArray
     accuracy: FloatArray
     finite: NDArray[np.bool_]
+    signals: FloatArray | None = None
 
 
 @dataclass(frozen=True, eq=False)

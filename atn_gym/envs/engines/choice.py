@@ -62,6 +62,28 @@ def _asks_for_stacks(task: Task, device: str) -> bool:
     return task.batched and on_cpu and task.batch_size % _MULTIPLE == 0
 
 
+def check_measurable(task: Task, engine: str) -> None:
+    """Checks that an engine can measure the gradient signals of a task.
+
+    Args:
+        task: What is trained.
+        engine: The engine, or "auto".
+
+    Raises:
+        InvalidArgument: If it cannot.
+    """
+    if task.network is Prototypes:
+        raise InvalidArgument(
+            "signals must be 'loss' for the noisy quadratic, whose engines take no single steps, "
+            "got 'gradient': leave signals out, or choose another task"
+        )
+    if engine == "batched":
+        raise InvalidArgument(
+            "engine='batched' measures no gradient signals, got signals='gradient': use "
+            "engine='auto'"
+        )
+
+
 def obstacle(engine: str, task: Task, device: str) -> str | None:
     """Says why an engine does not apply, as the end of a sentence; None if it does."""
     name = getattr(task.network, "__name__", task.network)

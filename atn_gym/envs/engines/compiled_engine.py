@@ -15,6 +15,7 @@ from torch import Tensor, nn, optim
 from atn_gym.arrays import FloatArray
 from atn_gym.envs.engines.base import EpochPlan, EvaluationPlan, TrainResult
 from atn_gym.envs.engines.flat_run import FlatRun, in_memory_order
+from atn_gym.envs.engines.gradient_meter import moved
 from atn_gym.envs.engines.kernels.building import build
 from atn_gym.envs.engines.kernels.epoch import entry_points
 from atn_gym.envs.engines.kernels.layout import lanes_of, make_network, packed_places
@@ -24,6 +25,7 @@ from atn_gym.envs.engines.kernels.workspace import Workspace, make_workspace
 from atn_gym.envs.engines.team import as_team, threads_each
 from atn_gym.envs.engines.threads import in_threads
 from atn_gym.envs.engines.torch_engine import TorchEngine
+from atn_gym.envs.gradient_signals import epoch_signals
 from atn_gym.errors import InvalidArgument
 
 _NOISE_AT_ONCE = 2**20
@@ -52,6 +54,7 @@ class CompiledEngine:
         make_model: Makes a `SmallCnn` whose initial weights are drawn from the seed given.
         optimizer: "sgd" or "adamw".
         input_shape: Channels, height and width of a sample.
+        measures: Whether epochs give gradient signals.
 
     Raises:
         InvalidArgument: If a sample is too large for the kernels.
@@ -63,8 +66,11 @@ class CompiledEngine:
         make_model: Callable[[int], nn.Module],
         optimizer: str,
         input_shape: tuple[int, int, int],
+        measures: bool = False,
     ) -> None:
-        self._torch = TorchEngine(num_runs, make_model, optimizer, torch.device("cpu"))
+        device = torch.device("cpu")
+        self._torch = TorchEngine(num_runs, make_model, optimizer, device, measures)
+        self._measures = measures
         with torch.device("meta"):
             shapes = {name: p.shape for name, p in make_model(0).named_parameters()}
         channels = shapes["conv1.bias"][0], shapes["conv2.bias"][0]
@@ -90,7 +96,7 @@ class CompiledEngine:
         order, noise = np.zeros((0, 1), np.int64), np.zeros((0, 1), np.float32)
         values = Hyperparameters(False, 0.0, 0.0, 0.0, 0.0, 0.0)
         net, places, progress = self._network, self._noise_places, make_progress()
-        losses, right = np.zeros((0, 1)), np.zeros((0, 1), np.bool_)
+        losses, right, looks = np.zeros((0, 1)), np.zeros((0, 1), np.bool_), np.zeros((0, 4))
         with self._workspace() as space:
             build(
                 lambda: self._train_steps(
@@ -101,6 +107,8 @@ class CompiledEngine:
                     noise,
                     0.0,
                     places,
+                    nothing,
+                    looks,
                     values,
                     0,
                     net,
@@ -141,9 +149,7 @@ class CompiledEngine:
         ]
         return TrainResult(*map(np.array, zip(*rows, strict=True)))
 
-    def _train_flat(
-        self, job: tuple[int, EpochPlan], threads: int
-    ) -> tuple[float, float, float, bool] | None:
+    def _train_flat(self, job: tuple[int, EpochPlan], threads: int) -> tuple[Any, ...] | None:
         """Trains one run by an epoch; None, and nothing done, if only torch can."""
         flat, plan = self._flat[job[0]], job[1]
         assert flat is not None
@@ -169,6 +175,8 @@ class CompiledEngine:
                 array.fill(0)
             for array, values_kept in zip(packed, flats, strict=False):
                 array[self._places] = values_kept.numpy()
+            looks = np.zeros((steps + 1 if self._measures else 0, 4))
+            previous = space.weights.copy() if self._measures else space.weights[:0]
             for first, last, noise in self._noise(plan, steps):
                 train = functools.partial(
                     self._train_steps,
@@ -179,6 +187,8 @@ class CompiledEngine:
                     noise,
                     plan.gradient_noise,
                     self._noise_places,
+                    previous,
+                    looks[first:last],
                     values,
                     started + first,
                     self._network,
@@ -191,12 +201,19 @@ class CompiledEngine:
                 as_team(train, threads)
             for array, values_kept in zip(packed, flats, strict=False):
                 np.take(array, self._places, out=values_kept.numpy())
+            if self._measures:
+                last = (space.weights - previous)[self._noise_places].astype(np.float64)
+                looks[steps, 2] = np.square(last).sum()
         if values.adaptive or started or values.momentum:
             flat.record(started + steps)
         means = self._sums(losses) / batch
         finite = bool(np.isfinite(means).all()) and flat.finite()
         accuracy = np.count_nonzero(right) / (steps * batch)
-        return means.mean(), (means * scale).mean(), accuracy, finite
+        row = means.mean(), (means * scale).mean(), accuracy, finite
+        if not self._measures:
+            return row
+        moves = moved(list(self.model(job[0]).parameters()), self._torch.initial(job[0]))
+        return (*row, epoch_signals(looks, moves))
 
     def _noise(self, plan: EpochPlan, steps: int) -> Iterator[tuple[int, int, NDArray[np.float32]]]:
         """Splits an epoch into parts, each with its gradient noise, one row a step."""

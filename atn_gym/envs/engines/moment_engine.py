@@ -148,7 +148,8 @@ class MomentEngine:
             )
             part = self._train_part(some_runs, some_plans, quadratic, values[places])
             for column in fields(result):
-                getattr(result, column.name)[places] = getattr(part, column.name)
+                if column.name != "signals":
+                    getattr(result, column.name)[places] = getattr(part, column.name)
 
         in_threads(train_part, parts)
         return result

@@ -14,6 +14,7 @@ from torch import Tensor, nn, optim
 
 from atn_gym.arrays import FloatArray
 from atn_gym.envs.engines.base import EpochPlan, EvaluationPlan, TrainResult
+from atn_gym.envs.engines.gradient_meter import GradientMeter
 from atn_gym.envs.engines.threads import watched_threads
 from atn_gym.envs.flops import count_flops
 from atn_gym.envs.optimizers import make_optimizer, switch_optimizer
@@ -33,6 +34,7 @@ class TorchEngine:
         make_model: Makes a network whose initial weights are drawn from the seed given.
         optimizer: See `Task`.
         device: Where networks and data live.
+        measures: Whether epochs give gradient signals.
     """
 
     def __init__(
@@ -41,12 +43,15 @@ class TorchEngine:
         make_model: Callable[[int], nn.Module],
         optimizer: str | Callable[..., optim.Optimizer],
         device: torch.device,
+        measures: bool = False,
     ) -> None:
         self._make_model = make_model
         self._optimizer = optimizer
         self._device = device
         self._models: list[nn.Module | None] = [None] * num_runs
         self._optimizers: list[optim.Optimizer | None] = [None] * num_runs
+        self._measures = measures
+        self._initial: list[list[Tensor]] = [[] for _ in range(num_runs)]
 
     def reset(self, run: int, seed: int, hyperparameters: dict[str, float]) -> None:
         """Gives a run fresh weights, drawn on the CPU for every device."""
@@ -55,6 +60,8 @@ class TorchEngine:
             model = model.to(memory_format=torch.channels_last)
         self._models[run] = model
         self._optimizers[run] = make_optimizer(self._optimizer, model.parameters(), hyperparameters)
+        if self._measures:
+            self._initial[run] = [p.detach().clone() for p in model.parameters()]
 
     def model(self, run: int) -> nn.Module:
         """The network of a run."""
@@ -75,7 +82,11 @@ class TorchEngine:
             rows = [self.train_run(r, plan) for r, plan in zip(runs, plans, strict=True)]
         return TrainResult(*map(np.array, zip(*rows, strict=True)))
 
-    def train_run(self, run: int, plan: EpochPlan) -> tuple[float, float, float, bool]:
+    def initial(self, run: int) -> list[Tensor]:
+        """The parameters with which a run began; none if epochs give no gradient signals."""
+        return self._initial[run]
+
+    def train_run(self, run: int, plan: EpochPlan) -> tuple[Any, ...]:
         """Trains one run by an epoch; returns its row of a `TrainResult`."""
         model, optimizer = self.model(run), self.optimizer(run)
         noise = _GradientNoise(model, plan) if plan.gradient_noise else None
@@ -87,6 +98,7 @@ class TorchEngine:
         if getattr(optimizer, "needs_loss", False):
             step_with_loss = optimizer.step
         switch_optimizer(optimizer, "train")
+        meter = GradientMeter(model.parameters()) if self._measures else None
         with global_generator_seeded(plan.module_seed, self._device):
             for step, samples in enumerate(plan.order):
                 logits = model(plan.inputs.index_select(0, samples))
@@ -97,6 +109,8 @@ class TorchEngine:
                 loss.backward()
                 if noise is not None:
                     noise.add()
+                if meter is not None:
+                    meter.look()
                 if step_with_loss is None:
                     optimizer.step()
                 else:
@@ -112,7 +126,8 @@ class TorchEngine:
         finite = bool(losses.isfinite().all()) and all(
             bool(p.isfinite().all()) for p in model.parameters()
         )
-        return losses.mean().item(), scaled.mean().item(), accuracy, finite
+        row = losses.mean().item(), scaled.mean().item(), accuracy, finite
+        return row if meter is None else (*row, meter.signals(self._initial[run]))
 
     def evaluate(
         self, runs: Sequence[int], plans: Sequence[EvaluationPlan]

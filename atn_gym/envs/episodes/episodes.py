@@ -23,6 +23,7 @@ from atn_gym.envs.episodes.observations import Observation
 from atn_gym.envs.episodes.state import METRICS, EpisodeArrays, EpisodeState
 from atn_gym.envs.episodes.trainer import Trainer
 from atn_gym.envs.episodes.view import EpisodeView, rows_of
+from atn_gym.envs.gradient_signals import DIVERGED_SIGNALS
 from atn_gym.envs.hyperparameters import HyperparameterSpace
 from atn_gym.envs.params import TuningParams
 from atn_gym.envs.randomness import Stream, integer_seed
@@ -47,7 +48,9 @@ class Episodes:
         self._reward = get_reward(params.reward)
         self._regime = params.make_regime()
         dataset = load_dataset(self.task.dataset, params.data_dir, params.train_size, params.device)
-        self._trainer = Trainer(self.task, dataset, num_runs, params.device, params.engine)
+        self._trainer = Trainer(
+            self.task, dataset, num_runs, params.device, params.engine, params.measures
+        )
         self._states: list[EpisodeState | None] = [None] * num_runs
         self.episodes_begun = [0] * num_runs
         """Episodes that each run has begun."""
@@ -126,6 +129,9 @@ class Episodes:
             described=in_numbers(regime),
             **self._arrays.fresh(run, values, self._chance),
         )
+        if self.params.measures:
+            initial_signals = [[0.0]] * 4 + [[self._trainer.weight_norm(run)]]
+            state.gradient = np.tile(initial_signals, self._arrays.window + self.num_epochs)
         if self.params.checkpoint_rollback:
             state.best = (self._chance[0], self._trainer.get_checkpoint(run))
         self._states[run] = state
@@ -183,6 +189,11 @@ class Episodes:
         ]
         metrics = self._trainer.train(runs, hyperparameters)
         self._record(rows, epochs, metrics)
+        if metrics.signals is not None:
+            signals = np.where(metrics.finite[:, None], metrics.signals, DIVERGED_SIGNALS)
+            for state, measured in zip(states, signals, strict=True):
+                assert state.gradient is not None
+                state.gradient[:, state.window + state.epoch] = measured
         for run, state, finite in zip(runs, states, metrics.finite.tolist(), strict=True):
             state.epoch += 1
             state.diverged = not finite

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,7 @@ class EpochMetrics:
         strength: Strength of the regime in the epoch.
         finite: Whether every loss and every parameter is finite.
         flops: Floating-point operations spent on training and evaluation.
+        signals: In the order of `GRADIENT_SIGNALS`, (n, 5); None if none are measured.
     """
 
     train_loss: FloatArray
@@ -38,9 +40,11 @@ class EpochMetrics:
     strength: FloatArray
     finite: NDArray[np.bool_]
     flops: NDArray[np.int64]
+    signals: FloatArray | None = None
 
     @classmethod
     def joined(cls, parts: Sequence[EpochMetrics]) -> EpochMetrics:
         """The metrics of all runs, from those of some runs each, in order."""
         columns = ([getattr(part, f.name) for part in parts] for f in fields(cls))
-        return cls(*(np.concatenate(column) for column in columns))
+        joined: list[Any] = [None if c[0] is None else np.concatenate(c) for c in columns]
+        return cls(*joined)

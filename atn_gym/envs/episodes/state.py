@@ -42,6 +42,8 @@ class EpisodeState:
         ended: Whether the episode is over.
         checkpoint_rollbacks: Number of checkpoint rollbacks.
         best: Lowest observed validation loss and the checkpoint that gave it.
+        gradient: Gradient signals in the order of `GRADIENT_SIGNALS`, (5, window + T), preceded by
+            `window` epochs of the initial weights; None if none are measured.
     """
 
     seed: int
@@ -59,6 +61,7 @@ class EpisodeState:
     ended: bool = False
     checkpoint_rollbacks: int = 0
     best: tuple[float, dict[str, Any] | None] = (np.inf, None)
+    gradient: FloatArray | None = None
 
     @property
     def window(self) -> int:

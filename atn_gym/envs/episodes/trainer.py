@@ -23,6 +23,7 @@ from atn_gym.envs.engines import (
     TorchEngine,
     choose_engine,
 )
+from atn_gym.envs.engines.gradient_meter import moved
 from atn_gym.envs.engines.moment_engine import perturbations
 from atn_gym.envs.engines.moments import Moments
 from atn_gym.envs.engines.threads import use_one_thread_after_fork
@@ -64,6 +65,7 @@ class Trainer:
         num_runs: Number of runs R.
         device: Where to train.
         engine: What trains; see `choose_engine`.
+        measures: Whether epochs give gradient signals.
 
     Raises:
         InvalidArgument: If a mini-batch is larger than the training split, or the engine
@@ -78,6 +80,7 @@ class Trainer:
         num_runs: int,
         device: str = "cpu",
         engine: str = "auto",
+        measures: bool = False,
     ) -> None:
         if task.batch_size > len(dataset.train):
             raise InvalidArgument(
@@ -89,6 +92,7 @@ class Trainer:
         self.dataset = dataset
         self.steps_per_epoch = len(dataset.train) // task.batch_size
         self._device = torch.device(device)
+        self._measures = measures
         self._engine = self._make_engine(choose_engine(engine, task, device), num_runs)
         self._runs: list[_Run | None] = [None] * num_runs
         self._untrained = [False] * num_runs
@@ -96,7 +100,7 @@ class Trainer:
     def _make_engine(self, name: str, num_runs: int) -> Engine:
         optimizer = self.task.optimizer
         if name == "torch":
-            return TorchEngine(num_runs, self._make_model, optimizer, self._device)
+            return TorchEngine(num_runs, self._make_model, optimizer, self._device, self._measures)
         if name in ("moments", "sampled"):
             return MomentEngine(num_runs, self._make_model, sampled=name == "sampled")
         assert isinstance(optimizer, str)
@@ -106,7 +110,9 @@ class Trainer:
         # The compiled engine is the only part that needs numba.
         from atn_gym.envs.engines.compiled_engine import CompiledEngine
 
-        return CompiledEngine(num_runs, self._make_model, optimizer, self.dataset.input_shape)
+        return CompiledEngine(
+            num_runs, self._make_model, optimizer, self.dataset.input_shape, self._measures
+        )
 
     def _make_model(self, seed: int) -> nn.Module:
         shape = self.dataset.input_shape, self.dataset.num_classes
@@ -182,6 +188,7 @@ class Trainer:
             strength=np.array([s.regime.strength(s.epoch) for s in states]),
             finite=trained.finite & np.isfinite(val_loss),
             flops=np.array([self._flops(len(plan.labels)) for plan in evaluations]),
+            signals=trained.signals,
         )
         for state in states:
             state.epoch += 1
@@ -282,6 +289,12 @@ class Trainer:
         return self._engine.count_flops(self.dataset.train.inputs[: self.task.batch_size])
 
     @usual_torch_settings()
+    def weight_norm(self, run: int) -> float:
+        """Norm of the weights of a run."""
+        parameters = list(self._engine.model(run).parameters())
+        return float(np.sqrt(moved(parameters, parameters)[2]))
+
+    @usual_torch_settings()
     def evaluate_test(self, run: int) -> tuple[float, float]:
         """Loss and accuracy of a run on the test split, under the data of its last epoch."""
         plan = self._evaluation_plan(self._run(run), "test")
@@ -317,8 +330,9 @@ class Trainer:
         data = RunData(self.dataset)
         data.set_state(state["data"])
         self._runs[run] = _Run(state["seed"], state["regime"], data, state["gain"], state["epoch"])
-        initial = {"learning_rate": 0.0, "momentum": 0.0, "weight_decay": 0.0}
-        self._engine.reset(run, 0, initial)
+        values = {"learning_rate": 0.0, "momentum": 0.0, "weight_decay": 0.0}
+        # With its own seed, for gradient signals look back at the initial weights.
+        self._engine.reset(run, integer_seed(state["seed"], Stream.WEIGHTS), values)
         self._engine.set_state(run, state["engine"])
 
 

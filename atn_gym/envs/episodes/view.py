@@ -42,7 +42,7 @@ class EpisodeView:
         self._num_classes = num_classes
         self._steps_per_epoch = steps_per_epoch
         self._observations = ObservationView(
-            hyperparameters, num_epochs, params.window, num_classes
+            hyperparameters, num_epochs, params.window, num_classes, params.measures
         )
         self.observation_space = self._observations.space
         self._fixed: tuple[list[EpisodeState], dict[str, Any]] = [], {}
@@ -52,8 +52,13 @@ class EpisodeView:
         rows, epochs = np.array(runs), np.array([state.epoch for state in states])
         last = epochs[:, None] + np.arange(self._params.window)
         signals = self._arrays.signals[rows[:, None], :, last]
+        window = self._params.window
+        measured = [s.gradient[:, s.epoch :][:, :window] for s in states if s.gradient is not None]
         return self._observations.observation(
-            signals.transpose(2, 0, 1), self._arrays.values[rows, epochs], epochs
+            signals.transpose(2, 0, 1),
+            self._arrays.values[rows, epochs],
+            epochs,
+            np.stack(measured, axis=1) if measured else None,
         )
 
     def infos(self, runs: Sequence[int], states: list[EpisodeState]) -> dict[str, Any]:

@@ -27,6 +27,9 @@ def run_configs(
     resolved = env.params().resolved()
     params = asdict(resolved)
     altered = data_digest(resolved.get_task().dataset, params.pop("data_dir"))
+    if not resolved.measures:
+        # So that runs from before there was a choice keep their keys.
+        del params["signals"]
     types = {field.name: str(field.type) for field in fields(TuningParams)}
     revision = _REVISIONS.get(str(resolved.engine))
     shared = {

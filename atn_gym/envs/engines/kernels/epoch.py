@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from atn_gym.envs.engines.kernels.building import compiled
 from atn_gym.envs.engines.kernels.layout import Network
 from atn_gym.envs.engines.kernels.linear import cross_entropy
+from atn_gym.envs.engines.kernels.looks import Looks, look
 from atn_gym.envs.engines.kernels.passes import backward, forward, load_batch
 from atn_gym.envs.engines.kernels.teamwork import Progress, next_part, part_done, share
 from atn_gym.envs.engines.kernels.updates import Hyperparameters, adamw, sgd
@@ -76,7 +77,9 @@ def entry_points(first_lanes: Lanes, second_lanes: Lanes) -> tuple[Any, Any]:
         loss_scale: Floats,
         noise: Floats,
         noise_scale: float,
-        noise_places: Integers,
+        places: Integers,
+        previous: Floats,
+        looks: Looks,
         values: Hyperparameters,
         started: int,
         net: Network,
@@ -96,7 +99,9 @@ def entry_points(first_lanes: Lanes, second_lanes: Lanes) -> tuple[Any, Any]:
             loss_scale: Factor on the loss of each mini-batch (steps,).
             noise: Standard normal draws (steps, P), or none, (0, 1).
             noise_scale: Size of the noise in units of the gradient's root mean square.
-            noise_places: Where the weights lie that each draw belongs to (P,).
+            places: Where the weights lie that each draw belongs to (P,).
+            previous: Weights before the last step, (size,); updated where `looks` has rows.
+            looks: Receives what `look` finds before each step (steps, 4), or nothing, (0, 4).
             values: Hyperparameters.
             started: Steps that the optimizer has taken before; SGD only asks whether there are any.
             net: Sizes of the network.
@@ -125,7 +130,9 @@ def entry_points(first_lanes: Lanes, second_lanes: Lanes) -> tuple[Any, Any]:
                 space.gradient[start:end] = 0
             elif phase == phases - 2:
                 if part == 0 and noise.shape[0] > 0:
-                    _add_noise(space.gradient, noise_places, noise[step], noise_scale)
+                    _add_noise(space.gradient, places, noise[step], noise_scale)
+                if part == 0 and looks.shape[0] > 0:
+                    look(space.weights, space.gradient, previous, places, looks[step])
             elif phase == phases - 1:
                 _update(started + step + 1, part, parts, values, space)
             else:
