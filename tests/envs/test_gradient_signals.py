@@ -87,7 +87,7 @@ def test_signals_are_those_of_a_plain_loop(name: str) -> None:
     for engine in twins.both:
         found = two_epochs(twins, engine, loss_scale=scale)
         np.testing.assert_allclose(found, expected, **TOLERANCE)
-    assert np.abs(expected[:, 1]).min() > 0.01
+    assert np.abs(expected[:, 1]).max() > 0.01
 
 
 @pytest.mark.parametrize("name", ["sgd", "adamw"])
