@@ -95,6 +95,11 @@ an env that you make yourself, pass `optimizer="{optimizer}"`.
 
 """
 
+_SIGNALS = """Configs and `evaluate` make the env with `signals="gradient"`. To an env or a
+`HyperparameterScheduler` that you make yourself, pass it.
+
+"""
+
 _OWN = """
 ## How the defaults were chosen
 
@@ -145,7 +150,9 @@ evaluation = atn_gym.evaluate(Halving, "atn_gym/DigitsCnn-DataShift-v0", seeds=2
 print(evaluation.mean("anytime_performance"))
 ```
 
-`rollbacks` and `optimizer_evaluations` are counters that it may raise; they are reported.
+`rollbacks` and `optimizer_evaluations` are counters that it may raise; they are reported. With the
+class attribute `signals = "gradient"` it takes `observe_signals(signals)` too, a `GradientSignals`
+after every epoch, as [`dog`](dog.md) does: the env is then made with them.
 
 What searches before the run, or needs more than a controller sees, is a `Method`. It is made from
 its arguments and makes one policy for all runs of an env, which is anything with the `predict` of
@@ -205,6 +212,8 @@ def _page(name: str) -> str:
     use = _METHOD_USE if is_method else _CONTROLLER_USE
     if hasattr(found, "optimizer"):
         use = use.replace("In Python,", _OPTIMIZER.format(optimizer=found.optimizer) + "In Python,")
+    if getattr(found, "signals", "loss") == "gradient":
+        use = use.replace("In Python,", _SIGNALS + "In Python,")
     search = _SEARCH if hasattr(found, "num_trials") else ""
     return _FRAME.format(
         name=name,

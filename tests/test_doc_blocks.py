@@ -63,11 +63,13 @@ def folder_with_a_module(tmp_path, monkeypatch):
 def names_that_controller_pages_use(name):
     """What a page on one controller takes for granted, in small."""
     optimizer = getattr(CONTROLLERS[name], "optimizer", None)
+    signals = getattr(CONTROLLERS[name], "signals", "loss")
     env = gymnasium.make(
         f"atn_gym/{ENVS.get(name, 'DigitsCnn-Stationary')}-v0",
         num_epochs=3,
         **({} if name in ENVS else {"train_size": 128}),
         **({"optimizer": optimizer} if optimizer else {}),
+        **({} if signals == "loss" else {"signals": signals}),
     )
     observation, info = env.reset(seed=10_000)
     if name == "rl":

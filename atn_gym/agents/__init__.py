@@ -8,10 +8,12 @@ from atn_gym.agents.bandit import Bandit
 from atn_gym.agents.blind import Blind
 from atn_gym.agents.change_detector import ChangeDetector
 from atn_gym.agents.controller import Controller, RunSetting
+from atn_gym.agents.dog import DoG
 from atn_gym.agents.fixed import Fixed
 from atn_gym.agents.greedy_lr import GreedyLR
 from atn_gym.agents.guarded import Guarded
 from atn_gym.agents.heuristic import Heuristic
+from atn_gym.agents.hypergradient import Hypergradient
 from atn_gym.agents.lookahead_oracle import LookaheadOracle
 from atn_gym.agents.method import Method
 from atn_gym.agents.offline_bayesian import OfflineBayesian
@@ -44,11 +46,13 @@ __all__ = [
     "ControllerError",
     "ControllerPolicy",
     "Cosine",
+    "DoG",
     "Fixed",
     "GreedyLR",
     "GreedyOptimal",
     "Guarded",
     "Heuristic",
+    "Hypergradient",
     "LinearDecay",
     "LookaheadOracle",
     "Method",

@@ -8,10 +8,12 @@ from atn_gym.agents.autotunenet_original import AutoTuneNetOriginal
 from atn_gym.agents.bandit import Bandit
 from atn_gym.agents.blind import Blind
 from atn_gym.agents.change_detector import ChangeDetector
+from atn_gym.agents.dog import DoG
 from atn_gym.agents.fixed import Fixed
 from atn_gym.agents.greedy_lr import GreedyLR
 from atn_gym.agents.guarded import Guarded
 from atn_gym.agents.heuristic import Heuristic
+from atn_gym.agents.hypergradient import Hypergradient
 from atn_gym.agents.lookahead_oracle import LookaheadOracle
 from atn_gym.agents.offline_bayesian import EarlyBayesian, OfflineBayesian
 from atn_gym.agents.optimal import GreedyOptimal, Optimal
@@ -62,6 +64,8 @@ CONTROLLERS.update(
         "pid": PID,
         "bandit": Bandit,
         "spsa": SPSA,
+        "dog": DoG,
+        "hypergradient": Hypergradient,
         "schedule_free_sgd": ScheduleFreeSGD,
         "schedule_free_adamw": ScheduleFreeAdamW,
         "prodigy": Prodigy,

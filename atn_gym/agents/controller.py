@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from atn_gym.envs.gradient_signals import GradientSignals
 from atn_gym.envs.hyperparameters import HYPERPARAMETERS, HyperparameterSpace
 from atn_gym.errors import InvalidArgument
 
@@ -59,6 +60,7 @@ class Controller(ABC):
     Attributes:
         rollbacks: Number of returns to earlier hyperparameters.
         optimizer_evaluations: Number of metrics reported to an optimizer inside.
+        signals: "gradient" if it takes `observe_signals`: the env is made with these signals.
         observes: Whether what it does may depend on what it observes. A schedule says False:
             its changes are no false alarms.
         making_runs: What it took to tune or train the controller, in whole runs; None if that
@@ -75,6 +77,7 @@ class Controller(ABC):
         ...         return {**current_params, "learning_rate": rate}
     """
 
+    signals: str = "loss"
     observes: bool = True
     making_runs: float | None = 0.0
 
@@ -90,6 +93,15 @@ class Controller(ABC):
         Args:
             metric: Observed validation loss in nats; lower is better.
             step: Number of epochs trained.
+        """
+
+    def observe_signals(self, signals: GradientSignals) -> None:  # noqa: B027 - few need them
+        """Takes in gradients and weights, if `signals` is "gradient".
+
+        Called before `observe`, and once before the first `propose`, with the initial weights.
+
+        Args:
+            signals: The gradient signals of the epoch.
         """
 
     @abstractmethod

@@ -77,6 +77,12 @@ class ControllerMethod(Method):
         """Makes the policy of the runs of an env."""
         return ControllerPolicy.for_env(self.make_controller, env, seeds, isolate=True)
 
+    def env_arguments(self) -> dict[str, Any]:
+        """The signals that the class of the controllers asks for."""
+        made = getattr(self.make_controller, "func", self.make_controller)
+        signals = getattr(made, "signals", "loss")
+        return {} if signals == "loss" else {"signals": signals}
+
     @property
     def making_runs(self) -> float | None:
         """What the class of the controllers says."""

@@ -18,6 +18,7 @@ from atn_gym.agents.controller import (
     make_controller,
 )
 from atn_gym.arrays import FloatArray
+from atn_gym.envs.gradient_signals import GradientSignals, signals_of
 from atn_gym.envs.hyperparameters import HyperparameterSpace
 from atn_gym.errors import FOREIGN_ERRORS, AtnGymError, InvalidArgument, check_count
 
@@ -101,8 +102,9 @@ class ControllerRun:
 class ControllerPolicy:
     """Runs one controller for each run of a batch, a new one in each episode.
 
-    Controllers see the observed validation loss and the hyperparameters in force, nothing
-    else. `predict` keeps no state in the policy: what it returns is handed in next time.
+    Controllers see the observed validation loss and the hyperparameters in force, those that ask
+    for it gradient signals, nothing else. `predict` keeps no state in the policy: what it returns
+    is handed in next time.
 
     Args:
         make_controller: Makes the controller of a run.
@@ -112,6 +114,7 @@ class ControllerPolicy:
         controller_seed: Maps the seed of a run to that of its controller's draws.
         action_size: Components of an action; K if None. Any beyond K stay 0, which asks for
             no checkpoint rollback.
+        num_steps: Says how many steps the last epoch had, for gradient signals.
         isolate: Whether an error of a controller costs only its own run: it is kept for
             `accounts`, and the actions of the run are 0 from then on. Otherwise it is raised.
     """
@@ -125,9 +128,11 @@ class ControllerPolicy:
         action_size: int | None = None,
         isolate: bool = False,
         controller_seed: Callable[[int], int] = int,
+        num_steps: Callable[[], int] = lambda: 1,
     ) -> None:
         self._action_size = len(hyperparameters) if action_size is None else action_size
         self._controller_seed = controller_seed
+        self._num_steps = num_steps
         self._make_controller = make_controller
         self._space = hyperparameters
         self._num_epochs = num_epochs
@@ -150,7 +155,16 @@ class ControllerPolicy:
         (size,) = episodes.action_space.shape
         space, budget = episodes.hyperparameters, episodes.num_epochs
         draws = episodes.params.controller_seed
-        return cls(make_controller, space, budget, seeds, size, isolate, draws)
+        return cls(
+            make_controller,
+            space,
+            budget,
+            seeds,
+            size,
+            isolate,
+            draws,
+            lambda: int(episodes.steps_per_epoch),
+        )
 
     def predict(
         self,
@@ -175,7 +189,7 @@ class ControllerPolicy:
             next time.
 
         Raises:
-            InvalidArgument: If the observation is no Dict.
+            InvalidArgument: If the observation is no Dict, or lacks what a controller asks for.
             ControllerError: If a controller raises, cannot be made, or proposes missing or
                 unknown names, or values that are not finite or out of bounds.
         """
@@ -207,8 +221,9 @@ class ControllerPolicy:
             try:
                 if run.controller is None:
                     run.controller = self._make(i)
+                signals = self._signals(run.controller, batch, i)
                 when = f"at epoch {epoch} of the run with seed {self._seed(i)}"
-                targets[i] = self._propose(run.controller, epoch, metric, values[i], when)
+                targets[i] = self._propose(run.controller, epoch, metric, signals, values[i], when)
             except ControllerError as error:
                 if not self._isolate:
                     raise
@@ -237,15 +252,31 @@ class ControllerPolicy:
                 f"when it was made for the run with seed {seed}: {error}"
             ) from error
 
+    def _signals(
+        self, controller: Controller, batch: Observation, run: int
+    ) -> GradientSignals | None:
+        """The gradient signals of a run; None if its controller asks for none."""
+        if controller.signals == "loss":
+            return None
+        if "gradient_norm" not in batch:
+            raise InvalidArgument(
+                f"controller {type(controller).__name__} observes gradient signals, which this env "
+                "does not show: make the env with signals='gradient'"
+            )
+        return signals_of(batch, run, self._num_steps())
+
     def _propose(
         self,
         controller: Controller,
         epoch: int,
         metric: float | None,
+        signals: GradientSignals | None,
         values: FloatArray,
         when: str,
     ) -> FloatArray:
         try:
+            if signals is not None:
+                controller.observe_signals(signals)
             if metric is not None:
                 controller.observe(metric, epoch)
             proposal = controller.propose(self._space.named(values))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from gymnasium import spaces
+from numpy.typing import NDArray
 
 from atn_gym.arrays import FloatArray
 
@@ -17,6 +20,9 @@ GRADIENT_SIGNALS = ("gradient_norm", "alignment", "distance", "update_size", "we
 
 _LOWEST, _HIGHEST = -8.0, 4.0
 """Decades between which a size is observed."""
+
+_ROUNDING = 1e-5
+"""Relative error of a size that is observed as a float32 number of decades."""
 
 DIVERGED_SIGNALS = np.array([10**_HIGHEST, -1.0, *[10**_HIGHEST] * 3])
 """Gradient signals of an epoch that diverged: sizes at their bound, and steps that overshot."""
@@ -45,6 +51,11 @@ class GradientSignals:
     update_size: float
     weight_norm: float
     steps: int
+
+    @property
+    def diverged(self) -> bool:
+        """Whether gradients are as large as those of an epoch that diverged."""
+        return bool(self.gradient_norm >= DIVERGED_SIGNALS[0] * (1 - _ROUNDING))
 
 
 def epoch_signals(looks: FloatArray, moved: FloatArray) -> FloatArray:
@@ -84,6 +95,22 @@ def signal_boxes(window: int) -> dict[str, spaces.Box]:
     size = spaces.Box(_LOWEST, _HIGHEST, (window,), np.float32)
     cosine = spaces.Box(-1, 1, (window,), np.float32)
     return {name: cosine if name == "alignment" else size for name in GRADIENT_SIGNALS}
+
+
+def signals_of(observation: Mapping[str, NDArray[Any]], run: int, steps: int) -> GradientSignals:
+    """The gradient signals of the last epoch of a run, from a batch of observations.
+
+    Args:
+        observation: The entries of a Dict observation, those of the signals (n, window).
+        run: Index of the run.
+        steps: Steps in an epoch.
+    """
+    values = {name: float(observation[name][run, -1]) for name in GRADIENT_SIGNALS}
+    for name, value in values.items():
+        if name != "alignment":
+            values[name] = 10**value if value > _LOWEST else 0.0
+    begun = observation["progress"][run, 0] > 0
+    return GradientSignals(**values, steps=steps if begun else 0)
 
 
 def observed_signals(values: FloatArray) -> FloatArray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import astuple
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,11 @@ from atn_gym.agents.policy import Policy
 from atn_gym.agents.registry import as_method
 from atn_gym.envs.chance import chance_accuracy, chance_loss, largest_loss
 from atn_gym.envs.episodes.observations import ObservationView
+from atn_gym.envs.gradient_signals import SIGNAL_TRACKS, GradientSignals
 from atn_gym.envs.hyperparameters import HyperparameterSpace
-from atn_gym.errors import InvalidArgument, check_number, check_positive_integer
+from atn_gym.errors import InvalidArgument, check_number, check_positive_integer, unknown_name
 from atn_gym.loops.optimizer_groups import OptimizerGroups
+from atn_gym.loops.signal_meter import initial_signals
 
 _LARGEST = 700.0
 """Initial loss above which exp overflows."""
@@ -53,10 +56,12 @@ class HyperparameterScheduler:
         bounds: Lowest and highest value by name, in place of the default ones.
         window: Past epochs in an observation.
         seed: Seed of the controller's own draws.
+        signals: "loss", or "gradient" for a controller that observes gradient signals: `step` then
+            takes what a `SignalMeter` has measured.
 
     Raises:
         InvalidArgument: If an argument breaks its requirement, a value of the optimizer is out
-            of bounds, or the controller needs an env.
+            of bounds, or the controller needs an env or signals that the scheduler lacks.
 
     Example:
         >>> import torch
@@ -83,15 +88,26 @@ class HyperparameterScheduler:
         bounds: Mapping[str, tuple[float, float]] | None = None,
         window: int = 10,
         seed: int = 0,
+        signals: str = "loss",
     ) -> None:
         check_positive_integer("num_epochs", num_epochs)
         check_positive_integer("window", window)
+        if signals not in SIGNAL_TRACKS:
+            raise unknown_name("signals", signals, SIGNAL_TRACKS)
         self.num_epochs = num_epochs
         self._num_classes = _num_classes(num_classes, initial_loss)
         self._groups = OptimizerGroups(optimizer)
         names = self._groups.controllable() if hyperparameters is None else hyperparameters
         self.hyperparameters = HyperparameterSpace(names, bounds)
-        self._view = ObservationView(self.hyperparameters, num_epochs, window, self._num_classes)
+        measures = signals == "gradient"
+        self._view = ObservationView(
+            self.hyperparameters, num_epochs, window, self._num_classes, measures
+        )
+        self._gradient = None
+        if measures:
+            parameters = [p for group in optimizer.param_groups for p in group["params"]]
+            begun = astuple(initial_signals(parameters))
+            self._gradient = np.tile(np.array(begun)[:, None], window + num_epochs)
         chance = chance_loss(self._num_classes), chance_accuracy(self._num_classes)
         self._signals = np.tile(np.array(chance * 2)[:, None], window + num_epochs)
         self._values = np.tile(self._groups.read(self.hyperparameters), (num_epochs + 1, 1))
@@ -122,6 +138,13 @@ class HyperparameterScheduler:
         """Past epochs in an observation."""
         return self._view.window
 
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimizer steps in the last epoch, by the gradient signals; 0 if there are none."""
+        if self._gradient is None:
+            return 0
+        return int(self._gradient[-1, self.window + self.last_epoch - 1])
+
     def controller_seed(self, seed: int) -> int:
         """The seed itself, which an env mixes with its id."""
         return seed
@@ -148,6 +171,7 @@ class HyperparameterScheduler:
         val_accuracy: float | None = None,
         train_loss: float | None = None,
         train_accuracy: float | None = None,
+        signals: GradientSignals | None = None,
     ) -> dict[str, float]:
         """Takes in the outcome of an epoch and sets the hyperparameters of the next.
 
@@ -160,6 +184,8 @@ class HyperparameterScheduler:
             val_accuracy: Validation accuracy, in [0, 1].
             train_loss: Mean training loss of the epoch, >= 0 or not finite.
             train_accuracy: Training accuracy, in [0, 1].
+            signals: What `SignalMeter.epoch` returned, if the scheduler was made with
+                signals="gradient".
 
         Returns:
             The hyperparameters of the next epoch, in plain units by name.
@@ -180,11 +206,22 @@ class HyperparameterScheduler:
         if not np.isfinite(observed).all():
             worst = largest_loss(self._num_classes), chance_accuracy(self._num_classes)
             observed = np.array(worst * 2)
+        self._take_signals(signals)
         self._signals[:, self.window + self.last_epoch] = observed
         self.last_epoch += 1
         if self.last_epoch < self.num_epochs:
             self._decide()
         return self.values
+
+    def _take_signals(self, signals: GradientSignals | None) -> None:
+        """Keeps the gradient signals of an epoch, if there must be any."""
+        if (signals is None) != (self._gradient is None):
+            raise InvalidArgument(
+                "step takes signals if, and only if, the scheduler is made with "
+                f"signals='gradient', got {signals!r}: give what SignalMeter.epoch() returns"
+            )
+        if self._gradient is not None and signals is not None:
+            self._gradient[:, self.window + self.last_epoch] = astuple(signals)
 
     def state_dict(self) -> dict[str, Any]:
         """Plain values that `load_state_dict` takes, in this process or another one."""
@@ -192,6 +229,7 @@ class HyperparameterScheduler:
             "last_epoch": self.last_epoch,
             "metrics": self._signals[:, self.window :][:, : self.last_epoch].tolist(),
             "values": self._values[: self.last_epoch + 1].tolist(),
+            **({} if self._gradient is None else {"signals": self._gradient.tolist()}),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -211,6 +249,8 @@ class HyperparameterScheduler:
             last_epoch = int(state["last_epoch"])
             metrics = np.array(state["metrics"], dtype=np.float64).reshape(4, last_epoch)
             values = np.array(state["values"], dtype=np.float64)
+            if self._gradient is not None:
+                self._gradient[:] = np.array(state["signals"], dtype=np.float64)
         except (KeyError, TypeError, ValueError) as error:
             raise InvalidArgument(
                 "a state must be what state_dict() of a HyperparameterScheduler returned, got "
@@ -242,6 +282,12 @@ class HyperparameterScheduler:
                 f"{type(method).__name__} needs an env of the package and cannot work in "
                 "another loop: choose a controller that only observes, such as 'heuristic'"
             )
+        needed = method.env_arguments().get("signals", "loss")
+        if needed == "gradient" and self._gradient is None:
+            raise InvalidArgument(
+                "the controller observes gradient signals, which the scheduler has not: make it "
+                "with signals='gradient', and give step() what SignalMeter.epoch() returns"
+            )
         method.check(RunSetting(self.hyperparameters, self.num_epochs, seed, self.window))
         return method.policy(self, [seed])
 
@@ -250,7 +296,12 @@ class HyperparameterScheduler:
         epoch = self.last_epoch
         window = self._signals[:, epoch : epoch + self.window]
         values = self._values[epoch]
-        observation = self._view.observation(window[:, None], values[None], np.array([epoch]))
+        gradient = None
+        if self._gradient is not None:
+            gradient = self._gradient[:-1, None, epoch : epoch + self.window]
+        observation = self._view.observation(
+            window[:, None], values[None], np.array([epoch]), gradient
+        )
         action, self._state = self._policy.predict(
             observation, self._state, np.array([epoch == 0]), deterministic=True
         )

@@ -191,7 +191,7 @@ def test_states_remember_where_the_run_began(engine: str, rollback: bool) -> Non
 
 
 def test_a_run_that_diverges_is_observed_at_the_bounds() -> None:
-    env = make_env(signals="gradient", checkpoint_rollback=True, gain=8.0)
+    env = make_env(signals="gradient", checkpoint_rollback=True, gain=4.0)
     env.reset(seed=0, options={"hyperparameters": {"learning_rate": 1.0}})
     observation, *_, info = env.step(np.zeros(4, np.float32))
     assert info["diverged"]

@@ -1,3 +1,4 @@
+import copy
 import json
 
 import gymnasium
@@ -10,7 +11,9 @@ from atn_gym import HyperparameterScheduler
 from atn_gym.agents.controller import Controller
 from atn_gym.agents.guarded import Guarded
 from atn_gym.agents.registry import CONTROLLERS, as_method, controller_method
+from atn_gym.envs.gradient_signals import GradientSignals
 from atn_gym.errors import InvalidArgument
+from atn_gym.loops.signal_meter import SignalMeter
 
 EPOCHS = 6
 NEEDS_ARGUMENTS = {
@@ -65,14 +68,20 @@ def _nothing_observed():
 @pytest.mark.parametrize("name", sorted(METHODS.keys() - NEEDS_ENV))
 def test_a_loop_and_an_env_decide_the_same_bit_for_bit(name):
     method = METHODS[name]
+    needed = method.env_arguments()
     env = gymnasium.make(
-        "atn_gym/DigitsCnn-LossPerturbation-v0", num_epochs=EPOCHS, train_size=256, trigger=2
+        "atn_gym/DigitsCnn-LossPerturbation-v0",
+        num_epochs=EPOCHS,
+        train_size=256,
+        trigger=2,
+        **needed,
     )
     episodes = env.unwrapped.episodes
     observation, info = env.reset(seed=3)
     policy, state = method.policy(env, [5]), None
     initial = episodes.state(0).initial
-    optimizer = sgd(
+    optimizer = optim.SGD(
+        copy.deepcopy(episodes._trainer._engine.model(0)).parameters(),
         lr=initial["learning_rate"],
         momentum=initial["momentum"],
         weight_decay=initial["weight_decay"],
@@ -83,6 +92,7 @@ def test_a_loop_and_an_env_decide_the_same_bit_for_bit(name):
         num_epochs=EPOCHS,
         num_classes=10,
         seed=episodes.params.controller_seed(5),
+        **needed,
     )
     batch = {key: value[None] for key, value in observation.items()}
     for epoch in range(EPOCHS):
@@ -97,7 +107,70 @@ def test_a_loop_and_an_env_decide_the_same_bit_for_bit(name):
             break
         batch = {key: value[None] for key, value in observation.items()}
         seen = episodes.state(0).observed_metrics()
-        scheduler.step(**{key.removeprefix("observed_"): value for key, value in seen.items()})
+        metrics = {key.removeprefix("observed_"): value for key, value in seen.items()}
+        measured = episodes.state(0).gradient_signals()
+        if measured:
+            metrics["signals"] = GradientSignals(**measured, steps=episodes.steps_per_epoch)
+        scheduler.step(**metrics)
+
+
+def trained(optimizer, network, steps=3):
+    """Trains some steps on samples that are drawn anew."""
+    for _ in range(steps):
+        inputs = torch.randn(16, 4)
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(network(inputs), inputs[:, :3].argmax(1)).backward()
+        optimizer.step()
+
+
+def with_meter(weights, controller="dog"):
+    model = network()
+    model.load_state_dict(weights)
+    optimizer = optim.SGD(model.parameters(), lr=0.1, momentum=0.5)
+    scheduler = made(controller, optimizer, signals="gradient")
+    return model, optimizer, scheduler
+
+
+def test_a_loop_measures_its_own_signals_and_resumes():
+    model, optimizer, scheduler = with_meter(network().state_dict())
+    meter = SignalMeter(optimizer)
+    begun = torch.cat([p.detach().flatten() for p in model.parameters()]).double()
+    found = []
+    for _ in range(3):
+        trained(optimizer, model)
+        found.append(meter.epoch())
+        rate = scheduler.step(1.0, signals=found[-1])["learning_rate"]
+        if len(found) == 2:
+            saved, at = copy.deepcopy(scheduler.state_dict()), copy.deepcopy(model.state_dict())
+            state, random = copy.deepcopy(optimizer.state_dict()), torch.get_rng_state()
+    now = torch.cat([p.detach().flatten() for p in model.parameters()]).double()
+    assert found[-1].distance == pytest.approx(((now - begun).norm() / begun.norm()).item())
+    squares = sum(3 * signals.gradient_norm**2 for signals in found)
+    furthest = max(signals.distance for signals in found) * begun.norm().item()
+    assert rate == pytest.approx(0.5 * furthest / squares**0.5, rel=1e-4)
+
+    model, optimizer, scheduler = with_meter(network().state_dict())
+    scheduler.load_state_dict(saved)
+    model.load_state_dict(at)
+    optimizer.load_state_dict(state)
+    torch.set_rng_state(random)
+    resumed = SignalMeter(optimizer, meter.initial)
+    trained(optimizer, model)
+    assert resumed.epoch() == found[-1]
+    assert scheduler.step(1.0, signals=found[-1])["learning_rate"] == rate
+
+
+def test_signals_that_are_missing_are_asked_for():
+    with pytest.raises(InvalidArgument, match="make it with signals='gradient'"):
+        made("hypergradient")
+    with pytest.raises(InvalidArgument, match="give what SignalMeter"):
+        made("hypergradient", signals="gradient").step(1.0)
+    nothing = SignalMeter(sgd()).epoch()
+    assert nothing.steps == 0
+    with pytest.raises(InvalidArgument, match="if, and only if"):
+        made("fixed").step(1.0, signals=nothing)
+    with pytest.raises(InvalidArgument, match="did you mean 'gradient'"):
+        made("fixed", signals="gradients")
 
 
 def test_references_need_an_env():

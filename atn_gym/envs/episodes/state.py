@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atn_gym.arrays import FloatArray
+from atn_gym.envs.gradient_signals import GRADIENT_SIGNALS
 from atn_gym.envs.regimes import Regime
 
 METRICS = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
@@ -72,6 +73,13 @@ class EpisodeState:
         """Observed metrics of the last epoch, not clipped, by name."""
         values = self.signals[:, self.window + self.epoch - 1].tolist()
         return dict(zip(SIGNALS, values, strict=True))
+
+    def gradient_signals(self) -> dict[str, float]:
+        """Gradient signals of the last epoch, not clipped, by name; none if none are measured."""
+        if self.gradient is None:
+            return {}
+        values = self.gradient[:, self.window + self.epoch - 1].tolist()
+        return dict(zip(GRADIENT_SIGNALS, values, strict=True))
 
     def clean_metrics(self, back: int = 0) -> dict[str, float]:
         """Clean metrics by name: of the last epoch, or of `back` epochs before it."""

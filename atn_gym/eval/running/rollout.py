@@ -245,6 +245,7 @@ def _row(infos: dict[str, Any], i: int, reward: float, episodes: Any) -> Row:
         "checkpoint_rollbacks": int(infos["checkpoint_rollbacks"][i]),
         "flops": int(infos["flops"][i]),
         "gradient_steps": int(infos["gradient_steps"][i]),
+        **episodes.state(i).gradient_signals(),
     }
 
 
