@@ -191,8 +191,8 @@ def test_states_remember_where_the_run_began(engine: str, rollback: bool) -> Non
 
 
 def test_a_run_that_diverges_is_observed_at_the_bounds() -> None:
-    env = make_env(signals="gradient", checkpoint_rollback=True, gain=4.0)
-    env.reset(seed=0, options={"hyperparameters": {"learning_rate": 1.0}})
+    env = make_env(signals="gradient", checkpoint_rollback=True, gain=4.0, train_size=1024)
+    env.reset(seed=0, options={"hyperparameters": {"learning_rate": 1.0, "weight_decay": 0.1}})
     observation, *_, info = env.step(np.zeros(4, np.float32))
     assert info["diverged"]
     assert [observation[name][-1] for name in GRADIENT_SIGNALS] == [4, -1, 4, 4, 4]
