@@ -210,6 +210,16 @@ def test_what_cannot_be_measured_is_refused(pair: str, kwargs: Any, message: str
         gymnasium.make(f"atn_gym/{pair}-v0", **kwargs)
 
 
+def test_the_torch_engine_measures_where_the_batched_one_would_train() -> None:
+    params = EnvConfig(id="atn_gym/DigitsMlp-DataShift-v0", signals="gradient").params()
+    assert params.resolved().engine == "torch"
+    env = make_env("DigitsMlp-Stationary", signals="gradient")
+    env.reset(seed=0)
+    assert env.step(np.zeros(3, np.float32))[0]["gradient_norm"][-1] > -3
+    with pytest.raises(InvalidArgument, match="measures no gradient signals"):
+        make_env("DigitsMlp-Stationary", signals="gradient", engine="batched")
+
+
 def test_runs_without_signals_keep_their_keys_and_controllers_their_draws() -> None:
     fixed, name = ControllerConfig(name="fixed"), "atn_gym/DigitsCnn-DataShift-v0"
     plain, measured = EnvConfig(id=name), EnvConfig(id=name, signals="gradient")
