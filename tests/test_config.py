@@ -127,7 +127,7 @@ def test_every_shipped_experiment_is_valid(path):
             "envs must differ in id or arguments, got 'atn_gym/DigitsCnn-DataShift-v0' and",
         ),
         (
-            {"controllers": ["step", "fixed", {"name": "step", "gamma": 0.3, "label": "mine"}]},
+            {"controllers": ["step", "fixed", {"name": "step", "gamma": 0.573, "label": "mine"}]},
             "controllers must differ in name or arguments, got 'step' and 'mine'",
         ),
     ],
