@@ -46,6 +46,8 @@ and the methods with an optimizer of their own have no other kind. Not tuned are
 which is a control, `autotunenet_original`, whose arguments are those of its publication, and the
 searches, whose budget is what they are about. `blind` and the agents state their own, larger cost.
 
+## The defaults
+
 {table}
 
 Both columns of performance are of the final, on the same seeds. In all, {epochs} training epochs
