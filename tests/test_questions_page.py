@@ -137,20 +137,20 @@ def test_the_threshold_is_where_recovery_falls_below_one_half(pages):
 
 def test_recovery_is_shown_by_kind_time_and_severity(pages, tmp_path):
     folder = tmp_path / "robustness"
-    for trigger in (0.2, 0.6):
+    for trigger in (6, 18):
         for severity in (1.0, 0.5):
             env = {**ENV, "trigger": trigger, "severity": severity}
             for controller in ("fixed", "heuristic"):
-                back = severity < 1 or (trigger < 0.5 and controller == "heuristic")
+                back = severity < 1 or (trigger < 10 and controller == "heuristic")
                 store(folder, controller, 0.1, env, recovered=back, shock_epoch=5)
     text = pages.make_page("robustness", folder)
     table = rows(text, "Severity at which recovery falls below one half")
-    assert table["fixed"][r"label\_noise, shock at 0.2"].startswith("0.75")
-    assert table["heuristic"][r"label\_noise, shock at 0.2"].startswith(r"\> 1")
-    assert table["heuristic"][r"label\_noise, shock at 0.6"].startswith("0.75")
+    assert table["fixed"][r"label\_noise, shock at epoch 6"].startswith("0.75")
+    assert table["heuristic"][r"label\_noise, shock at epoch 6"].startswith(r"\> 1")
+    assert table["heuristic"][r"label\_noise, shock at epoch 18"].startswith("0.75")
     shares = rows(text, "Recovered runs (%)")
-    assert shares["heuristic"][r"label\_noise 1, 0.2 (4 runs)"].startswith("100 ")
-    assert "`label_noise` of severity 1, 0.2: 50 %, of `fixed` only 0 %." in text
+    assert shares["heuristic"][r"label\_noise 1, epoch 6 (4 runs)"].startswith("100 ")
+    assert "`label_noise` of severity 1, epoch 6: 50 %, of `fixed` only 0 %." in text
     assert len(pages.QUESTIONS["robustness"].draw(folder).axes) == 2
 
 

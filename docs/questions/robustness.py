@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +37,7 @@ class Shocks:
 
     Args:
         kind: What changed.
-        time: Share of the budget before the shock; "early" or "late" if each run draws its own.
+        time: "epoch" and when it comes; "early" or "late" if each run draws its own.
         recovered: By severity, mildest first: 1 where a run did, else 0, (controllers, seeds).
     """
 
@@ -94,12 +95,16 @@ def shocks(results: Results) -> list[Shocks]:
             early = shock[place] < EARLY * float(of["num_epochs"])
             times = {"early": early, "late": ~early}
         else:
-            times = {f"{float(trigger):g}": np.ones(len(block.seeds), np.bool_)}
+            times = {f"epoch {float(trigger):g}": np.ones(len(block.seeds), np.bool_)}
         for time, seeds in times.items():
             if seeds.sum() > 1:
                 runs = found.setdefault((str(of["kind"]), time), {})
                 runs[float(of["severity"])] = recovered[:, place][:, seeds]
-    return [Shocks(*key, dict(sorted(runs.items()))) for key, runs in sorted(found.items())]
+    # By kind, and the earlier shock first: "early" before "late", epochs as numbers.
+    order = sorted(
+        found, key=lambda key: (key[0], [int(n) for n in re.findall(r"\d+", key[1])], key)
+    )
+    return [Shocks(*key, dict(sorted(found[key].items()))) for key in order]
 
 
 def draw(folder: Path) -> Figure:
