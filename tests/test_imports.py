@@ -25,6 +25,7 @@ LAYERS = (
         "atn_gym.envs.extra_optimizers",
         "atn_gym.envs.flops",
         "atn_gym.envs.gain",
+        "atn_gym.envs.gradient_signals",
         "atn_gym.envs.hypergradient",
         "atn_gym.envs.hyperparameters",
         "atn_gym.envs.metering",
