@@ -222,7 +222,7 @@ def test_labels_are_those_of_the_last_command_that_has_the_controller(config_fil
     assert run({"name": "step", "label": "a"}, {**step, "label": "b"}) == ["a", "b"]
     assert run({"name": "fixed", "label": "c"}) == ["a", "b", "c"]
     assert run({**step, "label": "d"}) == ["a", "c", "d"]
-    assert run({"name": "step"}, step) == ["c", "step (gamma=0.573)", "step (gamma=0.5)"]
+    assert run({"name": "step"}, step) == ["c", "step (gamma=0.5)", "step (gamma=0.573)"]
     assert len(stored(config_file)) == 6
 
 
