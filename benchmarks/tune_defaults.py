@@ -26,23 +26,13 @@ from scipy.stats import qmc
 
 import atn_gym
 from atn_gym.agents import controller_method
+from atn_gym.registration import env_ids
 
 TRIALS = 8
 """Trials for each argument of a method."""
 _FINALISTS = 3
 _SCREENING, _FINAL = range(10_000, 10_002), range(10_002, 10_006)
-_ENVS = [
-    f"atn_gym/Digits{task}-{regime}-v0"
-    for task in ("Cnn", "CnnPoorInit", "CnnUnknownScale")
-    for regime in (
-        "Stationary",
-        "DataShift",
-        "CurriculumShift",
-        "OptimizerSensitivityShift",
-        "LossPerturbation",
-        "Mixture",
-    )
-]
+_ENVS = [env for env in env_ids() if "/DigitsCnn" in env]
 
 Axis = Callable[[float], Any]
 """Value of an argument at a share in [0, 1] of its range."""

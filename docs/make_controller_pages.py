@@ -103,10 +103,10 @@ _SIGNALS = """Configs and `evaluate` make the env with `signals="gradient"`. To 
 _OWN = """
 ## How the defaults were chosen
 
-Where a page says nothing else, the defaults are those of the paper or library that the page
-names. Those of `heuristic`, `pid`, `bandit` and `spsa` did best of five to nine settings each on
-the Digits envs with seeds 100 to 103. `python benchmarks/variants.py` compares settings on seeds
-from 10000 on; seeds 0 to 999 are for reported results.
+One tuner chose them, with one budget for each argument and on training seeds only:
+[how the defaults were chosen](../tuning.md) shows it, and how much each method depends on its own
+arguments. `python benchmarks/variants.py` compares settings of your own, on seeds from 10000 on;
+seeds 0 to 999 are for reported results.
 
 ## One of your own
 

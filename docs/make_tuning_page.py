@@ -32,19 +32,21 @@ EPOCHS = {"screening": 18 * 2 * 30, "final": 18 * 4 * 30}
 
 _PAGE = """# How the defaults were chosen
 
-One tuner chose the defaults of all methods, with one budget and on training seeds only. It tries
-eight points for each argument of a method, from a scrambled Sobol sequence over stated ranges, next
-to the arguments that the method had before: those of its paper or library, or a first guess. A
-trial is the mean anytime performance over the 18 Digits envs with seeds 10000 and 10001. The three
-best and the arguments of before are made again with seeds 10002 to 10005, and the best of these
-four is the default. So a default stays where nothing better was found. The intervals of `step` and
-`warm_restarts` stand in the code as shares of the budget of 30 epochs: a sixth and
-a half.
+One tuner chose the defaults of {count} methods, with one budget and on training seeds only. It
+tries eight points for each argument of a method, from a scrambled Sobol sequence over stated
+ranges, next to the arguments that the method had before: those of its paper or library, or a
+first guess. A trial is the mean anytime performance over the 18 Digits envs with seeds 10000 and
+10001. The three best and the arguments of before are made again with seeds 10002 to 10005, and
+the best of these four is the default. So a default stays where nothing better was found. The
+intervals of `step` and `warm_restarts` stand in the code as shares of the budget of 30 epochs: a
+sixth and a half.
 
 Absolute learning rates are not tuned, since a default has to serve on other tasks too; `one_cycle`
 and the methods with an optimizer of their own have no other kind. Not tuned are `random_online`,
-which is a control, `autotunenet_original`, whose arguments are those of its publication, and the
-searches, whose budget is what they are about. `blind` and the agents state their own, larger cost.
+which is a control, `autotunenet_original`, whose arguments are those of its publication, the
+searches, whose budget is what they are about, `linear_decay` and `hypergradient_sgd`, which have
+nothing but an initial rate, and `dog` and `hypergradient`. `blind` and the agents state their own,
+larger cost.
 
 ## The defaults
 
@@ -155,6 +157,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     check = parser.parse_args(argv).check
     found = trials()
     page = _PAGE.format(
+        count=found.method.nunique(),
         table=write_part(table(found)),
         epochs=f"{found.stage.map(EPOCHS).sum():,}",
         figure=FIGURE,

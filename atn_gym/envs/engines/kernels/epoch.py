@@ -59,6 +59,38 @@ def _update(
         sgd(weights, gradient, momentum, values, step > 1)
 
 
+@njit
+def _answer(
+    inputs: Floats,
+    labels: Integers,
+    samples: NDArray[np.int64],
+    part: int,
+    parts: int,
+    net: Network,
+    space: Workspace,
+    first_lanes: Lanes,
+    second_lanes: Lanes,
+    losses: Losses,
+    right: Answers,
+) -> tuple[int, int]:
+    """Takes a part of a micro-batch forward, and says which of its samples: first and end."""
+    first, last = share(-(-samples.size // 8), part, parts)
+    first, last = 8 * first, min(8 * last, samples.size)
+    load_batch(inputs, labels, samples, first, last, net, space)
+    forward(first, last, net, space, first_lanes, second_lanes)
+    cross_entropy(
+        space.logits,
+        space.labels,
+        first,
+        last,
+        net.classes,
+        net.outputs,
+        losses[first:],
+        right[first:],
+    )
+    return first, last
+
+
 @functools.cache
 def entry_points(first_lanes: Lanes, second_lanes: Lanes) -> tuple[Any, Any]:
     """Functions that train some steps and that evaluate, without the global lock.
@@ -139,19 +171,18 @@ def entry_points(first_lanes: Lanes, second_lanes: Lanes) -> tuple[Any, Any]:
                 begun = (phase - 1) // 2 * net.micro_batch
                 samples = order[step, begun : begun + net.micro_batch]
                 if phase % 2:
-                    first, last = share(-(-samples.size // 8), part, parts)
-                    first, last = 8 * first, min(8 * last, samples.size)
-                    load_batch(inputs, labels, samples, first, last, net, space)
-                    forward(first, last, net, space, first_lanes, second_lanes)
-                    cross_entropy(
-                        space.logits,
-                        space.labels,
-                        first,
-                        last,
-                        net.classes,
-                        net.outputs,
-                        losses[step, begun + first :],
-                        right[step, begun + first :],
+                    first, last = _answer(
+                        inputs,
+                        labels,
+                        samples,
+                        part,
+                        parts,
+                        net,
+                        space,
+                        first_lanes,
+                        second_lanes,
+                        losses[step, begun:],
+                        right[step, begun:],
                     )
                     scale = np.float32(loss_scale[step] / batch)
                     backward(first, last, scale, net, space, first_lanes, second_lanes)
@@ -194,19 +225,18 @@ def entry_points(first_lanes: Lanes, second_lanes: Lanes) -> tuple[Any, Any]:
             else:
                 begun = (phase - 1) * net.micro_batch
                 samples = np.arange(begun, min(begun + net.micro_batch, labels.size))
-                first, last = share(-(-samples.size // 8), part, parts)
-                first, last = 8 * first, min(8 * last, samples.size)
-                load_batch(inputs, labels, samples, first, last, net, space)
-                forward(first, last, net, space, first_lanes, second_lanes)
-                cross_entropy(
-                    space.logits,
-                    space.labels,
-                    first,
-                    last,
-                    net.classes,
-                    net.outputs,
-                    losses[begun + first :],
-                    right[begun + first :],
+                _answer(
+                    inputs,
+                    labels,
+                    samples,
+                    part,
+                    parts,
+                    net,
+                    space,
+                    first_lanes,
+                    second_lanes,
+                    losses[begun:],
+                    right[begun:],
                 )
             part_done(progress)
 
