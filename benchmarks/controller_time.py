@@ -58,7 +58,8 @@ def main() -> None:
     print(f"{arguments.env}: {1000 * epoch:.0f} ms an epoch of one run\n")
     print("| controller | ms an epoch | share of training |\n|---|---|---|")
     for name, found in CONTROLLERS.items():
-        if issubclass(found, Controller) and name != "scheduler":
+        needs_more = name == "scheduler" or getattr(found, "signals", "loss") != "loss"
+        if issubclass(found, Controller) and not needs_more:
             seconds = controller_seconds(name, env)
             print(f"| `{name}` | {1000 * seconds:.2f} | {100 * seconds / epoch:.3f} % |")
 

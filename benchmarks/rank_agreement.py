@@ -51,10 +51,10 @@ _DRAWS = 2_000
 
 
 def controllers() -> list[str]:
-    """Names of the controllers that see one run and need no argument."""
+    """Names of the controllers that see the losses of one run and need no argument."""
     names = []
     for name, found in CONTROLLERS.items():
-        if issubclass(found, Controller):
+        if issubclass(found, Controller) and found.signals == "loss":
             with contextlib.suppress(InvalidArgument):
                 controller_arguments(name, {})
                 names.append(name)
