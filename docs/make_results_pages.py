@@ -58,7 +58,7 @@ PAGES = {
     ),
     "unknown_scale": Page(
         "Results on UnknownScale",
-        ("unknown_scale_digits",),
+        ("unknown_scale_digits", "unknown_scale_digits_optimizers"),
         "Every method that trains no epochs but those of its run, with its defaults, on the "
         "Digits envs whose learning rate takes effect multiplied by a hidden gain. Looking can "
         "win most here.",

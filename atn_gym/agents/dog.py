@@ -39,8 +39,9 @@ class DoG(Controller):
     """
 
     signals = "gradient"
+    making_runs = 612.0
 
-    def __init__(self, setting: RunSetting, factor: float = 1.0) -> None:
+    def __init__(self, setting: RunSetting, factor: float = 0.66) -> None:
         super().__init__(setting)
         setting.require_learning_rate()
         check_number("factor", factor, 0)

@@ -27,8 +27,7 @@ class Hypergradient(Controller):
 
     Args:
         setting: What is known of the run.
-        beta: Change of the logarithm of the rate where all steps agree, >= 0. The default is not
-            tuned.
+        beta: Change of the logarithm of the rate where all steps agree, >= 0.
 
     Raises:
         InvalidArgument: If an argument breaks its requirement.
@@ -39,8 +38,9 @@ class Hypergradient(Controller):
     """
 
     signals = "gradient"
+    making_runs = 612.0
 
-    def __init__(self, setting: RunSetting, beta: float = 2.0) -> None:
+    def __init__(self, setting: RunSetting, beta: float = 1.5) -> None:
         super().__init__(setting)
         setting.require_learning_rate()
         check_number("beta", beta, 0)
