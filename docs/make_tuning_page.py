@@ -44,8 +44,8 @@ sixth and a half.
 Absolute learning rates are not tuned, since a default has to serve on other tasks too; `one_cycle`
 and the methods with an optimizer of their own have no other kind. Not tuned are `random_online`,
 which is a control, `autotunenet_original`, whose arguments are those of its publication, the
-searches, whose budget is what they are about, and `linear_decay` and `hypergradient_sgd`, which have
-nothing but an initial rate. `blind` and the agents state their own, larger cost.
+searches, whose budget is what they are about, and `linear_decay` and `hypergradient_sgd`, which
+have nothing but an initial rate. `blind` and the agents state their own, larger cost.
 
 ## The defaults
 
