@@ -206,20 +206,20 @@ class TuningVectorEnv(PlainSpec, VectorEnv[Observation, NDArray[np.float32], NDA
 
     def _batched(self, columns: dict[str, Any], runs: Sequence[int]) -> dict[str, Any]:
         """Columns of some runs as `_add_info` would make them of one run after another."""
+        rows = np.array(runs)
         infos: dict[str, Any] = {}
         for name, values in columns.items():
-            mask = np.zeros(self.num_envs, dtype=np.bool_)
-            mask[list(runs)] = True
-            if isinstance(values, dict):
-                infos[name], infos[f"_{name}"] = self._batched(values, runs), mask
-                continue
-            known = values
+            known, places = values, rows
             if isinstance(values, list):
                 known = np.array([value for value in values if value is not None])
-                mask[list(runs)] = [value is not None for value in values]
-            infos[name] = np.zeros(self.num_envs, known.dtype)
-            infos[name][mask] = known
-            infos[f"_{name}"] = mask
+                places = rows[[value is not None for value in values]]
+            if isinstance(values, dict):
+                infos[name] = self._batched(values, runs)
+            else:
+                infos[name] = np.zeros(self.num_envs, known.dtype)
+                infos[name][places] = known
+            infos[f"_{name}"] = np.zeros(self.num_envs, dtype=np.bool_)
+            infos[f"_{name}"][places] = True
         return infos
 
     def _restart(self, mask: Mask) -> None:

@@ -100,5 +100,5 @@ def test_without_a_compiler_the_torch_engine_trains_and_one_sentence_says_so():
         check=True,
     )
     assert done.stdout == "torch\n"
-    assert done.stderr.count("NUMBA_DISABLE_JIT switches off: the torch engine trains") == 1
+    assert done.stderr.count("NUMBA_DISABLE_JIT switches off: runs train without it") == 1
     assert len(done.stderr.splitlines()) == 1

@@ -12,7 +12,14 @@ from gymnasium.utils.env_checker import data_equivalence
 
 from atn_gym.envs import registry
 from atn_gym.envs.data import load_dataset
-from atn_gym.envs.engines import EpochPlan, EvaluationPlan, MomentEngine, choose_engine
+from atn_gym.envs.engines import (
+    EpochPlan,
+    EvaluationPlan,
+    MomentEngine,
+    choose_engine,
+    moment_engine,
+)
+from atn_gym.envs.engines.moment_engine import _descend_by_numpy
 from atn_gym.envs.quadratic import NUM_CLASSES, Prototypes, load_prototypes, power_law
 from atn_gym.envs.tasks import NOISY_QUADRATIC
 from atn_gym.errors import InvalidArgument
@@ -159,6 +166,18 @@ def test_slots_of_the_vector_env_are_single_envs(
             assert reward == batch[1][slot]
             for name, values in observation.items():
                 np.testing.assert_array_equal(values, batch[0][name][slot])
+
+
+def test_compiled_steps_give_the_bits_of_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for compiles in (True, False):
+        monkeypatch.setattr(moment_engine, "can_compile", lambda compiles=compiles: compiles)
+        env = make("DataShift", "relabelling", num_envs=5, num_epochs=6)
+        env.reset(seed=3, options={"hyperparameters": {"learning_rate": [1e-3, 0.01, 0.1, 0.3, 1]}})
+        assert (env.episodes._trainer._engine._descend is _descend_by_numpy) != compiles
+        found.append(follow(env, np.tile(ACTIONS[:, None], (1, 5, 1))))
+    assert found[0][-1][-1]["diverged"].any()
+    assert data_equivalence(*found, exact=True)
 
 
 @pytest.mark.parametrize(("regime", "kind"), KINDS)

@@ -104,6 +104,11 @@ def obstacle(engine: str, task: Task, device: str) -> str | None:
     return _import_failure() if engine == "compiled" else None
 
 
+def can_compile() -> bool:
+    """Whether kernels can be compiled, which numba does."""
+    return _import_failure() is None
+
+
 @functools.cache
 def _import_failure() -> str | None:
     """Why the kernels cannot be compiled, which the log says once; None if they can."""
@@ -118,5 +123,5 @@ def _import_failure() -> str | None:
     except (ImportError, OSError) as error:
         obstacle = f"needs numba, which does not import ({error})"
     if obstacle is not None:
-        _log.warning("the compiled engine %s: the torch engine trains instead, slowly", obstacle)
+        _log.warning("compiled training %s: runs train without it, slowly", obstacle)
     return obstacle

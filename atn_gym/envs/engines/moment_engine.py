@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import fields
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +11,8 @@ from torch import Tensor, nn, optim
 
 from atn_gym.arrays import FloatArray, IntArray
 from atn_gym.envs.engines.base import EpochPlan, EvaluationPlan, TrainResult
+from atn_gym.envs.engines.choice import can_compile
+from atn_gym.envs.engines.class_statistics import KnownStatistics
 from atn_gym.envs.engines.moments import (
     Moments,
     Quadratic,
@@ -28,33 +28,8 @@ _ANY = {"learning_rate": 0.0, "momentum": 0.0, "weight_decay": 0.0}
 """Hyperparameters of an optimizer that will get others."""
 _RUNS_AT_ONCE = 256
 """Runs whose moments fit into the cache of a core."""
-_KEPT_SAMPLES = 64
-"""Sets of samples whose statistics are kept."""
-
-
-class ClassStatistics(NamedTuple):
-    """What a quadratic must know of labelled samples.
-
-    Args:
-        share: Share of each class, (C,).
-        mean: Mean input of each class, (C, P); 0 for a class without samples.
-        variance: Variance of the inputs of each class, (C, P).
-    """
-
-    share: FloatArray
-    mean: FloatArray
-    variance: FloatArray
-
-
-def class_statistics(inputs: Tensor, labels: Tensor, num_classes: int) -> ClassStatistics:
-    """Statistics of inputs (N, ...) with labels (N,)."""
-    pixels, classes = inputs.flatten(1).double().numpy(), labels.numpy()
-    counts = np.bincount(classes, minlength=num_classes)
-    one_hot = (classes == np.arange(num_classes)[:, None]).astype(np.float64)
-    some = np.maximum(counts, 1)[:, None]
-    mean = one_hot @ pixels / some
-    variance = one_hot @ (pixels - mean[classes]) ** 2 / some
-    return ClassStatistics(counts / len(classes), mean, variance)
+_KEPT_SETS = 64
+"""Sets of samples whose statistics are kept at least."""
 
 
 class MomentEngine:
@@ -86,7 +61,14 @@ class MomentEngine:
         self._curvature = np.zeros((num_runs, len(model.curvature)))
         self._models: list[Prototypes | None] = [None] * num_runs
         self._optimizers: list[optim.Optimizer | None] = [None] * num_runs
-        self._statistics: OrderedDict[tuple[int, ...], tuple[Any, ClassStatistics]] = OrderedDict()
+        num_classes = len(model.curvature)
+        self._statistics = KnownStatistics(num_classes, max(_KEPT_SETS, 2 * num_runs))
+        self._descend: Callable[..., None] = _descend_by_numpy
+        if can_compile():
+            # The kernels are the only part that needs numba.
+            from atn_gym.envs.engines.kernels.moment_steps import descend_runs
+
+            self._descend = descend_runs()
 
     def _new_model(self) -> Prototypes:
         model = self._make_model(0)
@@ -126,10 +108,11 @@ class MomentEngine:
 
     def train(self, runs: Sequence[int], plans: Sequence[EpochPlan]) -> TrainResult:
         """Trains n runs by an epoch, all at once."""
+        rows = np.array(runs)
         groups = [self.optimizer(run).param_groups[0] for run in runs]
         names = "lr", "momentum", "weight_decay"
         values = np.array([[group[name] for name in names] for group in groups])
-        statistics = [self._of(p.inputs, p.labels, p.pool) for p in plans]
+        quadratic, sets = self._quadratics(rows, plans)
         alike = np.array([p.gradient_noise == 0 and p.loss_scale is None for p in plans])
         # Apart, so that what trains beside a run does not change its rounding.
         parts = [
@@ -137,48 +120,61 @@ class MomentEngine:
             for places in (np.flatnonzero(alike), np.flatnonzero(~alike))
             for first in range(0, len(places), _RUNS_AT_ONCE)
         ]
-        loss, scaled_loss, accuracy = np.zeros((3, len(plans)))
-        result = TrainResult(loss, scaled_loss, accuracy, np.zeros(len(plans), np.bool_))
+        loss, scaled = np.zeros((2, len(plans)))
+        finite = np.zeros(len(plans), np.bool_)
 
         def train_part(places: IntArray) -> None:
-            chosen = places.tolist()
-            some_runs, some_plans = [runs[i] for i in chosen], [plans[i] for i in chosen]
-            quadratic = self._quadratic(
-                some_runs, [statistics[i] for i in chosen], plans[0].shape[1]
-            )
-            part = self._train_part(some_runs, some_plans, quadratic, values[places])
-            for column in fields(result):
-                if column.name != "signals":
-                    getattr(result, column.name)[places] = getattr(part, column.name)
+            some = rows[places], quadratic._replace(curvature=quadratic.curvature[places])
+            some_plans = [plans[i] for i in places.tolist()]
+            with np.errstate(over="ignore", invalid="ignore"):
+                train_some = self._train_alike if alike[places[0]] else self._train_perturbed
+                loss[places], scaled[places] = train_some(
+                    *some, sets[places], values[places], some_plans
+                )
+                if self._sampled:
+                    self._draw(some[0], [plan.module_seed for plan in some_plans])
+                moments = self._moments[:, some[0]].astype(np.float32)
+                finite[places] = np.isfinite(moments).all((0, 2, 3))
+                finite[places] &= np.isfinite(loss[places].astype(np.float32))
 
         in_threads(train_part, parts)
-        return result
-
-    def _train_part(
-        self,
-        runs: list[int],
-        plans: list[EpochPlan],
-        quadratic: Quadratic,
-        hyperparameters: FloatArray,
-    ) -> TrainResult:
-        """Trains runs whose steps are all alike, or none of whose are."""
-        rate, momentum, decay = hyperparameters.T[..., None, None]
-        values = rate, momentum, decay
-        moments = Moments(*self._moments[:, runs])
-        with np.errstate(over="ignore", invalid="ignore"):
-            if plans[0].gradient_noise or plans[0].loss_scale is not None:
-                moments, loss, scaled = descend_perturbed(
-                    moments, quadratic, *values, *perturbations(plans)
-                )
-            else:
-                moments, squares = descend(moments, quadratic, *values, plans[0].shape[0])
-                loss = scaled = excess_loss(quadratic.curvature, squares)
-            if self._sampled:
-                moments = _drawn(moments, [plan.module_seed for plan in plans])
-            self._moments[:, runs] = moments
-            finite = np.isfinite(np.stack(moments).astype(np.float32)).all((0, 2, 3))
-            finite &= np.isfinite(loss.astype(np.float32))
         return TrainResult(loss, scaled, np.exp(-loss), finite)
+
+    def _train_alike(
+        self,
+        rows: IntArray,
+        quadratic: Quadratic,
+        sets: IntArray,
+        values: FloatArray,
+        plans: list[EpochPlan],
+    ) -> tuple[FloatArray, FloatArray]:
+        """Trains runs whose steps are all alike; returns their losses, twice."""
+        squares = np.empty((len(rows), *quadratic.target.shape[1:]))
+        steps, _ = plans[0].shape
+        self._descend(self._moments, rows, *quadratic, sets, values, steps, squares)
+        loss = excess_loss(quadratic.curvature[..., None], squares)
+        return loss, loss
+
+    def _train_perturbed(
+        self,
+        rows: IntArray,
+        quadratic: Quadratic,
+        sets: IntArray,
+        values: FloatArray,
+        plans: list[EpochPlan],
+    ) -> tuple[FloatArray, FloatArray]:
+        """Trains runs whose steps differ; returns their losses without and with the scale."""
+        self._moments[:, rows], loss, scaled = descend_perturbed(
+            Moments(*self._moments[:, rows]),
+            _of_runs(quadratic, sets),
+            *_columns(values),
+            *perturbations(plans),
+        )
+        return loss, scaled
+
+    def _draw(self, rows: IntArray, seeds: Sequence[int]) -> None:
+        """Draws parameters and velocities of runs from their normal distribution."""
+        self._moments[:, rows] = _drawn(Moments(*self._moments[:, rows]), seeds)
 
     def evaluate(
         self, runs: Sequence[int], plans: Sequence[EvaluationPlan]
@@ -193,41 +189,34 @@ class MomentEngine:
 
     def quadratics(self, runs: Sequence[int], plans: Sequence[EpochPlan]) -> Quadratic:
         """What n runs descend by their plans: curvature (n, C, 1), target and noise (n, C, P)."""
-        statistics = [self._of(p.inputs, p.labels, p.pool) for p in plans]
-        return self._quadratic(runs, statistics, plans[0].shape[1])
+        return _of_runs(*self._quadratics(np.array(runs), plans))
 
-    def _quadratic(
-        self, runs: Sequence[int], statistics: Sequence[ClassStatistics], batch: int
-    ) -> Quadratic:
-        share, mean, variance = _stacked(statistics)
-        members = np.maximum(batch * share, 1e-12)
-        return Quadratic(self._curvatures(runs, share), mean, variance / members[..., None])
+    def _quadratics(self, rows: IntArray, plans: Sequence[EpochPlan]) -> tuple[Quadratic, IntArray]:
+        """What n runs descend.
+
+        Returns:
+            Curvature (n, C) of the runs, target and noise (S, C, P) of their S different sets of
+            samples, and the place of the samples of each run among these, (n,).
+        """
+        statistics, sets = self._statistics.of([(p.inputs, p.labels, p.pool) for p in plans])
+        _, batch = plans[0].shape
+        members = np.maximum(batch * statistics.share, 1e-12)
+        noise = statistics.variance / members[..., None]
+        curvature = self._curvatures(rows, statistics.share[sets])
+        return Quadratic(curvature, statistics.mean, noise), sets
 
     def minima(
         self, runs: Sequence[int], plans: Sequence[EvaluationPlan]
     ) -> tuple[FloatArray, FloatArray]:
         """Curvature (n, C, 1) and minimum (n, C, P) of what n runs are evaluated on."""
-        share, mean, _ = _stacked([self._of(p.inputs, p.labels) for p in plans])
-        return self._curvatures(runs, share), mean
+        statistics, sets = self._statistics.of([(p.inputs, p.labels, None) for p in plans])
+        curvature = self._curvatures(np.array(runs), statistics.share[sets])
+        return curvature[..., None], statistics.mean[sets]
 
-    def _curvatures(self, runs: Sequence[int], share: FloatArray) -> FloatArray:
-        """Curvature C p_c h_c of the dimensions of each class, (n, C, 1)."""
-        curvatures: FloatArray = share.shape[1] * share * self._curvature[list(runs)]
-        return curvatures[..., None]
-
-    def _of(self, inputs: Tensor, labels: Tensor, pool: Tensor | None = None) -> ClassStatistics:
-        """Statistics of samples, kept for those that have been used last."""
-        key = id(inputs), id(labels), id(pool)
-        if key in self._statistics:
-            self._statistics.move_to_end(key)
-            return self._statistics[key][1]
-        used = (inputs, labels) if pool is None else (inputs[pool], labels[pool])
-        statistics = class_statistics(*used, self._moments.shape[2])
-        # What is kept with it keeps its identity.
-        self._statistics[key] = (inputs, labels, pool), statistics
-        if len(self._statistics) > _KEPT_SAMPLES:
-            self._statistics.popitem(last=False)
-        return statistics
+    def _curvatures(self, rows: IntArray, share: FloatArray) -> FloatArray:
+        """Curvature C p_c h_c of the dimensions of each class, (n, C)."""
+        curvatures: FloatArray = share.shape[1] * share * self._curvature[rows]
+        return curvatures
 
     def count_flops(self, inputs: Tensor) -> tuple[int, int]:
         """Counts four operations for each pixel of a sample, and twice as many backward."""
@@ -243,13 +232,34 @@ class MomentEngine:
         self._moments[:, run] = state["moments"]
 
 
-def _stacked(statistics: Sequence[ClassStatistics]) -> ClassStatistics:
-    """Statistics of n runs with a leading axis of n; most runs share theirs."""
-    different = {id(one): one for one in statistics}
-    places = dict(zip(different, range(len(different)), strict=True))
-    of_runs = [places[id(one)] for one in statistics]
-    parts = zip(*different.values(), strict=True)
-    return ClassStatistics(*(np.stack(part)[of_runs] for part in parts))
+def _of_runs(quadratic: Quadratic, sets: IntArray) -> Quadratic:
+    """What n runs descend: curvature (n, C, 1), target and noise (n, C, P)."""
+    curvature, target, noise = quadratic
+    return Quadratic(curvature[..., None], target[sets], noise[sets])
+
+
+def _columns(values: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Learning rate, momentum and weight decay of n runs, each (n, 1, 1), of values (n, 3)."""
+    rate, momentum, decay = values.T[..., None, None]
+    return rate, momentum, decay
+
+
+def _descend_by_numpy(
+    parts: FloatArray,
+    rows: IntArray,
+    curvature: FloatArray,
+    target: FloatArray,
+    noise: FloatArray,
+    sets: IntArray,
+    values: FloatArray,
+    steps: int,
+    squares: FloatArray,
+) -> None:
+    """What the compiled `kernels.moment_steps.descend_runs` does, bit for bit."""
+    quadratic = _of_runs(Quadratic(curvature, target, noise), sets)
+    parts[:, rows], squares[...] = descend(
+        Moments(*parts[:, rows]), quadratic, *_columns(values), steps
+    )
 
 
 def perturbations(plans: Sequence[EpochPlan]) -> tuple[FloatArray, FloatArray]:

@@ -11,7 +11,8 @@ k^2 s. Hence the mean goes by powers of A, and the covariance V by V <- A V A' +
 Q = (-r, 1)(-r, 1)'. Powers and sums of n steps give those of 2 n, so that n steps cost
 log2(n) doublings.
 
-Every function takes arrays of numpy or of torch, in float64.
+Every function takes arrays of numpy or of torch, or numbers, in float64. All but those of perturbed
+steps are compiled as well, for numbers.
 
 Source:
     T. Schaul, S. Zhang and Y. LeCun, No More Pesky Learning Rates, ICML 2013; Y. Wu et al.,
@@ -93,7 +94,11 @@ def steps_map(
     determinant = momentum
     g11, g12, g22 = rate * rate, -rate, 0 * rate + 1
     w11, w12, w22, spread, r1, r2 = 1.0, 0.0, 0.0, 0.0, 1.0, 0.0
-    for bit in f"{steps:b}"[1:]:
+    bit = 1
+    while 2 * bit <= steps:
+        bit *= 2
+    while bit > 1:
+        bit //= 2
         if sums:
             spread = 2 * spread + w11 * g11 + 2 * w12 * g12 + w22 * g22
             t11, t12 = a11 * w11 + a21 * w12, a11 * w12 + a21 * w22
@@ -116,7 +121,7 @@ def steps_map(
             trace * a22 - determinant,
         )
         determinant = determinant * determinant
-        if bit == "1":
+        if steps & bit:
             w11, w12, w22 = w11 + a11 * a11, w12 + a11 * a12, w22 + a12 * a12
             spread, r1, r2 = spread + g11, r1 + a11, r2 + a12
             t11, t12 = entry * g11 - rate * momentum * g12, entry * g12 - rate * momentum * g22

@@ -16,7 +16,7 @@ from numba import config, njit
 from numba.core import event
 
 _MESSAGE = (
-    "atn_gym: compiling the training kernels, which takes about half a minute; the result is "
+    "atn_gym: compiling the training kernels, which takes half a minute at most; the result is "
     "kept on disk where that is possible"
 )
 
@@ -55,7 +55,8 @@ def is_switched_off() -> bool:
 @functools.cache
 def _build() -> str:
     """Names the version of the kernels and the processor: 16 hexadecimal digits."""
-    sources = sorted(Path(__file__).parent.glob("*.py"))
+    folder = Path(__file__).parent
+    sources = [*sorted(folder.glob("*.py")), folder.parent / "moments.py"]
     parts = [path.read_bytes() for path in sources]
     processor = binding.get_host_cpu_name() + binding.get_host_cpu_features().flatten()
     return hashlib.sha256(b"".join([*parts, processor.encode()])).hexdigest()[:16]
