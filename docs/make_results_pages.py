@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from hidden_scale import by_scale
 
 from atn_gym.eval.metrics.adaptation_score import BLIND, REACTIVE_ORACLE
 from atn_gym.eval.metrics.aggregate import mean
@@ -127,6 +128,7 @@ def make_page(name: str, folder: Path) -> str:
         write_part(_adaptation_by_task(results)),
         "## Each env",
         *(write_part(_by_regime(results, task)) for task in results.tasks()),
+        *_where_the_scale_is_hidden(results),
         "## What a blind schedule gets",
         _blind(results),
         write_part(_what_can_be_won(results)),
@@ -223,6 +225,17 @@ def _by_regime(results: Results, task: str) -> Table:
         columns.append(estimate_column(regime, results.of_envs([env]).anytime))
     note = "Anytime performance, with 95 % bootstrap intervals over seeds."
     return controller_table(task, results.all_envs, columns, note)
+
+
+def _where_the_scale_is_hidden(results: Results) -> list[str]:
+    """At which gains a method fails, for each task that hides one."""
+    parts = []
+    for task, envs in results.tasks().items():
+        if task.endswith("UnknownScale"):
+            same = [env for regime, env in envs.items() if regime != "Mixture"]
+            table = by_scale(results.of_envs(same), task)
+            parts += [write_part(table)] if table else []
+    return ["## By the hidden scale", *parts] if parts else []
 
 
 def _what_can_be_won(results: Results) -> Table:

@@ -1,10 +1,17 @@
 """The pages of results are written from a stored sweep, here a small one that was never run."""
 
+import gymnasium
+import numpy as np
 import pytest
 from page_makers import page_maker
 from stored_runs import ENV, OTHER, add
 
 POOR = {**OTHER, "id": "atn_gym/DigitsCnnPoorInit-Stationary-v0", "task": "DigitsCnnPoorInit"}
+HIDDEN = {
+    **ENV,
+    "id": "atn_gym/DigitsCnnUnknownScale-DataShift-v0",
+    "task": "DigitsCnnUnknownScale",
+}
 ENVS = (ENV, OTHER, POOR)
 # Mean anytime performance on each env; seeds lie 0.1 below and above.
 PERFORMANCE = {
@@ -108,3 +115,20 @@ def test_seeds_that_are_left_out_are_named_as_a_range(pages, sweep):
         add(sweep, "fixed", seed, ENV, anytime_performance=0.3)
     assert "Tables leave out" in pages.make_page("digits", sweep)
     assert " 5 to 8" in pages.make_page("digits", sweep)
+
+
+def test_where_the_scale_is_hidden_runs_are_told_apart_by_the_gain_of_the_env(
+    pages, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("os.fsync", lambda descriptor: None)
+    env = gymnasium.make(HIDDEN["id"], train_size=64, engine="torch")
+    gains = [env.reset(seed=seed)[1]["privileged"]["gain"] for seed in range(40)]  # decades
+    for seed, gain in enumerate(gains):
+        add(tmp_path / "sweep", "mine", seed, HIDDEN, anytime_performance=gain / 2)
+    mine = row(pages.make_page("unknown_scale", tmp_path / "sweep"), "By the hidden scale", "mine")
+    _, *cells = mine.values()
+    below = np.digitize(gains, [-1, 0])
+    assert [cell.partition(" ")[0].replace("\u2212", "-") for cell in cells] == [
+        f"{np.mean([gain for gain, place in zip(gains, below, strict=True) if place == part]) / 2:.3f}"
+        for part in range(3)
+    ]
