@@ -39,8 +39,8 @@ def by_scale(s: BlockStatistics, task: str) -> Table | None:
         columns.append(estimate_column(f"{name} ({chosen.sum()} seeds)", found))
     note = (
         "Anytime performance of the runs whose learning rate takes effect multiplied by so much, "
-        f"mean over {count(len(s.block.envs), 'env')}, with 95 % bootstrap intervals over seeds. Mixture is "
-        "left out: it draws its gains otherwise."
+        f"mean over {count(len(s.block.envs), 'env')}, with 95 % bootstrap intervals over seeds. "
+        "Mixture is left out: it draws its gains otherwise."
     )
     return controller_table("Anytime performance by the hidden gain", s, columns, note)
 

@@ -122,13 +122,12 @@ def test_where_the_scale_is_hidden_runs_are_told_apart_by_the_gain_of_the_env(
 ):
     monkeypatch.setattr("os.fsync", lambda descriptor: None)
     env = gymnasium.make(HIDDEN["id"], train_size=64, engine="torch")
-    gains = [env.reset(seed=seed)[1]["privileged"]["gain"] for seed in range(40)]  # decades
-    for seed, gain in enumerate(gains):
-        add(tmp_path / "sweep", "mine", seed, HIDDEN, anytime_performance=gain / 2)
-    mine = row(pages.make_page("unknown_scale", tmp_path / "sweep"), "By the hidden scale", "mine")
-    _, *cells = mine.values()
-    below = np.digitize(gains, [-1, 0])
+    halves = [env.reset(seed=seed)[1]["privileged"]["gain"] / 2 for seed in range(40)]
+    for seed, half in enumerate(halves):
+        add(tmp_path / "sweep", "mine", seed, HIDDEN, anytime_performance=half)
+    page = pages.make_page("unknown_scale", tmp_path / "sweep")
+    _, *cells = row(page, "By the hidden scale", "mine").values()
+    part = np.digitize(halves, [-0.5, 0])
     assert [cell.partition(" ")[0].replace("\u2212", "-") for cell in cells] == [
-        f"{np.mean([gain for gain, place in zip(gains, below, strict=True) if place == part]) / 2:.3f}"
-        for part in range(3)
+        f"{np.array(halves)[part == chosen].mean():.3f}" for chosen in range(3)
     ]
