@@ -20,7 +20,6 @@ from rich.progress import Progress
 from atn_gym import __version__
 from atn_gym.errors import (
     AtnGymError,
-    DependencyUnavailable,
     InvalidArgument,
     check_positive_integer,
 )
@@ -386,14 +385,9 @@ def _compare(arguments: argparse.Namespace) -> None:
 
 
 def _train(file: str, results: str | None) -> None:
-    try:
-        from atn_gym.training.config import load_training_config
-        from atn_gym.training.log import final_evaluations
-        from atn_gym.training.train import train
-    except ImportError as error:
-        raise DependencyUnavailable(
-            f"atn-gym train needs Stable-Baselines3 ({error}): pip install 'atn_gym[rl]'"
-        ) from error
+    from atn_gym.training.config import load_training_config
+    from atn_gym.training.log import final_evaluations
+    from atn_gym.training.train import train
 
     # Tasks of the user's own lie where the command is given.
     config = load_training_config(file, modules=Path.cwd())
@@ -473,16 +467,11 @@ def _record(arguments: argparse.Namespace) -> None:
 
 def _export(arguments: argparse.Namespace) -> None:
     from atn_gym.agents.agent_file import SUFFIX
+    from atn_gym.training.export import export
 
     out = Path(arguments.out)
     if out.suffix != SUFFIX:
         raise InvalidArgument(f"FILE must end in {SUFFIX}, got {arguments.out}")
-    try:
-        from atn_gym.training.export import export
-    except ImportError as error:
-        raise DependencyUnavailable(
-            f"atn-gym export needs Stable-Baselines3 ({error}): pip install 'atn_gym[rl]'"
-        ) from error
     card = export(Path(arguments.model), out).card
     print(f"{out}: an agent of {card.algorithm}, trained on {card.num_timesteps:,} epochs")
 

@@ -68,10 +68,12 @@ def read_yaml(file: str | Path) -> tuple[Path, dict[str, Any]]:
         values = _parse(path.read_bytes())
     except FileNotFoundError as error:
         names = sorted(p.stem for p in SHIPPED.glob("*.yaml"))
-        raise InvalidArgument(
-            f"config file {path} does not exist; shipped ones go by name: "
-            f"{did_you_mean(path.stem, names)}"
-        ) from error
+        # Who gives a path of another file does not look for a shipped one.
+        hint = did_you_mean(path.stem, names)
+        shipped_ones = f"; shipped ones go by name: {hint}"
+        if path.suffix and not hint.startswith("did"):
+            shipped_ones = ""
+        raise InvalidArgument(f"config file {path} does not exist{shipped_ones}") from error
     except OSError as error:
         raise InvalidArgument(
             f"config file {shown(str(file))} cannot be read: {error.strerror}"

@@ -73,15 +73,17 @@ def did_you_mean(name: object, choices: Iterable[str]) -> str:
         choices: The valid names.
 
     Returns:
-        A phrase such as ``"did you mean 'label_noise'? Valid: contrast, label_noise"``.
+        A phrase such as ``"did you mean 'label_noise'? Valid: contrast, label_noise"``, or of many
+        ``"did you mean 'rotation'? 40 are valid"``.
     """
     choices = list(choices)
     near = _near(str(name)[:_LONGEST_SHOWN], choices)
     hint = f"did you mean {near[0]!r}? " if near else ""
     if len(choices) <= _MOST_LISTED:
         return f"{hint}Valid: {', '.join(choices)}"
-    listed = near or choices[:5]
-    return f"{hint}{len(choices)} are valid, such as {', '.join(listed)}"
+    listed = near[1:] if near else choices[:5]
+    examples = f", such as {', '.join(listed)}" if listed else ""
+    return f"{hint}{len(choices)} are valid{examples}"
 
 
 def _near(name: str, choices: Iterable[str]) -> list[str]:

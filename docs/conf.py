@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ myst_heading_anchors = 4
 nb_execution_raise_on_error = True
 nb_execution_timeout = 300
 nb_output_stderr = "remove"
+nb_merge_streams = True
 highlight_language = "text"
 default_role = "code"
 autodoc_member_order = "bysource"
@@ -52,11 +54,17 @@ TREES = {"controllers/README": CONTROLLERS}
 
 
 def adapt(app: Any, page: str, text: list[str]) -> None:
-    """Makes a page of the repository one of the site: its links, and the tree below it."""
+    """Makes a page of the repository one of the site: links, intervals, and the tree below it."""
     file = f"docs/{page}.md"
     text[0] = with_site_links(text[0], file, file)
+    text[0] = re.sub(r"^\|.*", _keep_intervals, text[0], flags=re.MULTILINE)
     if page in TREES:
         text[0] += "\n".join(["\n```{toctree}", ":hidden:", *TREES[page], "```", ""])
+
+
+def _keep_intervals(row: re.Match[str]) -> str:
+    """A row of a table in which no line breaks within an interval, such as [0.1, 0.2]."""
+    return re.sub(r"(?<=\[)([^],|]+), (?=[^],|]+\])", "\\1,\u00a0", row[0])
 
 
 def setup(app: Any) -> None:

@@ -16,7 +16,7 @@ DOCS = Path(__file__).parent
 FOLDER = DOCS / "envs"
 VARIANTS = {
     "": "the initial hyperparameters of the task",
-    "PoorInit": "bad initial values, which seeds take in turn",
+    "PoorInit": "poor initial values; seeds take one set after the other",
     "UnknownScale": "a hidden gain on the learning rate",
 }
 

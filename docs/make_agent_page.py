@@ -203,7 +203,7 @@ agent = pretrained("ppo_adaptive")
 ```
 
 In a config it is `{{name: agent, label: ppo_adaptive, path: ppo_adaptive}}`. In your own loop it
-is `HyperparameterScheduler(optimizer, agent, num_epochs=...)`: see [own_loop.md](../own_loop.md).
+is `HyperparameterScheduler(optimizer, agent, num_epochs=...)`: see [your own loop](../own_loop.md).
 
 ## What it is
 

@@ -44,13 +44,17 @@ def frames(env_id: str) -> list[Image.Image]:
 
 
 def save(pictures: list[Image.Image], path: Path) -> None:
-    """Writes an animation that is small: few colours, which all frames share."""
+    """Writes an animation that is small: few colours, which all frames share.
+
+    It begins with the whole run, which is what a printed page shows.
+    """
     size = _WIDTH, round(_WIDTH * pictures[0].height / pictures[0].width)
     small = [picture.resize(size, Image.Resampling.LANCZOS) for picture in pictures]
     palette = small[-1].quantize(_COLOURS, dither=Image.Dither.NONE)
     indexed = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in small]
-    durations = [_FRAME] * (len(indexed) - 1) + [_PAUSE]
-    indexed[0].save(path, save_all=True, append_images=indexed[1:], duration=durations, loop=0)
+    durations = [_PAUSE] + [_FRAME] * (len(indexed) - 1)
+    whole, others = indexed[-1], indexed[:-1]
+    whole.save(path, save_all=True, append_images=others, duration=durations, loop=0)
 
 
 def main() -> None:

@@ -35,7 +35,7 @@ _INTRODUCTION = """# Five questions
 The benchmark asks five questions about online hyperparameter control. An experiment on Digits
 is made for each, with few seeds: the intervals say what they are worth. Every section ends with the
 commands that made it. [References](references.md) explains `fixed`, `blind` and yoked controls,
-[metrics.md](metrics.md) the metrics.
+[Metrics](metrics.md) the metrics.
 """
 
 

@@ -43,7 +43,7 @@ in any experiment.
 
 The adaptation score of a method is Σ (J - J_blind) / Σ (J_reactive - J_blind), with J its anytime
 performance and sums over strata of envs. It is negative for a method that loses to `blind`, and
-undefined where looking wins nothing. [metrics.md](metrics.md) has the details.
+undefined where looking wins nothing. [Metrics](metrics.md) has the details.
 
 ## Why a schedule is not enough
 

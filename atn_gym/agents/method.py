@@ -92,16 +92,18 @@ class ControllerMethod(Method):
 
     def check(self, setting: RunSetting) -> None:
         """Makes a controller, which checks its arguments."""
-        with construction_errors(f"controller {factory_name(self.make_controller)}"):
+        name = factory_name(self.make_controller)
+        with construction_errors(f"controller {name}", "made from the setting of a run"):
             make_controller(self.make_controller, setting)
 
 
 @contextlib.contextmanager
-def construction_errors(what: str) -> Iterator[None]:
+def construction_errors(what: str, made: str = "made") -> Iterator[None]:
     """Names what cannot be made, unless an error of this package says what is wrong with it.
 
     Args:
         what: Such as "controller Mine".
+        made: How it is made.
 
     Raises:
         InvalidArgument: If anything else is raised within.
@@ -112,5 +114,5 @@ def construction_errors(what: str) -> Iterator[None]:
         raise
     except FOREIGN_ERRORS as error:
         raise InvalidArgument(
-            f"{what} raised {type(error).__name__} when it was made: {one_line(error)}"
+            f"{what} raised {type(error).__name__} when it was {made}: {one_line(error)}"
         ) from error

@@ -120,8 +120,8 @@ class ModelCard:
             if trained != given:
                 remedy = f"make the env with {name}={trained}"
                 if name == "hyperparameters":
-                    remedy += "; in your own loop, an optimizer shows a weight decay or momentum "
-                    remedy += "that is above 0"
+                    remedy += "; in your own loop, make the optimizer with a momentum and a weight "
+                    remedy += "decay above 0: only those above 0 are controlled"
                 raise InvalidArgument(
                     f"model {path} was trained with {name}={trained}, but this env has {given}: "
                     f"{remedy}"

@@ -201,8 +201,12 @@ def as_method(policy: Any) -> Method:
         return PolicyMethod.of(policy)
     if issubclass(policy, Controller) if is_class else callable(policy):
         return ControllerMethod(policy)
+    remedy = ""
+    if is_class:
+        made = issubclass(policy, Method) or hasattr(policy, "predict")
+        remedy = ": pass an object of it" if made else ": derive it from atn_gym.agents.Controller"
     raise InvalidArgument(
         "a policy must be an object with predict(observation, state, episode_start, "
         "deterministic), a Controller class, a Method, or the name of one, got "
-        f"{policy!r}{': make one of it' if is_class else ''}"
+        f"{policy!r}{remedy}"
     )

@@ -12,8 +12,8 @@ except ImportError as error:
     from atn_gym.errors import DependencyUnavailable
 
     raise DependencyUnavailable(
-        f"this optimizer needs a package that does not import ({error}): pip install "
-        "'atn_gym[optimizers]'"
+        "the optimizers prodigy, dadapt_sgd, schedule_free_sgd and schedule_free_adamw need "
+        f"packages of which one does not import ({error}): pip install 'atn_gym[optimizers]'"
     ) from error
 
 EXTRA_OPTIMIZERS: dict[str, type[optim.Optimizer]] = {

@@ -1,5 +1,6 @@
 """Files of a training that were damaged: named, gone back from, and never taken for the agent."""
 
+import importlib
 import itertools
 import json
 import random
@@ -166,6 +167,20 @@ def test_a_missing_tensorboard_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     with pytest.raises(DependencyUnavailable, match=r"needs tensorboard .*pip install"):
         train(training(), tmp_path)
+
+
+def test_a_missing_stable_baselines3_is_named_wherever_training_is_imported(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "stable_baselines3.common.vec_env", None)
+    for name in [name for name in sys.modules if name.startswith("atn_gym.training")]:
+        monkeypatch.delitem(sys.modules, name)
+    with pytest.raises(DependencyUnavailable, match=r"pip install 'atn_gym\[rl\]'"):
+        importlib.import_module("atn_gym.training")
+    for command in (
+        ["train", "--config", "train_ppo_digits"],
+        ["export", "a.zip", "a.safetensors"],
+    ):
+        assert cli.main(command) == 2
+        assert "pip install 'atn_gym[rl]'" in capsys.readouterr().err
 
 
 def test_an_archive_that_expands_without_limit_is_refused(tmp_path, capsys):

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import fields
+from inspect import signature
 from typing import Any, Unpack
 
 from atn_gym.agents.controller import Controller, ControllerFactory
@@ -15,7 +16,7 @@ from atn_gym.agents.registry import as_method, controller_class, takes_argument
 from atn_gym.config import EnvConfig, parse_seeds, run_setting
 from atn_gym.envs.arguments import EnvArguments, plain
 from atn_gym.envs.params import TuningParams
-from atn_gym.errors import InvalidArgument
+from atn_gym.errors import InvalidArgument, UnexpectedArgument, did_you_mean
 from atn_gym.eval.running.batch import MOST_TOGETHER, evaluate_seeds
 from atn_gym.eval.running.evaluation import Evaluation
 from atn_gym.eval.running.failures import PolicyError
@@ -59,7 +60,7 @@ def evaluate(
         >>> len(evaluation.summaries)
         2
     """
-    _refuse_arguments_of_the_controller(policy, kwargs)
+    _refuse_arguments_of_others(policy, kwargs)
     method = as_method(policy)
     env = EnvConfig(id=env_id, **plain(kwargs))
     method.check(run_setting(env.made_for(method)))
@@ -89,19 +90,27 @@ def name_of(policy: Any) -> str:
     return str(getattr(made_by, "__name__", type(made_by).__name__))
 
 
-def _refuse_arguments_of_the_controller(policy: Any, kwargs: Mapping[str, object]) -> None:
+def _refuse_arguments_of_others(policy: Any, kwargs: Mapping[str, object]) -> None:
+    """Names the keywords that belong to the controller, and those that nothing takes."""
+    of_env = [field.name for field in fields(TuningParams)]
+    controller: Any = None
+    call = ""
     if isinstance(policy, str):
-        controller: Any = controller_class(policy)
+        controller = controller_class(policy)
         call = f"controller_method({policy!r}"
     elif isinstance(policy, type) and issubclass(policy, Controller):
         controller, call = policy, f"functools.partial({policy.__name__}"
-    else:
-        return
-    of_env = {field.name for field in fields(TuningParams)}
-    own = [name for name in kwargs if name not in of_env and takes_argument(controller, name)]
+    foreign = [name for name in kwargs if name not in of_env]
+    own = [name for name in foreign if controller and takes_argument(controller, name)]
     if own:
         given = ", ".join(f"{name}={kwargs[name]!r}" for name in own)
         raise InvalidArgument(
             f"further arguments must be those of the env, but {own[0]!r} is one of the "
             f"controller: evaluate {call}, {given}) in its place"
+        )
+    if foreign:
+        known = [*list(signature(evaluate).parameters)[:-1], *of_env]
+        raise UnexpectedArgument(
+            f"evaluate got an unexpected keyword argument {foreign[0]!r}; "
+            f"{did_you_mean(foreign[0], known)}"
         )

@@ -150,10 +150,13 @@ def test_a_method_or_controller_that_cannot_be_made_is_named_in_a_sentence(tmp_p
         "class Mine(Unmade, Fixed): pass\n"
     )
     path = tmp_path / "unmade.yaml"
-    for kind, name, told in [("method", "Own", "'unmade_own:Own'"), ("controller", "Mine", "Mine")]:
+    for name, told, made in [
+        ("Own", "method 'unmade_own:Own'", "made"),
+        ("Mine", "controller Mine", "made from the setting of a run"),
+    ]:
         config = {**EXPERIMENT, "controllers": [{"name": f"unmade_own:{name}", "rate": 2}]}
         path.write_text(yaml.safe_dump(config))
-        message = f"{kind} {told} raised KeyError when it was made: 'rates'"
+        message = f"{told} raised KeyError when it was {made}: 'rates'"
         with pytest.raises(InvalidArgument, match=message):
             load_config(path)
 
