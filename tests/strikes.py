@@ -19,7 +19,9 @@ MARK = "ATN_GYM_STRUCK"
 # Imported once for every command that is struck, so that each begins with its work.
 _PRELOADED = [
     "atn_gym.cli",
+    "atn_gym.envs.engines.kernels.building",
     "atn_gym.eval.running.experiment",
+    "atn_gym.eval.running.table",
     "atn_gym.training.train",
     "distributed",
     "sklearn.datasets",
@@ -42,7 +44,7 @@ def strike(arguments: Sequence[str], folder: Path, writes: int, delay: float) ->
 
 
 def strike_at_work(arguments: Sequence[str], folder: Path, seconds: float) -> int:
-    """Runs a command and kills it once it has used a core for some seconds.
+    """Runs a command and kills it once it and what it began have used a core for some seconds.
 
     Returns:
         The exit code, as of `strike`.
@@ -106,11 +108,22 @@ def _kill_at_write(folder: Path, writes: int, delay: float) -> None:
 
 
 def _kill_at_work(seconds: float) -> None:
-    until = time.process_time() + seconds
+    until = _used() + seconds
 
     def watch() -> None:
-        while time.process_time() < until:
-            time.sleep(0.001)
+        while _used() < until:
+            time.sleep(0.005)
         os.kill(os.getpid(), signal.SIGKILL)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def _used() -> float:
+    """Processor time of this process and of those that it began, ended or not (s)."""
+    used = sum(os.times()[:4])
+    for path in Path("/proc/self/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            for child in path.read_text().split():
+                _, _, fields = Path(f"/proc/{child}/stat").read_text().rpartition(")")
+                used += sum(map(int, fields.split()[11:13])) / os.sysconf("SC_CLK_TCK")
+    return used

@@ -93,7 +93,11 @@ def _follow_parent() -> None:
 
 def main(answer: Path) -> None:
     """Makes the runs that standard input holds, and writes what `make` returns or raises."""
-    make, seeds = pickle.load(sys.stdin.buffer)
+    try:
+        make, seeds = pickle.load(sys.stdin.buffer)
+    except EOFError:
+        # The process that began this one was killed meanwhile.
+        sys.exit(1)
     threading.Thread(target=_follow_parent, daemon=True).start()
     try:
         found: list[EvaluatedRun] | BaseException = make(seeds)

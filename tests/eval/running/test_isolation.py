@@ -138,3 +138,14 @@ def test_a_thread_that_goes_on_does_not_hold_the_command_up(command, workers):
     done = command(["isolated_own:Lingering"], "--workers", workers, seeds=2)
     assert done.returncode == 0, done.stderr
     assert "2 runs complete, 0 failed" in done.stdout
+
+
+def test_a_process_whose_command_is_gone_before_it_read_its_runs_ends_in_silence(tmp_path):
+    ended = subprocess.run(
+        [sys.executable, "-m", "atn_gym.eval.running.isolation", str(tmp_path / "runs")],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+    )
+    assert ended.returncode == 1
+    assert not ended.stdout + ended.stderr
+    assert not list(tmp_path.iterdir())
