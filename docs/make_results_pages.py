@@ -43,11 +43,13 @@ class Page:
         title: Its heading.
         configs: The configs that make the results, all of one folder.
         introduction: What is measured, in a sentence or two.
+        learned: What the tables say, a paragraph each.
     """
 
     title: str
     configs: tuple[str, ...]
     introduction: str
+    learned: tuple[str, ...] = ()
 
 
 PAGES = {
@@ -124,6 +126,7 @@ def make_page(name: str, folder: Path) -> str:
         *_warnings(results),
         "## All envs",
         write_part(_headline(results)),
+        *(["## What was learned", *page.learned] if page.learned else []),
         "## Each task",
         write_part(_adaptation_by_task(results)),
         "## Each env",

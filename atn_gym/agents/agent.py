@@ -81,6 +81,10 @@ class Agent(Method):
         """
         self.read().card.check_setting(self.path, setting.window, setting.hyperparameters.names)
 
+    def env_arguments(self) -> dict[str, Any]:
+        """The gradient signals, if it observes them."""
+        return self.read().card.env_arguments
+
     def policy(self, env: Any, seeds: Sequence[int]) -> ModelPolicy:
         """Makes the policy of the runs of an env.
 

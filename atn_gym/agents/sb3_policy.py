@@ -111,6 +111,11 @@ class SB3Policy(Method):
         if card is not None:
             card.check_setting(self.path, setting.window, setting.hyperparameters.names)
 
+    def env_arguments(self) -> dict[str, Any]:
+        """The gradient signals, if the card says that the model observes them."""
+        card = read_card(self._file)
+        return {} if card is None else card.env_arguments
+
     def policy(self, env: Any, seeds: Sequence[int]) -> ModelPolicy:
         """Loads the model, and checks that it suits the env.
 

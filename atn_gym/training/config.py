@@ -149,6 +149,7 @@ def _setting(env: EnvConfig) -> dict[str, Any]:
         "window": params.window,
         "hyperparameters": list(params.make_space().names),
         "checkpoint_rollback": params.checkpoint_rollback,
+        "signals": params.signals,
     }
 
 

@@ -171,6 +171,25 @@ def test_an_agent_that_observes_falls_is_trained_exported_and_scored(tmp_path):
     np.testing.assert_allclose(ours.values(metric), theirs.values(metric), atol=1e-3)
 
 
+def test_an_agent_that_observes_gradients_asks_the_env_and_the_scheduler_for_them(tmp_path):
+    envs = [{**env, "signals": "gradient"} for env in (ENV, POOR)]
+    model = train(training(envs=envs, eval_envs=envs[:1]), tmp_path)
+    agent = tmp_path / "agent.safetensors"
+    assert cli.main(["export", str(model), str(agent)]) == 0
+    ours, theirs = (
+        atn_gym.evaluate(policy, "atn_gym/DigitsCnn-Stationary-v0", seeds=2, **SMALL)
+        for policy in (Agent(str(agent)), controller_method("rl", path=str(model)))
+    )
+    metric = "anytime_performance"
+    np.testing.assert_allclose(ours.values(metric), theirs.values(metric), atol=1e-3)
+    assert all("alignment" in row for row in ours.runs[0].trace)
+    optimizer = torch.optim.SGD(
+        torch.nn.Linear(2, 2).parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4
+    )
+    with pytest.raises(InvalidArgument, match="signals='gradient'"):
+        atn_gym.HyperparameterScheduler(optimizer, Agent(str(agent)), num_epochs=3, num_classes=2)
+
+
 @pytest.mark.parametrize("falls", [False, True])
 def test_shuffled_signals_are_exchanged_among_the_networks(falls):
     env = make_training_env(training(shuffle_signals=True, falls=falls))

@@ -45,6 +45,10 @@ from atn_gym.training.config import load_training_config
             "and ['momentum']",
         ),
         (
+            {"eval_envs": [{**ENV, "signals": "gradient"}]},
+            "must have the same signals, got loss and gradient",
+        ),
+        (
             {"eval_envs": [{**ENV, "checkpoint_rollback": True}]},
             "must have the same checkpoint_rollback, got False and True",
         ),
