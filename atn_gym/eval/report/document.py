@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, TypeAlias
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
 
+_MOST_WIDE = 2
+"""Columns with a detail beside the value, at most."""
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -57,6 +60,12 @@ class Table:
     def __post_init__(self) -> None:
         """Without meanings, there is an empty one for each column."""
         object.__setattr__(self, "meanings", self.meanings or ("",) * len(self.headings))
+
+    @property
+    def is_stacked(self) -> bool:
+        """Whether details stand below their values: no page is wide enough for many of them."""
+        columns = zip(*(row.cells for row in self.rows), strict=True)
+        return sum(any(cell.detail for cell in column) for column in columns) > _MOST_WIDE
 
 
 @dataclass(frozen=True)

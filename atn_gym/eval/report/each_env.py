@@ -172,7 +172,8 @@ def _tables(index: ResultIndex, env: str) -> list[Table]:
     tables = []
     for make in (env_table, safety_table, adaptation_table):
         table = make(paired, env)
-        rows = (*table.rows, *(_unpaired(make(other, env).rows[0]) for other in others))
+        width = len(table.headings)
+        rows = (*table.rows, *(_unpaired(make(other, env).rows[0], width) for other in others))
         note_of_table = " ".join(filter(None, [table.note, note]))
         tables.append(replace(table, rows=rows, note=note_of_table))
     beginnings = block.describe_beginnings(env)
@@ -199,6 +200,8 @@ def _seeds(seeds: Sequence[int]) -> str:
     return f"{'seed' if len(seeds) == 1 else 'seeds'} {', '.join(map(str, seeds))}"
 
 
-def _unpaired(alone: Row) -> Row:
+def _unpaired(alone: Row, width: int) -> Row:
+    """The row of a controller with its own seeds, without what needs its yoked control."""
     first, *others = alone.cells
-    return replace(alone, cells=(replace(first, detail="unpaired"), *others))
+    missing = [Cell(NONE)] * (width - len(alone.cells))
+    return replace(alone, cells=(replace(first, detail="unpaired"), *others, *missing))

@@ -12,8 +12,7 @@ from atn_gym.eval.metrics.formatting import printable
 from atn_gym.eval.report.document import Document, Figure, Part, Row, Table
 from atn_gym.eval.report.svg import to_svg
 
-_LONGEST_WORD = 26
-_MOST_WIDE = 2
+_LONGEST_WORD = 12
 TEMPLATES = PackageLoader("atn_gym.eval.report")
 
 
@@ -50,20 +49,17 @@ def _kind(part: Part) -> str:
 
 
 def _table_class(table: Table) -> str:
-    """Where many columns have a detail, it stands below the value: a page is not that wide."""
     if table.is_text:
         return "text"
     cells = [cell for row in table.rows for cell in row.cells]
     if any(cell.shade is not None for cell in cells):
         return "grid"
-    columns = zip(*(row.cells for row in table.rows), strict=True)
-    detailed = [any(cell.detail for cell in column) for column in columns]
-    return "stacked" if sum(detailed) > _MOST_WIDE else ""
+    return "stacked" if table.is_stacked else ""
 
 
 def _breakable(text: str) -> Markup:
-    """A name that, if it is a long one, can be broken after a separator, never in a number."""
+    """A long name can be broken after a separator or before a capital, never in a number."""
     name = escape(text)
     if len(text) <= _LONGEST_WORD:
         return name
-    return Markup(re.sub(r"[.:_](?!\d)|-(?=[A-Z])", r"\g<0><wbr>", str(name)))
+    return Markup(re.sub(r"[.:_/](?!\d)|[-a-z](?=[A-Z])", r"\g<0><wbr>", str(name)))

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections import Counter
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from atn_gym.eval.metrics.formatting import printable
-from atn_gym.eval.report.document import Document, Figure, Table
+from atn_gym.eval.report.document import Cell, Document, Figure, Table
 from atn_gym.eval.report.render import save
 from atn_gym.files import write_atomically
 
+_NEW_LINE = r"\\"
+_HEADING = 16
+"""Characters of a line of a heading."""
+_MOST_COLUMNS = 5
+"""Of a table in the size of the text around it."""
+_LONGEST_TEXT = 40
+"""Characters of a cell from which a column gets no wider."""
 _SPECIAL = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -73,11 +81,51 @@ def to_latex(table: Table) -> str:
         keep_trailing_newline=True,
         trim_blocks=False,
     )
-    environment.filters |= {"tex": _escape, "comment": lambda text: " ".join(text.split())}
-    others = len(table.headings) - 1
-    width = f"p{{{0.8 / max(others, 1):.2f}\\linewidth}}"
-    columns = f"l{(width if table.is_text else 'r') * others}"
-    return environment.get_template("table.tex").render(table=table, columns=columns)
+    environment.filters |= {
+        "cell": lambda cell, italic: _cell(cell, table, italic=italic),
+        "wrapped": lambda heading: _escape(heading) if table.is_text else _stack(_lines(heading)),
+        "comment": lambda text: " ".join(text.split()),
+    }
+    return environment.get_template("table.tex").render(
+        table=table,
+        columns=_text_columns(table) if table.is_text else "l" + "r" * (len(table.headings) - 1),
+        packages="array,booktabs" if table.is_text else "booktabs",
+        small=len(table.headings) > _MOST_COLUMNS,
+    )
+
+
+def _text_columns(table: Table) -> str:
+    """Columns whose lines wrap, with widths by the longest text of each."""
+    columns = zip(table.headings, *([c.text for c in row.cells] for row in table.rows), strict=True)
+    longest = [min(max(6, *map(len, column)), _LONGEST_TEXT) for column in columns]
+    return "".join(
+        f">{{\\raggedright\\arraybackslash}}p{{{0.8 * length / sum(longest):.3f}\\linewidth}}"
+        for length in longest
+    )
+
+
+def _cell(cell: Cell, table: Table, *, italic: bool) -> str:
+    text = _escape(cell.text)
+    if table.is_text:
+        # TeX breaks no name by itself.
+        text = re.sub(r"\\_|[/,=-](?=\w)", r"\g<0>\\allowbreak{}", text)
+    if italic:
+        text = f"\\textit{{{text}}}"
+    if not cell.detail:
+        return text
+    detail = f"{{\\scriptsize {_escape(cell.detail)}}}"
+    if table.is_stacked:
+        return rf"\begin{{tabular}}[t]{{@{{}}r@{{}}}}{text}{_NEW_LINE}{detail}\end{{tabular}}"
+    return f"{text} {detail}"
+
+
+def _lines(heading: str) -> list[str]:
+    return [_escape(line) for line in textwrap.wrap(heading, _HEADING, break_long_words=False)]
+
+
+def _stack(lines: list[str]) -> str:
+    """Lines above each other, the last one on the line of the headings beside it."""
+    return lines[0] if len(lines) == 1 else rf"\shortstack[r]{{{_NEW_LINE.join(lines)}}}"
 
 
 def _escape(text: str) -> str:

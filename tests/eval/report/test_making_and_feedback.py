@@ -6,6 +6,7 @@ from made_up_runs import add, cells, figures, make_comparison, tables
 
 from atn_gym.eval.report.block_statistics import BlockStatistics
 from atn_gym.eval.report.making import DEPLOYMENTS, break_even, cost_of_a_run, making_runs
+from atn_gym.eval.report.report import write_report
 
 FLOPS = 10**6
 """Of a whole run of these made-up ones."""
@@ -80,6 +81,17 @@ def test_the_value_of_feedback_is_the_paired_difference_to_the_yoked_control(roo
     assert cells(adaptation, "pid")["value of feedback"] == "\N{EN DASH}"
     roles = {row.cells[0].text: row.cells[1].text for row in tables(root)["Controllers"].rows}
     assert [role for label, role in roles.items() if "yoked" in label] == ["control"] * 2
+
+
+def test_an_unpaired_controller_has_an_empty_cell_below_the_value_of_feedback(root):
+    for seed in range(3):
+        add(root, "heuristic", seed, anytime_performance=0.2)
+        add(root, "yoked", seed, arguments={"method": "heuristic"})
+        add(root, "mine", 10 + seed)
+    write_report(root)
+    adaptation = tables(root)["DigitsCnn-DataShift, adaptation"]
+    assert cells(adaptation, "mine")["value of feedback"] == "\N{EN DASH}"
+    assert cells(adaptation, "heuristic")["value of feedback"] != "\N{EN DASH}"
 
 
 def test_without_a_control_there_is_no_such_column(made):

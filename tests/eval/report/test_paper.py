@@ -1,6 +1,10 @@
 """Figures and tables for a paper."""
 
 import re
+import shutil
+import subprocess
+
+import pytest
 
 from atn_gym import cli
 from atn_gym.eval.report.document import Cell, Table, row
@@ -43,9 +47,49 @@ def test_a_table_is_a_tabular_with_the_same_cells_and_all_text_escaped():
     lines = to_latex(table).splitlines()
     assert lines[0].startswith("% a_b")
     assert lines[2:5] == ["\\begin{tabular}{lr}", "\\toprule", "controller & score \\\\"]
-    assert lines[6].endswith(" & $-$0.5 {\\footnotesize [0.1, 0.2]} \\\\")
+    assert lines[6].endswith(" & $-$0.5 {\\scriptsize [0.1, 0.2]} \\\\")
     assert lines[7] == "\\textit{oracle} & -- \\\\"
     assert lines[8:] == ["\\bottomrule", "\\end{tabular}"]
     name = lines[6].split(" & $-$")[0]
     assert "\\textbackslash{}input\\{x\\}" in name
     assert not re.search(r"(?<!\\)[&%#_]", name)
+
+
+def test_a_wide_table_stacks_its_intervals_and_headings():
+    cells = [Cell("0.5", "[0.1, 0.2]")] * 6
+    table = Table("t", ("controller", *["compute-adjusted performance"] * 6), (row("a", *cells),))
+    lines = to_latex(table).splitlines()
+    assert lines[1].endswith("a sidewaystable of the package rotating")
+    assert lines[2:4] == [
+        "{\\footnotesize\\setlength{\\tabcolsep}{3pt}%",
+        "\\begin{tabular}{lrrrrrr}",
+    ]
+    heading = "\\shortstack[r]{compute-adjusted\\\\performance}"
+    assert lines[5] == f"controller & {' & '.join([heading] * 6)} \\\\"
+    interval = "\\begin{tabular}[t]{@{}r@{}}0.5\\\\{\\scriptsize [0.1, 0.2]}\\end{tabular}"
+    assert lines[7] == f"a & {' & '.join([interval] * 6)} \\\\[2pt]"
+    assert lines[8:] == ["\\bottomrule", "\\end{tabular}}"]
+
+
+def test_columns_of_text_wrap_and_names_can_be_broken():
+    rows = (row("atn_gym/DigitsCnn-v0", "a" * 20),)
+    lines = to_latex(Table("t", ("env", "about"), rows, is_text=True)).splitlines()
+    column = ">{\\raggedright\\arraybackslash}p{0.400\\linewidth}"
+    assert lines[2] == f"\\begin{{tabular}}{{{column * 2}}}"
+    assert lines[6].startswith(
+        "atn\\_\\allowbreak{}gym/\\allowbreak{}DigitsCnn-\\allowbreak{}v0 & "
+    )
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="LaTeX is not installed")
+def test_latex_takes_every_table_of_a_report(known, tmp_path):
+    write_report(known, tmp_path, for_paper=True)
+    tables = sorted((tmp_path / "paper").glob("*.tex"))
+    text = "\n\n".join(f"\\input{{{table}}}" for table in tables)
+    packages = "\\usepackage{array,booktabs}"
+    (tmp_path / "all.tex").write_text(
+        f"\\documentclass{{article}}{packages}\\begin{{document}}{text}\\end{{document}}"
+    )
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
