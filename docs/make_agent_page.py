@@ -141,7 +141,7 @@ def draw_training(folder: Path, out: Path) -> None:
     rows = read_log(folder / LOG)
     suffix = "/anytime_performance"
     keys = sorted({key for row in rows for key in row if key.endswith(suffix)})
-    figure = Figure(figsize=(10, 4), layout="constrained")
+    figure = Figure(figsize=(8, 4.6), layout="constrained")
     axes = figure.subplots()
     for key in keys:
         found = [(row[STEPS] / 1000, row[key]) for row in rows if key in row]
@@ -150,7 +150,7 @@ def draw_training(folder: Path, out: Path) -> None:
     axes.set_xlabel("thousand epochs of all networks")
     axes.set_ylabel("anytime performance")
     axes.grid(alpha=0.3)
-    axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    figure.legend(frameon=False, loc="outside lower center", ncols=2)
     figure.savefig(out, dpi=110, metadata={"Software": None})
 
 

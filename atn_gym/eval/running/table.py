@@ -31,7 +31,7 @@ _MEANINGS = {
     "final_val_accuracy": "share of the validation data classified correctly after the last epoch",
     "collapsed": "runs that ended no better than guessing, of all",
     "rollback_count": "how often the controller went back to an earlier state",
-    "wall_clock_s.total": "how long a run took, with what the controller took",
+    "wall_clock_s.total": "how long a run took, the time of the controller included",
 }
 
 
