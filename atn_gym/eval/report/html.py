@@ -12,7 +12,7 @@ from atn_gym.eval.metrics.formatting import printable
 from atn_gym.eval.report.document import Document, Figure, Part, Row, Table
 from atn_gym.eval.report.svg import to_svg
 
-_LONGEST_WORD = 12
+_LONGEST_WORD = 16
 TEMPLATES = PackageLoader("atn_gym.eval.report")
 
 
