@@ -14,7 +14,8 @@ from atn_gym.errors import InvalidArgument, shown, unknown_name
 
 _NOMINAL = "nominal_hyperparameters"
 _GAIN = "learning_rate_gain"
-_MAX_MOMENTUM = 0.999
+MAX_MOMENTUM = 0.999
+"""The largest momentum that takes effect."""
 
 
 class _WithoutCompiler(optim.Optimizer):
@@ -136,10 +137,10 @@ def set_effective_hyperparameters(
             0.001 where the optimizer switches between training and evaluation) and
             weight_decay in plain units. The gain of the run multiplies the learning rate.
     """
-    momentum = min(hyperparameters["momentum"], _MAX_MOMENTUM)
+    momentum = min(hyperparameters["momentum"], MAX_MOMENTUM)
     if hasattr(optimizer, "eval"):
         # Schedule-free optimizers divide by it.
-        momentum = max(momentum, 1 - _MAX_MOMENTUM)
+        momentum = max(momentum, 1 - MAX_MOMENTUM)
     for group in optimizer.param_groups:
         group["lr"] = hyperparameters["learning_rate"] * group[_GAIN]
         group["weight_decay"] = hyperparameters["weight_decay"]

@@ -183,7 +183,7 @@ class TuningVectorEnv(PlainSpec, VectorEnv[Observation, NDArray[np.float32], NDA
             InvalidArgument: If the action of a running run has NaN, a wrong shape or a wrong dtype.
         """
         assert self.action_space.shape is not None
-        if not all(self.episodes.begun(run) for run in range(self.num_envs)):
+        if not self.episodes.all_begun():
             raise ResetNeeded("step() needs begun episodes: call reset() first")
         running = self.episodes.all_running()
         checked = self.episodes.check_actions(actions, self.action_space.shape, running)

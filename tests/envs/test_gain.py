@@ -8,6 +8,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
+from trainers import rows
 
 import atn_gym
 from atn_gym.envs import optimizers
@@ -44,7 +45,7 @@ def test_a_gain_multiplies_what_the_optimizer_shift_does(make_trainer: Any) -> N
     shift = OptimizerSensitivityShift(trigger=0, kind="learning_rate", severity=0.5)
     trainer.reset(0, 0, shift, values, gain=-1.0)
     for _ in range(2):
-        trainer.train([0], [values])
+        trainer.train([0], rows([values]))
         optimizer = trainer._engine.optimizer(0)
         effective = optimizers.effective_hyperparameters(optimizer)
         assert effective == pytest.approx({**values, "learning_rate": 0.02 * 10**-0.5})

@@ -14,6 +14,7 @@ import schedulefree
 import torch
 import torch.nn.functional as F
 from torch import nn, optim
+from trainers import rows
 
 from atn_gym.envs.data import Dataset
 from atn_gym.envs.episodes.plans import batch_order
@@ -79,7 +80,7 @@ def test_an_optimizer_gives_the_losses_of_its_own_package(
         **arguments,
     )
     expected = own_loop(optimizer, model, digits, 6)
-    found = [trainer.train([0], [values]) for _ in range(6)]
+    found = [trainer.train([0], rows([values])) for _ in range(6)]
     assert [[m.train_loss.item(), m.val_loss.item()] for m in found] == [
         pytest.approx(pair, rel=1e-4) for pair in expected
     ]
@@ -91,13 +92,13 @@ def test_a_state_brings_a_run_back_bit_exactly(name: str, make_trainer: MakeTrai
     trainer = make_trainer(num_runs=2, optimizer=name)
     trainer.reset(0, 3, Stationary(), LOW)
     for _ in range(2):
-        trainer.train([0], [LOW])
+        trainer.train([0], rows([LOW]))
     state = trainer.get_state(0)
     stored = pickle.dumps(state)
-    expected = [trainer.train([0], [VALUES]).val_loss.item() for _ in range(2)]
+    expected = [trainer.train([0], rows([VALUES])).val_loss.item() for _ in range(2)]
     for run, source in ((0, state), (1, pickle.loads(stored))):
         trainer.set_state(run, source)
-        found = [trainer.train([run], [VALUES]).val_loss.item() for _ in range(2)]
+        found = [trainer.train([run], rows([VALUES])).val_loss.item() for _ in range(2)]
         assert found == expected
 
 
@@ -108,7 +109,7 @@ def test_momentum_may_change_between_epochs_and_be_none(
     trainer = make_trainer(optimizer=name)
     trainer.reset(0, 3, Stationary(), {**LOW, "momentum": 0.0})
     for momentum in (0.0, 0.9, 0.5):
-        (loss,) = trainer.train([0], [{**LOW, "momentum": momentum}]).val_loss
+        (loss,) = trainer.train([0], rows([{**LOW, "momentum": momentum}])).val_loss
     model = SmallCnn((1, 8, 8), 10, hidden=32)
     model.load_state_dict(trainer.get_checkpoint(0)["model"])
     with torch.no_grad():
@@ -164,7 +165,7 @@ def test_an_optimizer_that_needs_the_loss_gets_that_of_its_mini_batch(
         with torch.no_grad():
             for p, gradient in zip(model.parameters(), gradients, strict=True):
                 p -= rate * gradient
-    trainer.train([0], [VALUES])
+    trainer.train([0], rows([VALUES]))
     torch.testing.assert_close(trainer.get_checkpoint(0)["model"], dict(model.state_dict()))
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from trainers import rows
 
 from atn_gym.envs import optimizers, regimes
 from atn_gym.envs.data import SPLITS, Dataset, RunData, Split
@@ -301,7 +302,7 @@ def test_a_shifted_optimizer_trains_as_if_the_effective_value_were_set(
     trainer.reset(0, 0, shift, shifted)
     trainer.reset(1, 0, Stationary(), plain)
     for _ in range(3):
-        metrics = trainer.train([0, 1], [shifted, plain])
+        metrics = trainer.train([0, 1], rows([shifted, plain]))
     assert metrics.val_loss[0] == pytest.approx(metrics.val_loss[1], rel=1e-6)
     assert metrics.strength.tolist() == [0.75, 0.0]
 

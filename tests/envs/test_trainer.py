@@ -11,7 +11,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn, optim
-from trainers import USUAL, MakeTrainer, Probe, Values, begin, train, weights
+from trainers import USUAL, MakeTrainer, Probe, Values, begin, rows, train, weights
 
 from atn_gym.envs.data import RunData, Split, load_digits
 from atn_gym.envs.episodes.plans import batch_order
@@ -141,7 +141,7 @@ def test_a_hyperparameter_alters_training_but_neither_initial_weights_nor_batche
     for run in range(2):
         trainer.reset(run, 0, probes[run], values[run])
     torch.testing.assert_close(weights(trainer, 0), weights(trainer, 1), rtol=0, atol=0)
-    trainer.train([0, 1], values)
+    trainer.train([0, 1], rows(values))
     assert probes[0].samples(digits.train) == probes[1].samples(digits.train)
     assert (flat(weights(trainer, 0)) - flat(weights(trainer, 1))).abs().max() > 1e-4
 
@@ -172,11 +172,11 @@ def test_one_weight_that_is_not_finite_is_noticed_and_harms_no_neighbour(
 ):
     trainer = make_trainer(num_runs=2, network=network)
     begin(trainer, Stationary(), Stationary())
-    assert trainer.train([0, 1], [USUAL] * 2).finite.tolist() == [True, True]
+    assert trainer.train([0, 1], rows([USUAL] * 2)).finite.tolist() == [True, True]
     poisoned = trainer.get_checkpoint(0)
     poisoned["model"][name].view(-1)[0] = float(value)
     trainer.set_checkpoint(0, poisoned)
-    metrics = trainer.train([0, 1], [USUAL] * 2)
+    metrics = trainer.train([0, 1], rows([USUAL] * 2))
     assert metrics.finite.tolist() == [False, True]
     assert np.isfinite(metrics.val_loss).tolist() == [name == "ignored", True]
 
@@ -190,7 +190,7 @@ def test_the_global_generators_are_left_as_they_were(make_trainer):
     ]
     trainer = make_trainer(num_runs=len(regimes), dataset=load_digits(), network=Regularised)
     begin(trainer, *regimes)
-    trainer.train(range(len(regimes)), [USUAL] * len(regimes))
+    trainer.train(range(len(regimes)), rows([USUAL] * len(regimes)))
     trainer.set_state(1, trainer.get_state(0))
     trainer.evaluate_test(0)
     assert global_generators() == before
@@ -234,7 +234,7 @@ def test_gradient_noise_has_the_stated_size_in_every_mini_batch(make_trainer, di
         loss = F.cross_entropy(model(digits.train.inputs[samples]), digits.train.labels[samples])
         gradients = torch.autograd.grad(loss, list(model.parameters()))
         squares += torch.cat([g.flatten() for g in gradients]).square().mean().item()
-    trainer.train([0, 1], [PLAIN_SGD] * 2)
+    trainer.train([0, 1], rows([PLAIN_SGD] * 2))
     noise = (flat(weights(trainer, 0)) - flat(weights(trainer, 1))) / PLAIN_SGD["learning_rate"]
     # 3,658 draws: the relative standard error is 1.2 %; the gradients drift a little as well.
     assert noise.square().mean().sqrt().item() == pytest.approx(0.5 * squares**0.5, rel=0.08)
@@ -255,7 +255,7 @@ def test_the_loss_scale_scales_the_update(make_trainer):
     scaling = LossPerturbation(trigger=0, kind="training")
     begin(trainer, Stationary(), scaling, values=PLAIN_SGD)
     start = flat(weights(trainer))
-    metrics = trainer.train([0, 1], [PLAIN_SGD] * 2)
+    metrics = trainer.train([0, 1], rows([PLAIN_SGD] * 2))
     factor = metrics.observed_train_loss[1] / metrics.train_loss[1]
     plain, scaled = (flat(weights(trainer, run)) - start for run in range(2))
     assert abs(factor - 1) > 0.05

@@ -7,7 +7,7 @@ import weakref
 import pytest
 import torch
 from torch import Tensor
-from trainers import USUAL, MakeTrainer, Probe, begin, train
+from trainers import USUAL, MakeTrainer, Probe, begin, rows, train
 
 from atn_gym.envs.data import Dataset, RunData, dataset
 from atn_gym.envs.episodes import trainer
@@ -66,7 +66,7 @@ def test_runs_with_inputs_of_their_own_hold_few_copies_and_train_as_ever(
     def losses() -> list[list[float]]:
         trainer = make_trainer(num_runs=6)
         begin(trainer, *(DataShift(kind="gaussian_noise", trigger=0, seed=i) for i in range(6)))
-        return [trainer.train(range(6), [USUAL] * 6).val_loss.tolist() for _ in range(2)]
+        return [trainer.train(range(6), rows([USUAL] * 6)).val_loss.tolist() for _ in range(2)]
 
     expected = losses()
     plain = GaussianNoise.__call__

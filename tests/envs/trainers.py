@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import Tensor, nn, optim
 
+from atn_gym.arrays import FloatArray
 from atn_gym.envs.data import RunData, Split
 from atn_gym.envs.episodes.trainer import Trainer
+from atn_gym.envs.hyperparameters import HYPERPARAMETERS
 from atn_gym.envs.regimes import (
     Regime,
 )
@@ -53,6 +56,11 @@ def weights(trainer: Trainer, run: int = 0) -> dict[str, Tensor]:
     return trainer.get_checkpoint(run)["model"]
 
 
+def rows(values: Sequence[Values]) -> FloatArray:
+    """Hyperparameters of some runs as a trainer takes them."""
+    return np.array([[one[name] for name in HYPERPARAMETERS] for one in values])
+
+
 def begin(trainer: Trainer, *regimes: Regime, values: Values = USUAL) -> None:
     """Begins one run for each regime, all with the seed 0."""
     for run, regime in enumerate(regimes):
@@ -60,5 +68,5 @@ def begin(trainer: Trainer, *regimes: Regime, values: Values = USUAL) -> None:
 
 
 def train(trainer: Trainer, run: int, schedule: Sequence[Values]) -> list[dict[str, float]]:
-    metrics = [trainer.train([run], [values]) for values in schedule]
+    metrics = [trainer.train([run], rows([values])) for values in schedule]
     return [{n: array.item() for n, array in vars(m).items() if array is not None} for m in metrics]

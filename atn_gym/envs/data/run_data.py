@@ -44,6 +44,12 @@ class RunData:
         """Goes back to clean data."""
         vars(self).update(vars(RunData(self.clean)))
 
+    def is_clean(self) -> bool:
+        """Whether no regime has set a field."""
+        replaced = self.train_labels, self.relabelling, self.transform
+        noise = self.observation_noise or self.loss_noise or self.gradient_noise
+        return replaced == (None, None, None) and not self.pools and not noise
+
     def inputs(self, split: str) -> Tensor:
         """Inputs of a split as they stand, float32 (N, C, H, W)."""
         if self.transform is None:

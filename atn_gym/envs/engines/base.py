@@ -17,6 +17,9 @@ from torch import Tensor, nn, optim
 
 from atn_gym.arrays import FloatArray
 
+Samples = tuple[Tensor, Tensor, Tensor | None]
+"""Inputs (N, ...), labels (N,) and the indices of those in use, all if None."""
+
 
 @dataclass(frozen=True, eq=False)
 class EpochPlan:
@@ -51,6 +54,11 @@ class EpochPlan:
         steps, batch = self.order.shape
         return steps, batch
 
+    @functools.cached_property
+    def samples(self) -> Samples:
+        """What the mini-batches are drawn from."""
+        return self.inputs, self.labels, self.pool
+
 
 @dataclass(frozen=True, eq=False)
 class TrainResult:
@@ -83,6 +91,11 @@ class EvaluationPlan:
     inputs: Tensor
     labels: Tensor
 
+    @functools.cached_property
+    def samples(self) -> Samples:
+        """All of them."""
+        return self.inputs, self.labels, None
+
 
 class Engine(Protocol):
     """R runs of one task; `run` indexes them."""
@@ -95,6 +108,17 @@ class Engine(Protocol):
 
     def optimizer(self, run: int) -> optim.Optimizer:
         """The optimizer of a run, whose groups hold the live hyperparameters."""
+
+    def set_hyperparameters(
+        self, runs: Sequence[int], values: FloatArray, gains: FloatArray
+    ) -> None:
+        """Sets what the controllers of n runs chose; see `set_nominal_hyperparameters`.
+
+        Args:
+            runs: Indices of the runs.
+            values: Values in the order of `HYPERPARAMETERS`, (n, 3).
+            gains: Decades by which each effective learning rate exceeds the nominal one, (n,).
+        """
 
     def train(self, runs: Sequence[int], plans: Sequence[EpochPlan]) -> TrainResult:
         """Trains n runs by an epoch, each by its plan."""

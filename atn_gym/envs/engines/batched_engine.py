@@ -96,6 +96,12 @@ class BatchedEngine:
         """The optimizer of a run."""
         return self._torch.optimizer(run)
 
+    def set_hyperparameters(
+        self, runs: Sequence[int], values: FloatArray, gains: FloatArray
+    ) -> None:
+        """Sets what the controllers of n runs chose."""
+        self._torch.set_hyperparameters(runs, values, gains)
+
     def train(self, runs: Sequence[int], plans: Sequence[EpochPlan]) -> TrainResult:
         """Trains n runs by an epoch, in stacks."""
         rows = self._in_stacks(self._train_stack, self._torch.train_run, runs, plans)

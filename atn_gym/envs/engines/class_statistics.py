@@ -10,9 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from atn_gym.arrays import FloatArray, IntArray
-
-Samples = tuple[Tensor, Tensor, Tensor | None]
-"""Inputs (N, ...), labels (N,) and the indices of those in use, all if None."""
+from atn_gym.envs.engines.base import Samples
 
 
 class ClassStatistics(NamedTuple):
@@ -41,7 +39,7 @@ def class_statistics(inputs: Tensor, labels: Tensor, num_classes: int) -> ClassS
 
 
 class KnownStatistics:
-    """Statistics of the samples that were used last; the same tensors are the same samples.
+    """Statistics of the samples that were used last; the same object is the same samples.
 
     Args:
         num_classes: Number of classes C.
@@ -51,7 +49,7 @@ class KnownStatistics:
     def __init__(self, num_classes: int, capacity: int) -> None:
         self._num_classes = num_classes
         self._capacity = capacity
-        self._kept: OrderedDict[tuple[int, ...], tuple[Samples, ClassStatistics]] = OrderedDict()
+        self._kept: OrderedDict[int, tuple[Samples, ClassStatistics]] = OrderedDict()
 
     def of(self, samples: Sequence[Samples]) -> tuple[ClassStatistics, IntArray]:
         """Statistics of n sets of samples, many of which may be the same.
@@ -60,14 +58,14 @@ class KnownStatistics:
             Statistics of the S different sets, with a leading axis of S, and the place of each of
             the n among them, (n,).
         """
-        keys = [(id(inputs), id(labels), id(pool)) for inputs, labels, pool in samples]
+        keys = [id(one) for one in samples]
         different = dict(zip(keys, samples, strict=True))
         found = [self._find(key, one) for key, one in different.items()]
         places = dict(zip(different, range(len(different)), strict=True))
         stacked = (np.stack(part) for part in zip(*found, strict=True))
         return ClassStatistics(*stacked), np.array([places[key] for key in keys])
 
-    def _find(self, key: tuple[int, ...], samples: Samples) -> ClassStatistics:
+    def _find(self, key: int, samples: Samples) -> ClassStatistics:
         if key in self._kept:
             self._kept.move_to_end(key)
             return self._kept[key][1]

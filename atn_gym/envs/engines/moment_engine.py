@@ -21,7 +21,13 @@ from atn_gym.envs.engines.moments import (
     excess_loss,
 )
 from atn_gym.envs.engines.threads import in_threads
-from atn_gym.envs.optimizers import make_optimizer, set_nominal_hyperparameters
+from atn_gym.envs.hyperparameters import HYPERPARAMETERS
+from atn_gym.envs.optimizers import (
+    MAX_MOMENTUM,
+    effective_hyperparameters,
+    make_optimizer,
+    set_nominal_hyperparameters,
+)
 from atn_gym.envs.quadratic import Prototypes
 
 _ANY = {"learning_rate": 0.0, "momentum": 0.0, "weight_decay": 0.0}
@@ -61,6 +67,9 @@ class MomentEngine:
         self._curvature = np.zeros((num_runs, len(model.curvature)))
         self._models: list[Prototypes | None] = [None] * num_runs
         self._optimizers: list[optim.Optimizer | None] = [None] * num_runs
+        self._nominal, self._gains = np.zeros((num_runs, len(HYPERPARAMETERS))), np.zeros(num_runs)
+        self._handed_out: set[int] = set()
+        """Runs whose optimizer holds their hyperparameters, for somebody has asked for it."""
         num_classes = len(model.curvature)
         self._statistics = KnownStatistics(num_classes, max(_KEPT_SETS, 2 * num_runs))
         self._descend: Callable[..., None] = _descend_by_numpy
@@ -81,7 +90,8 @@ class MomentEngine:
         self._curvature[run] = self._initial_curvature
         if self._models[run] is None:
             self._attach(run)
-        set_nominal_hyperparameters(self.optimizer(run), hyperparameters)
+        values = [hyperparameters[name] for name in HYPERPARAMETERS]
+        self.set_hyperparameters([run], np.array([values]), np.zeros(1))
         self.model(run).draw(torch.Generator().manual_seed(seed))
 
     def _attach(self, run: int) -> None:
@@ -101,17 +111,39 @@ class MomentEngine:
         return model
 
     def optimizer(self, run: int) -> optim.Optimizer:
-        """The optimizer of a run."""
+        """The optimizer of a run; what is set in it holds until hyperparameters are set anew."""
         optimizer = self._optimizers[run]
         assert optimizer is not None
+        if run not in self._handed_out:
+            self._handed_out.add(run)
+            named = dict(zip(HYPERPARAMETERS, self._nominal[run].tolist(), strict=True))
+            set_nominal_hyperparameters(optimizer, named, float(self._gains[run]))
         return optimizer
+
+    def set_hyperparameters(
+        self, runs: Sequence[int], values: FloatArray, gains: FloatArray
+    ) -> None:
+        """Sets what the controllers of n runs chose."""
+        rows = np.array(runs)
+        self._nominal[rows], self._gains[rows] = values, gains
+        self._handed_out.difference_update(runs)
+
+    def _effective(self, runs: Sequence[int]) -> FloatArray:
+        """Effective learning rate, momentum and weight decay of n runs, (n, 3)."""
+        rows = np.array(runs)
+        values: FloatArray = self._nominal[rows]
+        # Powers of Python's own, as optimizers get them.
+        values[:, 0] *= [10**gain for gain in self._gains[rows].tolist()]
+        values[:, 1] = np.minimum(values[:, 1], MAX_MOMENTUM)
+        for i, run in enumerate(runs):
+            if run in self._handed_out:
+                values[i] = list(effective_hyperparameters(self.optimizer(run)).values())
+        return values
 
     def train(self, runs: Sequence[int], plans: Sequence[EpochPlan]) -> TrainResult:
         """Trains n runs by an epoch, all at once."""
         rows = np.array(runs)
-        groups = [self.optimizer(run).param_groups[0] for run in runs]
-        names = "lr", "momentum", "weight_decay"
-        values = np.array([[group[name] for name in names] for group in groups])
+        values = self._effective(runs)
         quadratic, sets = self._quadratics(rows, plans)
         alike = np.array([p.gradient_noise == 0 and p.loss_scale is None for p in plans])
         # Apart, so that what trains beside a run does not change its rounding.
@@ -198,7 +230,7 @@ class MomentEngine:
             Curvature (n, C) of the runs, target and noise (S, C, P) of their S different sets of
             samples, and the place of the samples of each run among these, (n,).
         """
-        statistics, sets = self._statistics.of([(p.inputs, p.labels, p.pool) for p in plans])
+        statistics, sets = self._statistics.of([plan.samples for plan in plans])
         _, batch = plans[0].shape
         members = np.maximum(batch * statistics.share, 1e-12)
         noise = statistics.variance / members[..., None]
@@ -209,7 +241,7 @@ class MomentEngine:
         self, runs: Sequence[int], plans: Sequence[EvaluationPlan]
     ) -> tuple[FloatArray, FloatArray]:
         """Curvature (n, C, 1) and minimum (n, C, P) of what n runs are evaluated on."""
-        statistics, sets = self._statistics.of([(p.inputs, p.labels, None) for p in plans])
+        statistics, sets = self._statistics.of([plan.samples for plan in plans])
         curvature = self._curvatures(np.array(runs), statistics.share[sets])
         return curvature[..., None], statistics.mean[sets]
 

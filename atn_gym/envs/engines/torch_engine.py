@@ -17,7 +17,12 @@ from atn_gym.envs.engines.base import EpochPlan, EvaluationPlan, TrainResult
 from atn_gym.envs.engines.gradient_meter import GradientMeter
 from atn_gym.envs.engines.threads import watched_threads
 from atn_gym.envs.flops import count_flops
-from atn_gym.envs.optimizers import make_optimizer, switch_optimizer
+from atn_gym.envs.hyperparameters import HYPERPARAMETERS
+from atn_gym.envs.optimizers import (
+    make_optimizer,
+    set_nominal_hyperparameters,
+    switch_optimizer,
+)
 from atn_gym.envs.torch_settings import global_generator_seeded
 
 _EVALUATION_BATCH = 500
@@ -74,6 +79,14 @@ class TorchEngine:
         optimizer = self._optimizers[run]
         assert optimizer is not None
         return optimizer
+
+    def set_hyperparameters(
+        self, runs: Sequence[int], values: FloatArray, gains: FloatArray
+    ) -> None:
+        """Sets what the controllers of n runs chose."""
+        for run, chosen, gain in zip(runs, values.tolist(), gains.tolist(), strict=True):
+            named = dict(zip(HYPERPARAMETERS, chosen, strict=True))
+            set_nominal_hyperparameters(self.optimizer(run), named, gain)
 
     def train(self, runs: Sequence[int], plans: Sequence[EpochPlan]) -> TrainResult:
         """Trains n runs by an epoch, one after the other."""

@@ -24,7 +24,7 @@ from atn_gym.envs.episodes.state import METRICS, EpisodeArrays, EpisodeState
 from atn_gym.envs.episodes.trainer import Trainer
 from atn_gym.envs.episodes.view import EpisodeView, rows_of
 from atn_gym.envs.gradient_signals import DIVERGED_SIGNALS
-from atn_gym.envs.hyperparameters import HyperparameterSpace
+from atn_gym.envs.hyperparameters import HYPERPARAMETERS, HyperparameterSpace
 from atn_gym.envs.params import TuningParams
 from atn_gym.envs.randomness import Stream, integer_seed
 from atn_gym.envs.regimes import in_numbers
@@ -64,6 +64,7 @@ class Episodes:
         self._arrays = EpisodeArrays(
             num_runs, self.num_epochs, params.window, len(self.hyperparameters)
         )
+        self._controlled = [list(HYPERPARAMETERS).index(n) for n in self.hyperparameters.names]
         self._view = EpisodeView(
             params,
             self.hyperparameters,
@@ -88,9 +89,22 @@ class Episodes:
             raise EpisodeStateError("the env must be reset before this call: call reset() first")
         return state
 
+    def states(self, runs: Sequence[int]) -> list[EpisodeState]:
+        """States of n episodes.
+
+        Raises:
+            EpisodeStateError: If one has not begun.
+        """
+        states = [state for state in map(self._states.__getitem__, runs) if state is not None]
+        return states if len(states) == len(runs) else [self.state(run) for run in runs]
+
     def begun(self, run: int) -> bool:
         """Whether an episode has begun; it may be over."""
         return self._states[run] is not None
+
+    def all_begun(self) -> bool:
+        """Whether every episode has begun."""
+        return None not in self._states
 
     def running(self, run: int) -> bool:
         """Whether an episode has begun and is not over."""
@@ -120,14 +134,13 @@ class Episodes:
         regime = self._regime.sample(integer_seed(seed, Stream.REGIME))
         gain = self._regime.draw_gain(self.task.gain, seed)
         self._trainer.reset(run, seed, regime, initial, gain)
-        values = [initial[name] for name in self.hyperparameters.names]
         state = EpisodeState(
             seed=seed,
             regime=regime,
             gain=gain,
             initial=initial,
             described=in_numbers(regime),
-            **self._arrays.fresh(run, values, self._chance),
+            **self._arrays.fresh(run, initial, self.hyperparameters.names, self._chance),
         )
         if self.params.measures:
             initial_signals = [[0.0]] * 4 + [[self._trainer.weight_norm(run)]]
@@ -175,19 +188,16 @@ class Episodes:
         Returns:
             Rewards (n,) and whether each episode is over (n,).
         """
-        states = [self.state(run) for run in runs]
+        states = self.states(runs)
         rows, epochs = np.array(runs), np.array([state.epoch for state in states])
-        size, names = len(self.hyperparameters), self.hyperparameters.names
+        size = len(self.hyperparameters)
         moved = self.hyperparameters.apply(self._arrays.values[rows, epochs], actions[:, :size])
         self._arrays.values[rows, epochs + 1] = moved
         if self.params.checkpoint_rollback:
             for i in np.flatnonzero(actions[:, size] > 0).tolist():
                 self._roll_back(runs[i], states[i])
-        hyperparameters = [
-            {**state.initial, **dict(zip(names, values, strict=True))}
-            for state, values in zip(states, moved.tolist(), strict=True)
-        ]
-        metrics = self._trainer.train(runs, hyperparameters)
+        self._arrays.in_force[rows[:, None], self._controlled] = moved
+        metrics = self._trainer.train(runs, self._arrays.in_force[rows])
         self._record(rows, epochs, metrics)
         if metrics.signals is not None:
             signals = np.where(metrics.finite[:, None], metrics.signals, DIVERGED_SIGNALS)
@@ -244,7 +254,7 @@ class Episodes:
 
         Where it diverged it is -1 for that epoch and each that is lost with it.
         """
-        states = [self.state(run) for run in runs]
+        states = self.states(runs)
         return self._charged(states, log_score(losses, self._chance[0]))
 
     def _charged(self, states: list[EpisodeState], scores: FloatArray) -> FloatArray:
@@ -263,7 +273,7 @@ class Episodes:
 
     def observation(self, runs: Sequence[int]) -> Observation:
         """Observations of n runs: fresh float32 arrays with a leading axis of n."""
-        return self._view.observation(runs, [self.state(run) for run in runs])
+        return self._view.observation(runs, self.states(runs))
 
     def info(self, run: int) -> dict[str, Any]:
         """Plain values of the last epoch of a run, without NaN and without wall-clock.
@@ -274,7 +284,7 @@ class Episodes:
 
     def infos(self, runs: Sequence[int]) -> dict[str, Any]:
         """The infos of n runs: by name a column of n values, or a dict of such columns."""
-        return self._view.infos(runs, [self.state(run) for run in runs])
+        return self._view.infos(runs, self.states(runs))
 
     def trace(self, run: int) -> RunTrace:
         """The run so far, for drawing."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,29 +18,40 @@ class DrawnPlan(EpochPlan):
     """A plan whose random parts are drawn when an engine asks for them.
 
     Args:
-        data: The data of the run as it stands.
+        held: What holds for every epoch with the same data; see `held_by`.
         seed: Seed of the run.
         epoch: Number of epochs trained.
-        shape: Mini-batches in an epoch and samples in each.
-        device: Where the data lives.
     """
 
+    _loss_noise: float
     _moment: tuple[int, int]
     _device: torch.device
 
-    def __init__(
-        self, data: RunData, seed: int, epoch: int, shape: tuple[int, int], device: torch.device
-    ) -> None:
-        vars(self).update(
-            inputs=data.inputs("train"),
-            labels=data.labels("train"),
-            pool=data.pools.get("train"),
-            gradient_noise=data.gradient_noise,
-            loss_scale=_loss_scale(data.loss_noise, seed, epoch, shape[0], device),
-            shape=shape,
-            _moment=(seed, epoch),
-            _device=device,
-        )
+    def __init__(self, held: dict[str, Any], seed: int, epoch: int) -> None:
+        vars(self).update(held, _moment=(seed, epoch), loss_scale=None)
+        if self._loss_noise:
+            draws = generator(seed, Stream.NOISE, epoch)
+            scale = _loss_scale(self._loss_noise, self.shape[0], draws)
+            vars(self).update(loss_scale=scale.to(self._device))
+
+    @staticmethod
+    def held_by(data: RunData, shape: tuple[int, int], device: torch.device) -> dict[str, Any]:
+        """Attributes of the plans of all epochs in which the data of a run stands as it does.
+
+        Args:
+            data: The data.
+            shape: Mini-batches in an epoch and samples in each.
+            device: Where the data lives.
+        """
+        samples = data.inputs("train"), data.labels("train"), data.pools.get("train")
+        return {
+            **dict(zip(("inputs", "labels", "pool"), samples, strict=True)),
+            "samples": samples,
+            "gradient_noise": data.gradient_noise,
+            "shape": shape,
+            "_loss_noise": data.loss_noise,
+            "_device": device,
+        }
 
     @functools.cached_property
     def order(self) -> Tensor:
@@ -61,14 +73,9 @@ class DrawnPlan(EpochPlan):
         return integer_seed(seed, Stream.MODULE, epoch)
 
 
-def _loss_scale(
-    noise: float, seed: int, epoch: int, steps: int, device: torch.device
-) -> Tensor | None:
-    if noise == 0:
-        return None
-    draws = generator(seed, Stream.NOISE, epoch)
+def _loss_scale(noise: float, steps: int, draws: np.random.Generator) -> Tensor:
     scale = np.exp(noise * draws.standard_normal(steps) - noise**2 / 2)
-    return torch.from_numpy(scale).float().to(device)
+    return torch.from_numpy(scale).float()
 
 
 def batch_order(

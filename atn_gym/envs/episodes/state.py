@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from atn_gym.arrays import FloatArray
 from atn_gym.envs.gradient_signals import GRADIENT_SIGNALS
+from atn_gym.envs.hyperparameters import HYPERPARAMETERS
 from atn_gym.envs.regimes import Regime
 
 METRICS = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
@@ -104,21 +106,31 @@ class EpisodeArrays:
 
     def __init__(self, num_runs: int, num_epochs: int, window: int, size: int) -> None:
         self.window = window
+        self.in_force = np.zeros((num_runs, len(HYPERPARAMETERS)))
+        """All hyperparameters of each run, controlled or not, in the order of `HYPERPARAMETERS`."""
         self.values = np.zeros((num_runs, num_epochs + 1, size))
         self.signals = np.zeros((num_runs, len(SIGNALS), window + num_epochs))
         self.clean = np.zeros((num_runs, len(METRICS), num_epochs + 1))
         self.strength = np.zeros((num_runs, num_epochs))
         self.flops = np.zeros((num_runs, num_epochs), np.int64)
 
-    def fresh(self, run: int, values: list[float], chance: tuple[float, float]) -> dict[str, Any]:
+    def fresh(
+        self,
+        run: int,
+        initial: Mapping[str, float],
+        names: Sequence[str],
+        chance: tuple[float, float],
+    ) -> dict[str, Any]:
         """The rows of a run before its first epoch, by name.
 
         Args:
             run: Index of the run.
-            values: Initial values of the controlled hyperparameters.
+            initial: Initial values of all hyperparameters by name.
+            names: Names of the controlled ones.
             chance: Loss and accuracy at chance level.
         """
-        self.values[run] = values
+        self.in_force[run] = [initial[name] for name in HYPERPARAMETERS]
+        self.values[run] = [initial[name] for name in names]
         self.signals[run, ::2] = self.clean[run, ::2] = chance[0]
         self.signals[run, 1::2] = self.clean[run, 1::2] = chance[1]
         self.strength[run] = self.flops[run] = 0
@@ -127,6 +139,7 @@ class EpisodeArrays:
     def adopt(self, run: int, state: EpisodeState) -> EpisodeState:
         """Copies a state, the arrays into the rows of a run."""
         adopted = state.copy()
+        self.in_force[run] = [state.initial[name] for name in HYPERPARAMETERS]
         for name in _ARRAYS:
             row = getattr(self, name)[run]
             row[...] = getattr(state, name)

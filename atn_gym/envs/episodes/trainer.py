@@ -17,7 +17,6 @@ from atn_gym.envs.data.dataset import KEPT_BYTES, Dataset
 from atn_gym.envs.engines import (
     BatchedEngine,
     Engine,
-    EpochPlan,
     EvaluationPlan,
     MomentEngine,
     TorchEngine,
@@ -32,7 +31,7 @@ from atn_gym.envs.episodes.forecast import Forecast
 from atn_gym.envs.episodes.plans import DrawnPlan
 from atn_gym.envs.metering import Trained, meter
 from atn_gym.envs.networks import make_network
-from atn_gym.envs.optimizers import effective_hyperparameters, set_nominal_hyperparameters
+from atn_gym.envs.optimizers import effective_hyperparameters
 from atn_gym.envs.randomness import Stream, generator, integer_seed
 from atn_gym.envs.regimes import Regime
 from atn_gym.envs.tasks import Task
@@ -52,8 +51,23 @@ class _Run:
     epoch: int = 0
     condition: Hashable = None
     """That of the epoch for which the data was set; see `Regime.condition`."""
-    validation: EvaluationPlan | None = None
-    """What it is evaluated on under that condition."""
+    held: _Held | None = None
+    """What holds as long as the data stands as it does; None before it is asked for."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Held:
+    """What holds for a run under one condition.
+
+    Args:
+        training: What the plans of its epochs share.
+        validation: What it is evaluated on.
+        flops: Operations of an epoch.
+    """
+
+    training: dict[str, Any]
+    validation: EvaluationPlan
+    flops: int
 
 
 class Trainer:
@@ -138,41 +152,41 @@ class Trainer:
         return state
 
     @usual_torch_settings()
-    def train(
-        self, runs: Sequence[int], hyperparameters: Sequence[dict[str, float]]
-    ) -> EpochMetrics:
+    def train(self, runs: Sequence[int], hyperparameters: FloatArray) -> EpochMetrics:
         """Advances n runs by one epoch and evaluates each on the validation split.
 
         Args:
             runs: Indices of the runs, each once.
-            hyperparameters: learning_rate, momentum and weight_decay of each run.
+            hyperparameters: learning_rate, momentum and weight_decay of each run, (n, 3).
 
         Returns:
             Metrics with a leading axis of n.
         """
-        for run, values in zip(runs, hyperparameters, strict=True):
-            self._apply_regime(run, self._run(run), values)
-        size = self._runs_at_once(runs)
-        parts = [runs[first : first + size] for first in range(0, len(runs), size)]
-        metrics = EpochMetrics.joined([self._train_together(part) for part in parts])
+        states = [self._run(run) for run in runs]
+        self._apply_regimes(runs, states, hyperparameters)
+        size = self._runs_at_once(states)
+        parts = [slice(first, first + size) for first in range(0, len(runs), size)]
+        metrics = EpochMetrics.joined(
+            [self._train_together(runs[part], states[part]) for part in parts]
+        )
         begun = sum(self._untrained[run] for run in runs)
         meter(Trained(begun, len(runs) * self.steps_per_epoch, int(metrics.flops.sum())))
         for run in runs:
             self._untrained[run] = False
         return metrics
 
-    def _runs_at_once(self, runs: Sequence[int]) -> int:
+    def _runs_at_once(self, states: Sequence[_Run]) -> int:
         """How many runs may be trained together, for inputs of their own take memory."""
-        largest = max(self._run(run).data.own_bytes() for run in runs)
+        largest = max(state.data.own_bytes() for state in states)
         if not largest:
-            return len(runs)
+            return len(states)
         return max(KEPT_BYTES // largest, torch.get_num_threads())
 
-    def _train_together(self, runs: Sequence[int]) -> EpochMetrics:
-        states = [self._run(r) for r in runs]
-        trained = self._engine.train(runs, [self._epoch_plan(s) for s in states])
-        evaluations = [self._validation_plan(s) for s in states]
-        val_loss, val_accuracy = self._engine.evaluate(runs, evaluations)
+    def _train_together(self, runs: Sequence[int], states: Sequence[_Run]) -> EpochMetrics:
+        held = [state.held or self._held(state) for state in states]
+        plans = [DrawnPlan(h.training, s.seed, s.epoch) for h, s in zip(held, states, strict=True)]
+        trained = self._engine.train(runs, plans)
+        val_loss, val_accuracy = self._engine.evaluate(runs, [h.validation for h in held])
         factors = np.ones((len(states), 2))
         for i, state in enumerate(states):
             if state.data.observation_noise:
@@ -187,24 +201,32 @@ class Trainer:
             observed_val_loss=val_loss * val_factor,
             strength=np.array([s.regime.strength(s.epoch) for s in states]),
             finite=trained.finite & np.isfinite(val_loss),
-            flops=np.array([self._flops(len(plan.labels)) for plan in evaluations]),
+            flops=np.array([h.flops for h in held]),
             signals=trained.signals,
         )
         for state in states:
             state.epoch += 1
         return metrics
 
-    def _apply_regime(self, run: int, state: _Run, hyperparameters: dict[str, float]) -> None:
-        optimizer = self._engine.optimizer(run)
-        set_nominal_hyperparameters(optimizer, hyperparameters, state.gain)
+    def _apply_regimes(
+        self, runs: Sequence[int], states: Sequence[_Run], hyperparameters: FloatArray
+    ) -> None:
+        """Has n runs start their epoch with hyperparameters (n, 3), and sets what has changed."""
+        gains = np.array([state.gain for state in states])
+        self._engine.set_hyperparameters(runs, hyperparameters, gains)
+        for run, state in zip(runs, states, strict=True):
+            self._apply_regime(run, state)
+
+    def _apply_regime(self, run: int, state: _Run) -> None:
         # Whatever stands in for a regime, as that of an oracle, is applied in every epoch.
         regime = state.regime
         condition = regime.condition(state.epoch) if isinstance(regime, Regime) else None
         if condition is not None and condition == state.condition:
             return
-        state.condition, state.validation = condition, None
+        state.condition, state.held = condition, None
         state.data.clear()
-        regime.apply(state.epoch, self._engine.model(run), state.data, optimizer)
+        model, optimizer = self._engine.model(run), self._engine.optimizer(run)
+        regime.apply(state.epoch, model, state.data, optimizer)
         transform = state.data.transform
         if transform is not None and not isinstance(transform, Hashable):
             raise InvalidArgument(
@@ -244,12 +266,13 @@ class Trainer:
             foreseen = [
                 _Run(s.seed, s.regime, RunData(self.dataset), s.gain, epoch) for s in states
             ]
-            for run, state in zip(runs, foreseen, strict=True):
-                self._apply_regime(run, state, _PROBE)
-            plans = [self._epoch_plan(state) for state in foreseen]
-            evaluations = [self._evaluation_plan(state, "validation") for state in foreseen]
+            self._apply_regimes(runs, foreseen, np.tile(list(_PROBE.values()), (len(runs), 1)))
+            held = [self._held(state) for state in foreseen]
+            plans = [
+                DrawnPlan(h.training, s.seed, epoch) for h, s in zip(held, states, strict=True)
+            ]
             quadratics.append(engine.quadratics(runs, plans))
-            minima.append(engine.minima(runs, evaluations))
+            minima.append(engine.minima(runs, [h.validation for h in held]))
             effective = [effective_hyperparameters(engine.optimizer(run)) for run in runs]
             factors.append([_factors(values) for values in effective])
             noises.append(perturbations(plans))
@@ -259,22 +282,27 @@ class Trainer:
         moments = Moments(*np.stack([state["moments"] for state in kept], axis=1))
         return Forecast(moments, quadratics, minima, np.array(factors), scales, strengths)
 
-    def _epoch_plan(self, state: _Run) -> EpochPlan:
-        shape = self.steps_per_epoch, self.task.batch_size
-        return DrawnPlan(state.data, state.seed, state.epoch, shape, self._device)
-
-    def _validation_plan(self, state: _Run) -> EvaluationPlan:
-        """The plan that is kept for the condition of a run, where it takes little memory."""
-        if state.validation is not None:
-            return state.validation
-        plan = self._evaluation_plan(state, "validation")
+    def _held(self, state: _Run) -> _Held:
+        """What holds under the condition of a run, kept where it takes little memory."""
+        held = self._clean if state.data.is_clean() else self._held_by(state.data)
         if state.data.own_bytes() * len(self._runs) <= KEPT_BYTES:
-            state.validation = plan
-        return plan
+            state.held = held
+        return held
 
-    def _evaluation_plan(self, state: _Run, split: str) -> EvaluationPlan:
-        inputs, labels = state.data.inputs(split), state.data.labels(split)
-        pool = state.data.pools.get(split)
+    @functools.cached_property
+    def _clean(self) -> _Held:
+        """What holds for all runs whose data is clean."""
+        return self._held_by(RunData(self.dataset))
+
+    def _held_by(self, data: RunData) -> _Held:
+        shape = self.steps_per_epoch, self.task.batch_size
+        training = DrawnPlan.held_by(data, shape, self._device)
+        validation = self._evaluation_plan(data, "validation")
+        return _Held(training, validation, self._flops(len(validation.labels)))
+
+    def _evaluation_plan(self, data: RunData, split: str) -> EvaluationPlan:
+        inputs, labels = data.inputs(split), data.labels(split)
+        pool = data.pools.get(split)
         if pool is not None:
             inputs, labels = inputs[pool], labels[pool]
         return EvaluationPlan(inputs, labels)
@@ -297,7 +325,7 @@ class Trainer:
     @usual_torch_settings()
     def evaluate_test(self, run: int) -> tuple[float, float]:
         """Loss and accuracy of a run on the test split, under the data of its last epoch."""
-        plan = self._evaluation_plan(self._run(run), "test")
+        plan = self._evaluation_plan(self._run(run).data, "test")
         loss, accuracy = self._engine.evaluate([run], [plan])
         return float(loss[0]), float(accuracy[0])
 
