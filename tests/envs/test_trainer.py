@@ -151,7 +151,7 @@ def test_runs_trained_together_equal_each_trained_alone(make_trainer):
     for run in range(3):
         together.reset(run, run, DataShift(trigger=1), SCHEDULE[run])
     for _ in range(2):
-        together.train([2, 0, 1], [SCHEDULE[2], SCHEDULE[0], SCHEDULE[1]])
+        together.train([2, 0, 1], rows([SCHEDULE[2], SCHEDULE[0], SCHEDULE[1]]))
     for run in range(3):
         alone.reset(0, run, DataShift(trigger=1), SCHEDULE[run])
         train(alone, 0, [SCHEDULE[run]] * 2)
@@ -326,7 +326,7 @@ def test_noise_on_observed_and_on_trained_losses_is_independent(make_trainer: Ma
         found = []
         for seed in range(4):
             made.reset(0, seed, regime, STANDING_STILL)
-            metrics = made.train([0], [STANDING_STILL])
+            metrics = made.train([0], rows([STANDING_STILL]))
             found.append(float(np.log(metrics.observed_val_loss / metrics.val_loss)[0]))
         return found
 

@@ -165,8 +165,8 @@ class Regime:
         """What the data of a run depends on in an epoch, so that equal data is set once.
 
         Where two epochs in turn have equal conditions, `apply` would set the same data in both,
-        and leave the optimizer as it is, so that it is called only for the first. None, the
-        default for a class with an `apply` of its own, has it called for every epoch.
+        and leave model and optimizer as they are, so that it is called only for the first. None,
+        the default for a class with an `apply` of its own, has it called for every epoch.
 
         Args:
             epoch: Number of epochs trained so far.
