@@ -33,7 +33,7 @@ from atn_gym.training.log import LOG, STEPS, read_log
 AGENT = "ppo_adaptive"
 DOCS = Path(__file__).parent / "agents"
 TRAINING_FIGURE, SHOCK_FIGURE = f"{AGENT}_training.png", f"{AGENT}_shock.png"
-_DRAWN = {"blind": "tab:orange", "range_test": "tab:blue", AGENT: "tab:green"}
+_DRAWN = {"blind": "tab:orange", "range_test": "tab:blue"}
 _AROUND = range(-6, 11)
 """Epochs drawn before and after the shock."""
 
@@ -47,10 +47,10 @@ SWEEPS = {
 """Configs that the page draws on, by what the page calls them."""
 
 
-def worth_table(results: Results) -> Table:
+def worth_table(results: Results, of: str) -> Table:
     """The agent on each env beside blind, the best other contender and the oracle."""
     s = results.all_envs
-    agent = s.block.controllers.index(AGENT)
+    agent = s.block.controllers.index(of)
     assert s.blind is not None
     assert s.oracle is not None
     others = [c for c in s.order if not s.is_reference[c] and c not in (agent, s.blind)]
@@ -75,7 +75,7 @@ def worth_table(results: Results) -> Table:
         )
     headings = (
         "env",
-        AGENT,
+        of,
         "blind",
         "best other contender",
         "reactive oracle",
@@ -87,10 +87,10 @@ def worth_table(results: Results) -> Table:
     )
 
 
-def harm_table(results: Results) -> Table:
+def harm_table(results: Results, of: str) -> Table:
     """Difference to fixed on each env, and collapsed runs."""
     s = results.all_envs
-    agent = s.block.controllers.index(AGENT)
+    agent = s.block.controllers.index(of)
     rows = []
     for env in s.block.envs:
         of_env = results.of_envs([env])
@@ -104,7 +104,7 @@ def harm_table(results: Results) -> Table:
             )
         )
     title = f"Against fixed, {seed_count(len(s.block.seeds))}"
-    return Table(title, ("env", AGENT, "less fixed", "collapsed"), tuple(rows), "")
+    return Table(title, ("env", of, "less fixed", "collapsed"), tuple(rows), "")
 
 
 def headline(results: Results) -> Table:
@@ -117,20 +117,22 @@ def headline(results: Results) -> Table:
     return controller_table(title, s, columns)
 
 
-def verdict_sentence(results: Results) -> str:
+def verdict_sentence(results: Results, of: str) -> str:
     """The agent against the best other contender over all envs of a sweep, paired by seed."""
     s: BlockStatistics = results.all_envs
-    agent = s.block.controllers.index(AGENT)
+    agent = s.block.controllers.index(of)
     others = [c for c in s.order if not s.is_reference[c] and c != agent]
     best = max(others, key=lambda c: float(s.anytime.value[c]))
     scores = s.anytime_scores
     found = paired_difference(scores[agent], scores[best], np.random.default_rng(0))
     score = estimate_cell(s.adaptation_score(), agent, 2)
     rate = s.collapse_rate()
+    side, sign = ("above", 1) if found.value > 0 else ("below", -1)
+    low, high = sorted((sign * float(found.low), sign * float(found.high)))
     return (
-        f"Its adaptation score is **{score.text} {score.detail}**. It is above the best other "
-        f"contender, `{s.block.controllers[best]}`, by {number(float(found.value))} "
-        f"[{number(float(found.low))}, {number(float(found.high))}], paired by seed. It ends at "
+        f"Its adaptation score is **{score.text} {score.detail}**. It is {side} the best other "
+        f"contender, `{s.block.controllers[best]}`, by {number(sign * float(found.value))} "
+        f"[{number(low)}, {number(high)}], paired by seed. It ends at "
         f"chance in {100 * float(rate.value[agent]):.1f} % of its runs, "
         f"`{s.block.controllers[best]}` in {100 * float(rate.value[best]):.1f} %."
     )
@@ -154,7 +156,7 @@ def draw_training(folder: Path, out: Path) -> None:
     figure.savefig(out, dpi=110, metadata={"Software": None})
 
 
-def draw_shock(results: Results, out: Path) -> None:
+def draw_shock(results: Results, of: str, out: Path) -> None:
     """Draws the median loss and learning rate around the shock, aligned to it."""
     envs = [
         env
@@ -165,7 +167,7 @@ def draw_shock(results: Results, out: Path) -> None:
     grid = figure.subplots(2, len(envs), sharex=True, sharey="row", squeeze=False)
     index = results.index
     for column, env in enumerate(envs):
-        for name, color in _DRAWN.items():
+        for name, color in {**_DRAWN, of: "tab:green"}.items():
             runs = index.of_pair(name, env)
             budget = max(run.num_epochs for run in runs)
             values = trace_matrices(runs, ["val_loss", "learning_rate"], budget)
@@ -352,11 +354,11 @@ def make_page(sweeps: dict[str, Results]) -> str:
         runs=card.making_runs,
         training=TRAINING_FIGURE,
         shock=SHOCK_FIGURE,
-        unknown_verdict=verdict_sentence(sweeps["unknown"]),
-        unknown=write_part(worth_table(sweeps["unknown"])).strip(),
-        digits_verdict=verdict_sentence(sweeps["digits"]),
-        digits=write_part(worth_table(sweeps["digits"])).strip(),
-        safety=write_part(harm_table(sweeps["safety"])).strip(),
+        unknown_verdict=verdict_sentence(sweeps["unknown"], AGENT),
+        unknown=write_part(worth_table(sweeps["unknown"], AGENT)).strip(),
+        digits_verdict=verdict_sentence(sweeps["digits"], AGENT),
+        digits=write_part(worth_table(sweeps["digits"], AGENT)).strip(),
+        safety=write_part(harm_table(sweeps["safety"], AGENT)).strip(),
         elsewhere="\n\n".join(elsewhere),
         commands="\n".join(commands),
     )
@@ -375,7 +377,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     sweeps = {name: Results.read(chosen.results / config) for name, config in SWEEPS.items()}
     if not chosen.check:
         draw_training(chosen.results / f"train_{AGENT}", chosen.out / TRAINING_FIGURE)
-        draw_shock(sweeps["unknown"], chosen.out / SHOCK_FIGURE)
+        draw_shock(sweeps["unknown"], AGENT, chosen.out / SHOCK_FIGURE)
     text = make_page(sweeps)
     return write_or_check(chosen.out / f"{AGENT}.md", text, chosen.results, chosen.check)
 

@@ -34,18 +34,23 @@ def results(tmp_path, pages):
 
 
 def test_the_agent_stands_beside_its_references(pages, results):
-    (first, _) = pages.worth_table(results).rows
+    (first, _) = pages.worth_table(results, "ppo_adaptive").rows
     texts = [cell.text for cell in first.cells]
     assert texts[1:6] == ["0.500", "0.200", "range_test 0.300", "0.600", "0.75"]
 
 
 def test_harm_is_the_difference_to_fixed(pages, results):
-    (only,) = pages.harm_table(results).rows
+    (only,) = pages.harm_table(results, "ppo_adaptive").rows
     assert only.cells[2].text == "0.400"
     assert only.cells[3].text == "0 of 2"
 
 
 def test_the_verdict_names_the_best_other_contender(pages, results):
-    said = pages.verdict_sentence(results)
+    said = pages.verdict_sentence(results, "ppo_adaptive")
     assert "**0.75 [" in said
     assert "above the best other contender, `range_test`, by 0.200 [0.200, 0.200]" in said
+
+
+def test_the_verdict_says_so_where_another_is_better(pages, results):
+    said = pages.verdict_sentence(results, "range_test")
+    assert "below the best other contender, `ppo_adaptive`, by 0.200 [0.200, 0.200]" in said
