@@ -1,0 +1,168 @@
+"""Writes the page of the agent `ppo_gradient` and its figures, from stored sweeps and its training.
+
+python docs/make_gradient_agent_page.py
+python docs/make_gradient_agent_page.py --check
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from make_agent_page import (
+    DOCS,
+    SWEEPS,
+    draw_shock,
+    draw_training,
+    harm_table,
+    headline,
+    verdict_sentence,
+    worth_table,
+)
+from make_results_pages import Results, write_or_check
+
+from atn_gym.agents import pretrained
+from atn_gym.eval.metrics.formatting import printable
+from atn_gym.eval.report.markdown import write_part
+
+AGENT = "ppo_gradient"
+
+_PAGE = """# `ppo_gradient`
+
+A controller that PPO of Stable-Baselines3 learned on Digits. Like
+[`ppo_adaptive`](ppo_adaptive.md) it adapts, but it observes gradients and weights too:
+
+```python
+from atn_gym.agents import pretrained
+
+agent = pretrained("ppo_gradient")
+```
+
+In a config it is `{{name: agent, label: ppo_gradient, path: ppo_gradient}}`: its env is made with
+`signals="gradient"`. In your own loop it is `HyperparameterScheduler(optimizer, agent,
+num_epochs=..., signals="gradient")` with a `SignalMeter`: see [own_loop.md](../own_loop.md).
+
+## What it is
+
+- **Observes** ten epochs of losses and accuracies, the hyperparameters, the progress, how far the
+  losses fell, and ten epochs of five gradient signals: the norm of the gradients, the
+  alignment of each step with the descent direction after it, the distance from the initial
+  weights, the relative size of steps, the norm of the weights. Most other methods observe
+  losses only.
+- **Sets** learning rate, momentum and weight decay, by up to a decade (momentum half of one) an
+  epoch, deterministically.
+- **Network**: two hidden layers of 128 and 64 tanh units.
+- **Trained** by `atn-gym train --config train_ppo_gradient` for {epochs:,} epochs, which are
+  {runs:,.0f} runs; one run in sixteen has AdamW. The reward counts twice what is missing to a
+  score of 0.3.
+- The file holds safetensors, so that reading it runs no code, and the agent needs numpy only.
+
+![Anytime performance on validation seeds while it was trained](ppo_gradient_training.png)
+
+The curves are deterministic runs of seeds 11000 to 11019, on which nothing below was measured. The
+agent is the last one, not the best one of the curve.
+
+## Where the learning rate is hidden
+
+{unknown_verdict} The seeds were never trained on and nothing was chosen by them.
+
+{unknown}
+
+`blind` is a tuned schedule that never observes its run, and 0 of the adaptation score; the
+reactive oracle is 1. The best other contender of each env is chosen by these runs. The value of
+feedback is what the agent has above its yoked control, which does in a run what the agent chose in
+another one.
+
+## On all Digits envs
+
+{digits_verdict}
+
+{digits}
+
+## Does it do harm?
+
+From the default beginning, against `fixed`, which changes nothing:
+
+{safety}
+
+## On what it has never seen
+
+{elsewhere}
+
+## What it does at a shock
+
+![Validation loss and learning rate of three controllers around the shock](ppo_gradient_shock.png)
+
+Medians over all runs of UnknownScale, aligned at the shock; bands hold the middle half.
+
+{learned}
+
+## Where these figures come from
+
+```console
+{commands}
+python docs/make_gradient_agent_page.py
+```
+
+All brackets are 95 % bootstrap intervals over seeds.
+"""
+
+_LEARNED = """## Where it fails
+"""
+"""What the tables say."""
+
+_ELSEWHERE = {
+    "mnist": "Larger images, a larger network, 843 gradient steps an epoch in place of 17, and 20 "
+    "epochs in place of 30:",
+    "mlp": "A perceptron with AdamW on Digits, a network that was left out of the training:",
+}
+"""What the agent has never seen, by sweep."""
+
+
+def make_page(sweeps: dict[str, Results]) -> str:
+    """The text of the page."""
+    card = pretrained(AGENT).read().card
+    commands = [f"atn-gym train --config train_{AGENT}"]
+    for name, found in sweeps.items():
+        seeds = len(found.all_envs.block.seeds)
+        commands.append(f"atn-gym run --config {SWEEPS[name]} --seeds {seeds}")
+    elsewhere = [
+        f"{said}\n\n{write_part(headline(sweeps[name])).strip()}"
+        for name, said in _ELSEWHERE.items()
+    ]
+    text = _PAGE.format(
+        epochs=card.num_timesteps,
+        runs=card.making_runs,
+        unknown_verdict=verdict_sentence(sweeps["unknown"], AGENT),
+        unknown=write_part(worth_table(sweeps["unknown"], AGENT)).strip(),
+        digits_verdict=verdict_sentence(sweeps["digits"], AGENT),
+        digits=write_part(worth_table(sweeps["digits"], AGENT)).strip(),
+        safety=write_part(harm_table(sweeps["safety"], AGENT)).strip(),
+        elsewhere="\n\n".join(elsewhere),
+        learned=_LEARNED.strip(),
+        commands="\n".join(commands),
+    )
+    return printable(text)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Writes the page and its figures, or checks the page that is there."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--results", type=Path, default=Path("results"), help="folder of all sweeps"
+    )
+    parser.add_argument("--out", type=Path, default=DOCS, help="folder to write to")
+    parser.add_argument("--check", action="store_true", help="compare, and write nothing")
+    chosen = parser.parse_args(arguments)
+    sweeps = {name: Results.read(chosen.results / config) for name, config in SWEEPS.items()}
+    if not chosen.check:
+        draw_training(chosen.results / f"train_{AGENT}", chosen.out / f"{AGENT}_training.png")
+        draw_shock(sweeps["unknown"], AGENT, chosen.out / f"{AGENT}_shock.png")
+    text = make_page(sweeps)
+    return write_or_check(chosen.out / f"{AGENT}.md", text, chosen.results, chosen.check)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
