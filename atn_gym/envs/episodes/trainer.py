@@ -304,7 +304,7 @@ class Trainer:
         inputs, labels = data.inputs(split), data.labels(split)
         pool = data.pools.get(split)
         if pool is not None:
-            inputs, labels = inputs[pool], labels[pool]
+            inputs, labels = _chosen(inputs, pool), _chosen(labels, pool)
         return EvaluationPlan(inputs, labels)
 
     def _flops(self, evaluated: int) -> int:
@@ -362,6 +362,13 @@ class Trainer:
         # With its own seed, for gradient signals look back at the initial weights.
         self._engine.reset(run, integer_seed(state["seed"], Stream.WEIGHTS), values)
         self._engine.set_state(run, state["engine"])
+
+
+def _chosen(samples: torch.Tensor, pool: torch.Tensor) -> torch.Tensor:
+    """Samples of a pool; on a CPU by numpy, for threads of torch take longer to meet than this."""
+    if samples.device.type != "cpu":
+        return samples[pool]
+    return torch.from_numpy(np.take(samples.numpy(), pool.numpy(), axis=0))
 
 
 def _factors(effective: dict[str, float]) -> list[float]:

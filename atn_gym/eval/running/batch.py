@@ -15,7 +15,8 @@ from atn_gym.agents.method import Method
 from atn_gym.config import EnvConfig
 from atn_gym.envs.regimes import Mixture
 from atn_gym.eval.running.failures import PolicyError, as_policy_error, runs_with
-from atn_gym.eval.running.rollout import OnEpoch, Row, RunRecord, run_seeds
+from atn_gym.eval.running.rollout import OnEpoch, RunRecord, run_seeds
+from atn_gym.eval.running.rows import Row
 from atn_gym.eval.running.single_run import Meter
 from atn_gym.eval.running.summary import summarise
 from atn_gym.eval.running.threads import thread_count, threads

@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 from atn_gym.agents.controller import Params
 from atn_gym.agents.optimal import whole_plans
 from atn_gym.agents.policy import AccountablePolicy, Policy, RunAccount, SearchingPolicy
-from atn_gym.envs.chance import DIVERGED, chance_loss, log_score
 from atn_gym.errors import AtnGymError, InvalidArgument
 from atn_gym.eval.running.failures import PolicyError, as_policy_error, runs_with
+from atn_gym.eval.running.rows import Row, by_name, rows_of
 from atn_gym.eval.running.single_run import Meter, SingleRuns
 
-Row = dict[str, Any]
 OnEpoch = Callable[[int], None]
 
 
@@ -95,18 +94,18 @@ def run_seeds(
     if initial is None and isinstance(policy, SearchingPolicy):
         initial = _search(policy, env, seeds)
     searched = time.perf_counter() - began
-    observation, infos = env.reset(seed=list(seeds), options=_options(initial))
-    records = [_record(infos, i, seed, env.unwrapped.episodes) for i, seed in enumerate(seeds)]
     episodes = env.unwrapped.episodes
+    observation, infos = env.reset(seed=list(seeds), options=_options(initial))
+    records = [_record(infos, i, seed, episodes) for i, seed in enumerate(seeds)]
     if episodes.knows_optimum and not episodes.params.twin:
         for record, (_, best, _) in zip(
             records, whole_plans(episodes, range(len(seeds))), strict=True
         ):
             record.optimum = best
-    single = SingleRuns(env.unwrapped.episodes, type(policy).__name__)
+    single = SingleRuns(episodes, type(policy).__name__)
     running = np.ones(len(records), dtype=np.bool_)
     start, state = np.ones(len(records), dtype=np.bool_), None
-    for epoch in range(env.unwrapped.episodes.num_epochs):
+    for epoch in range(episodes.num_epochs):
         if not running.any():
             break
         began = time.perf_counter()
@@ -119,12 +118,13 @@ def run_seeds(
         with meter.scored():
             observation, rewards, terminations, _, infos = env.step(actions)
         trained = time.perf_counter()
-        for i in np.flatnonzero(running).tolist():
-            records[i].trace.append(_row(infos, i, float(rewards[i]), env.unwrapped.episodes))
-            records[i].controller_s += (decided - began) / running.sum()
-            records[i].training_s += (trained - decided) / running.sum()
+        runs = np.flatnonzero(running)
+        for i, row in zip(runs.tolist(), rows_of(infos, rewards, runs, episodes), strict=True):
+            records[i].trace.append(row)
+            records[i].controller_s += (decided - began) / len(runs)
+            records[i].training_s += (trained - decided) / len(runs)
         if on_epoch is not None:
-            on_epoch(int(running.sum()))
+            on_epoch(len(runs))
         running &= ~terminations
         # What a run shows after its end must not depend on other runs.
         observation = _select(running, observation, seen)
@@ -144,7 +144,7 @@ def run_seeds(
     for i, record in enumerate(records):
         if record.error is None:
             single.check_account(i, len(record.trace), record.account)
-            record.test = env.unwrapped.episodes.test_metrics(i)
+            record.test = episodes.test_metrics(i)
     return records
 
 
@@ -163,7 +163,7 @@ def _options(initial: Sequence[Params] | None) -> dict[str, Any] | None:
 
 
 def _record(infos: dict[str, Any], i: int, seed: int, episodes: Any) -> RunRecord:
-    initial = {name: float(values[i]) for name, values in _by_name(infos).items()}
+    initial = {name: float(values[i]) for name, values in by_name(infos).items()}
     shock = episodes.state(i).regime.shock_epoch
     return RunRecord(seed, episodes.task.beginning(seed), initial, shock)
 
@@ -219,36 +219,3 @@ def _valid_actions(
     except (TypeError, ValueError) as error:
         raise PolicyError(f"{who} returned wrong actions {_when(records)}: {error}") from error
     return valid
-
-
-def _row(infos: dict[str, Any], i: int, reward: float, episodes: Any) -> Row:
-    privileged = infos["privileged"]
-    observed = episodes.state(i).observed_metrics()
-    diverged = bool(infos["diverged"][i])
-    val_loss = float(privileged["val_loss"][i])
-    at_chance = chance_loss(episodes.num_classes)
-    score = DIVERGED if diverged else float(log_score(np.array(val_loss), at_chance))
-    return {
-        "epoch": int(infos["epoch"][i]),
-        "observed_train_loss": observed["observed_train_loss"],
-        "observed_val_loss": observed["observed_val_loss"],
-        "train_loss": float(privileged["train_loss"][i]),
-        "train_accuracy": float(infos["train_accuracy"][i]),
-        "val_loss": val_loss,
-        "val_accuracy": float(infos["val_accuracy"][i]),
-        "score": score,
-        "reward": reward,
-        **{name: float(values[i]) for name, values in _by_name(infos).items()},
-        "visible_classes": int(privileged["visible_classes"][i]),
-        "strength": float(privileged["strength"][i]),
-        "diverged": diverged,
-        "checkpoint_rollbacks": int(infos["checkpoint_rollbacks"][i]),
-        "flops": int(infos["flops"][i]),
-        "gradient_steps": int(infos["gradient_steps"][i]),
-        **episodes.state(i).gradient_signals(),
-    }
-
-
-def _by_name(infos: dict[str, Any]) -> dict[str, Any]:
-    """Hyperparameters of all runs by name, without the masks that Gymnasium adds."""
-    return {k: v for k, v in infos["hyperparameter_values"].items() if not k.startswith("_")}
