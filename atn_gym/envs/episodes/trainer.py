@@ -366,7 +366,7 @@ class Trainer:
 
 def _chosen(samples: torch.Tensor, pool: torch.Tensor) -> torch.Tensor:
     """Samples of a pool; on a CPU by numpy, for threads of torch take longer to meet than this."""
-    if samples.device.type != "cpu":
+    if samples.device.type != "cpu" or not samples.is_contiguous():
         return samples[pool]
     return torch.from_numpy(np.take(samples.numpy(), pool.numpy(), axis=0))
 
