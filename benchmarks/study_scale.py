@@ -86,7 +86,7 @@ def study(runs: int, folder: Path) -> None:
     pairs = len(_ENVS) * len(_CONTROLLERS)
     parts = pairs * -(-(runs // pairs) // TOGETHER)
 
-    def show(step: str, wall: float, busy: float, peak: float, place: Path = root) -> None:
+    def show(step: str, wall: float, busy: float, peak: float, *, place: Path = root) -> None:
         sizes = part_sizes(place)
         print(
             f"| {runs:,} | {step} | {len(sizes):,} | {sum(sizes) / 1e6:.1f} | {wall:.1f} "
@@ -99,7 +99,7 @@ def study(runs: int, folder: Path) -> None:
     if complete != runs:
         raise SystemExit(f"{complete} of {runs} runs are complete")
     show("resumed", *figures)
-    show("second half, in a folder of its own", *run(half)[:3], half / "study")
+    show("second half, in a folder of its own", *run(half)[:3], place=half / "study")
     for step in STEPS:
         show(step, *measured(step, root))
 
