@@ -71,7 +71,6 @@ class ModelCard:
         config: The training config, all defaults filled in.
         versions: Of what made it, by package.
         started_from: The card of the agent that its training went on from; None if from nothing.
-        signals: "gradient" if it observes gradient signals too.
     """
 
     algorithm: str
@@ -82,12 +81,12 @@ class ModelCard:
     config: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str | None] = field(default_factory=dict)
     started_from: ModelCard | None = None
-    signals: str = "loss"
 
     @property
     def env_arguments(self) -> dict[str, Any]:
-        """Arguments that an env must be made with to show what the model observes."""
-        return {} if self.signals == "loss" else {"signals": self.signals}
+        """The signals that an env must show, if they are other ones than those of the losses."""
+        signals = {env["signals"] for env in self.config.get("envs", ()) if "signals" in env}
+        return {} if signals <= {"loss"} else {"signals": signals.pop()}
 
     @property
     def making_runs(self) -> float | None:

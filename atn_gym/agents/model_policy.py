@@ -47,8 +47,8 @@ class ModelPolicy:
         if model.observation_space != offered:
             raise InvalidArgument(
                 f"model {name} was trained to observe in {model.observation_space}, but this env "
-                f"has {offered}: make the env with the window and hyperparameters that it was "
-                "trained with"
+                f"has {offered}: make the env with the window, hyperparameters and "
+                "signals that it was trained with"
             )
         if normalisation is not None and (len(normalisation.mean),) != offered.shape:
             raise InvalidArgument(

@@ -124,7 +124,6 @@ def save_model(
         config=config.model_dump(mode="json", exclude={"results"}),
         versions={"atn_gym": atn_gym.__version__, **{p: package_version(p) for p in _PACKAGES}},
         started_from=started_from,
-        signals=params.signals,
     ).write(temporary)
     sync(temporary)
     temporary.replace(path)
