@@ -119,7 +119,10 @@ def _page(name: str, variants: Sequence[str]) -> str:
 
 def _picture(name: str) -> str:
     if not animation(name).exists():
-        return "No animation: the data was not at hand when they were made."
+        return (
+            f"`python docs/make_env_animations.py {name}` draws a run epoch by epoch; this page "
+            "has no animation yet."
+        )
     return (
         f"![A run of {name}, epoch by epoch](../pictures/{animation(name).name})\n\n"
         "A run of `heuristic` under DataShift, as `env.render()` draws it: losses and accuracies "
