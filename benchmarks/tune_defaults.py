@@ -166,7 +166,7 @@ SPACES = {
         hold=(1, one_of(0, 1, 2, 3)),
     ),
     "dog": space(factor=(1.0, log(0.1, 30))),
-    "hypergradient": space(beta=(2.0, log(0.1, 20))),
+    "hypergradient": space(beta=(2.0, log(0.1, 10)), start=(0.0, linear(0, 1))),
     "schedule_free_sgd": space(learning_rate=(0.5, log(0.03, 1))),
     "schedule_free_adamw": space(learning_rate=(0.03, log(1e-3, 0.1))),
     "prodigy": space(learning_rate=(1.0, log(0.1, 1))),

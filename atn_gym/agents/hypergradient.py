@@ -16,7 +16,8 @@ class Hypergradient(Controller):
     after it, the rate is multiplied by exp(`beta` a_e). The cosine has the sign of the derivative
     of the next loss in the rate, turned around: above 0 a longer step would have been better. So
     the rate moves by at most `beta` / ln 10 decades an epoch. An epoch that diverged has the
-    alignment -1.
+    alignment -1. The first epoch has a rate `start` decades below the initial one: a rate that is
+    too low is found out and raised, one that is too high kills the run before it is observed.
 
     The env is made with `signals="gradient"`. `hypergradient_sgd` does the same within the
     optimizer, after every step.
@@ -28,6 +29,7 @@ class Hypergradient(Controller):
     Args:
         setting: What is known of the run.
         beta: Change of the logarithm of the rate where all steps agree, >= 0.
+        start: Decades by which the rate of the first epoch is below the initial one, >= 0.
 
     Raises:
         InvalidArgument: If an argument breaks its requirement.
@@ -38,22 +40,25 @@ class Hypergradient(Controller):
     """
 
     signals = "gradient"
-    making_runs = 612.0
+    making_runs = 900.0
 
-    def __init__(self, setting: RunSetting, beta: float = 1.5) -> None:
+    def __init__(self, setting: RunSetting, beta: float = 1.5, start: float = 0.327) -> None:
         super().__init__(setting)
         setting.require_learning_rate()
         check_number("beta", beta, 0)
-        self._beta, self._alignment = beta, 0.0
+        check_number("start", start, 0)
+        self._beta, self._start, self._move = beta, start, 0.0
 
     def observe_signals(self, signals: GradientSignals) -> None:
-        """Keeps the alignment."""
-        self._alignment = signals.alignment
+        """Turns the alignment into a change of the rate; before the first epoch there is none."""
+        self._move = -self._start * math.log(10)
+        if signals.steps:
+            self._move = self._beta * signals.alignment
 
     def observe(self, metric: float, step: int) -> None:
         """Ignores the loss."""
 
     def propose(self, current_params: Params) -> Params:
-        """Proposes the rate times the exponential of the alignment."""
-        rate = current_params["learning_rate"] * math.exp(self._beta * self._alignment)
+        """Proposes the rate times the exponential of the change."""
+        rate = current_params["learning_rate"] * math.exp(self._move)
         return self.setting.with_learning_rate(current_params, rate)

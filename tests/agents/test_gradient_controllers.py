@@ -50,8 +50,10 @@ def test_dog_leaves_out_an_epoch_that_diverged_and_one_without_gradients():
 def test_hypergradient_by_hand():
     epochs = [signals(alignment=a) for a in (0.5, -0.25, 0.0, -1.0)]
     expected = 0.1 * np.exp([0, 0.5, 0.25, 0.25, -0.75])
-    assert rates(Hypergradient(SETTING, beta=1.0), epochs) == pytest.approx(expected)
-    assert rates(Hypergradient(SETTING, beta=9.0), epochs)[1] == 1.0
+    assert rates(Hypergradient(SETTING, beta=1.0, start=0.0), epochs) == pytest.approx(expected)
+    assert rates(Hypergradient(SETTING, beta=9.0, start=0.0), epochs)[1] == 1.0
+    low = rates(Hypergradient(SETTING, beta=1.0, start=0.5), epochs)
+    assert low == pytest.approx(expected / 10**0.5)
 
 
 @pytest.mark.parametrize("name", ["dog", "hypergradient"])
