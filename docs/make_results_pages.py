@@ -19,13 +19,13 @@ from hidden_scale import by_scale
 
 from atn_gym.eval.metrics.adaptation_score import BLIND, REACTIVE_ORACLE
 from atn_gym.eval.metrics.aggregate import mean
-from atn_gym.eval.metrics.bootstrap import bootstrap
+from atn_gym.eval.metrics.bootstrap import FEW_SEEDS, bootstrap
 from atn_gym.eval.metrics.formatting import count, number, printable, seed_count
 from atn_gym.eval.report.block_statistics import ANYTIME, BlockStatistics
 from atn_gym.eval.report.columns import controller_table, estimate_column
 from atn_gym.eval.report.document import Table
 from atn_gym.eval.report.each_env import of_envs, won_table
-from atn_gym.eval.report.index import BASELINE, ResultIndex
+from atn_gym.eval.report.index import BASELINE, Block, ResultIndex
 from atn_gym.eval.report.markdown import write_part
 from atn_gym.eval.report.tables import headline_columns, interval_note
 from atn_gym.eval.storage.experiment import StoredExperiment, read_experiment
@@ -89,7 +89,7 @@ class Results:
         """Reads the runs of the current source of every controller."""
         stored = select(read_experiment(folder))
         index = ResultIndex(stored.runs, stored.labels, stored.failures)
-        return cls(stored, index, BlockStatistics(index, index.block()))
+        return cls(stored, index, BlockStatistics(index, of_everybody(index) or index.block()))
 
     def of_envs(self, envs: Sequence[str]) -> BlockStatistics:
         """Statistics of the same controllers and seeds on some envs."""
@@ -103,6 +103,19 @@ class Results:
                 regimes = tasks.setdefault(str(env.arguments["task"]), {})
                 regimes[env.label.removeprefix(f"{env.arguments['task']}-")] = env.label
         return tasks
+
+
+def of_everybody(index: ResultIndex) -> Block | None:
+    """All controllers and envs, with the seeds that all of them have; None if these are few."""
+    controllers, envs = ([each.label for each in of] for of in (index.controllers, index.envs))
+    seeds = [
+        seed
+        for seed in index.seeds
+        if all((c, e, seed) in index.runs for c in controllers for e in envs)
+    ]
+    if len(seeds) < FEW_SEEDS:
+        return None
+    return Block(tuple(controllers), tuple(envs), tuple(seeds), index.runs)
 
 
 def make_page(name: str, folder: Path) -> str:
@@ -125,7 +138,8 @@ def make_page(name: str, folder: Path) -> str:
         _seeds(results),
         *_warnings(results),
         "## All envs",
-        write_part(_headline(results)),
+        write_part(_headline(results.all_envs)),
+        *_with_more_seeds(results),
         *(["## What was learned", *page.learned] if page.learned else []),
         "## Each task",
         write_part(_adaptation_by_task(results)),
@@ -197,10 +211,22 @@ def _as_range(found: re.Match[str]) -> str:
     return f"{numbers[0]} to {numbers[-1]}" if consecutive else found[0]
 
 
-def _headline(results: Results) -> Table:
-    s = results.all_envs
+def _headline(s: BlockStatistics) -> Table:
     title = f"{count(len(s.block.envs), 'env')}, {seed_count(len(s.block.seeds))}"
     return controller_table(title, s, headline_columns(s), interval_note(s))
+
+
+def _with_more_seeds(results: Results) -> list[str]:
+    """The headline of those who have more seeds than all have together."""
+    more = results.index.block()
+    if len(more.seeds) <= len(results.all_envs.block.seeds):
+        return []
+    absent = [c for c in results.all_envs.block.controllers if c not in more.controllers]
+    return [
+        "## With more seeds",
+        f"Without {', '.join(f'`{name}`' for name in absent)}, which cost more and have fewer.",
+        write_part(_headline(BlockStatistics(results.index, more))),
+    ]
 
 
 def _adaptation_by_task(results: Results) -> Table:

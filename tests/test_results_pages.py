@@ -131,3 +131,16 @@ def test_where_the_scale_is_hidden_runs_are_told_apart_by_the_gain_of_the_env(
     assert [cell.partition(" ")[0].replace("\u2212", "-") for cell in cells] == [
         f"{np.array(halves)[part == chosen].mean():.3f}" for chosen in range(3)
     ]
+
+
+def test_a_few_controllers_with_more_seeds_have_a_table_of_their_own(pages, tmp_path, monkeypatch):
+    monkeypatch.setattr("os.fsync", lambda descriptor: None)
+    for controller, seeds in {"mine": 80, "fixed": 80, "reactive_oracle": 20}.items():
+        for seed in range(seeds):
+            performance = 0.5 if seed < 20 else 0.1
+            add(tmp_path / "sweep", controller, seed, anytime_performance=performance)
+    page = pages.make_page("digits", tmp_path / "sweep")
+    assert row(page, "All envs", "mine")["anytime performance"].startswith("0.500 ")
+    assert row(page, "All envs", "reactive_oracle")
+    assert row(page, "With more seeds", "mine")["anytime performance"].startswith("0.200 ")
+    assert "Without `reactive_oracle`, which cost more and have fewer." in page
