@@ -19,7 +19,7 @@ from atn_gym.envs.engines import (
     choose_engine,
     moment_engine,
 )
-from atn_gym.envs.engines.moment_engine import _descend_by_numpy
+from atn_gym.envs.engines.epoch_of_moments import descend_by_numpy
 from atn_gym.envs.quadratic import NUM_CLASSES, Prototypes, load_prototypes, power_law
 from atn_gym.envs.tasks import NOISY_QUADRATIC
 from atn_gym.errors import InvalidArgument
@@ -174,7 +174,7 @@ def test_compiled_steps_give_the_bits_of_numpy(monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.setattr(moment_engine, "can_compile", lambda compiles=compiles: compiles)
         env = make("DataShift", "relabelling", num_envs=5, num_epochs=6)
         env.reset(seed=3, options={"hyperparameters": {"learning_rate": [1e-3, 0.01, 0.1, 0.3, 1]}})
-        assert (env.episodes._trainer._engine._descend is _descend_by_numpy) != compiles
+        assert (env.episodes._trainer._engine._descend is descend_by_numpy) != compiles
         found.append(follow(env, np.tile(ACTIONS[:, None], (1, 5, 1))))
     assert found[0][-1][-1]["diverged"].any()
     assert data_equivalence(*found, exact=True)

@@ -13,10 +13,16 @@ from atn_gym.arrays import FloatArray, IntArray
 from atn_gym.envs.engines.base import EpochPlan, EvaluationPlan, TrainResult
 from atn_gym.envs.engines.choice import can_compile
 from atn_gym.envs.engines.class_statistics import KnownStatistics
+from atn_gym.envs.engines.epoch_of_moments import (
+    columns,
+    descend_by_numpy,
+    drawn,
+    of_runs,
+    perturbations,
+)
 from atn_gym.envs.engines.moments import (
     Moments,
     Quadratic,
-    descend,
     descend_perturbed,
     excess_loss,
 )
@@ -72,7 +78,7 @@ class MomentEngine:
         """Runs whose optimizer holds their hyperparameters, for somebody has asked for it."""
         num_classes = len(model.curvature)
         self._statistics = KnownStatistics(num_classes, max(_KEPT_SETS, 2 * num_runs))
-        self._descend: Callable[..., None] = _descend_by_numpy
+        self._descend: Callable[..., None] = descend_by_numpy
         if can_compile():
             # The kernels are the only part that needs numba.
             from atn_gym.envs.engines.kernels.moment_steps import descend_runs
@@ -198,15 +204,15 @@ class MomentEngine:
         """Trains runs whose steps differ; returns their losses without and with the scale."""
         self._moments[:, rows], loss, scaled = descend_perturbed(
             Moments(*self._moments[:, rows]),
-            _of_runs(quadratic, sets),
-            *_columns(values),
+            of_runs(quadratic, sets),
+            *columns(values),
             *perturbations(plans),
         )
         return loss, scaled
 
     def _draw(self, rows: IntArray, seeds: Sequence[int]) -> None:
         """Draws parameters and velocities of runs from their normal distribution."""
-        self._moments[:, rows] = _drawn(Moments(*self._moments[:, rows]), seeds)
+        self._moments[:, rows] = drawn(Moments(*self._moments[:, rows]), seeds)
 
     def evaluate(
         self, runs: Sequence[int], plans: Sequence[EvaluationPlan]
@@ -221,7 +227,7 @@ class MomentEngine:
 
     def quadratics(self, runs: Sequence[int], plans: Sequence[EpochPlan]) -> Quadratic:
         """What n runs descend by their plans: curvature (n, C, 1), target and noise (n, C, P)."""
-        return _of_runs(*self._quadratics(np.array(runs), plans))
+        return of_runs(*self._quadratics(np.array(runs), plans))
 
     def _quadratics(self, rows: IntArray, plans: Sequence[EpochPlan]) -> tuple[Quadratic, IntArray]:
         """What n runs descend.
@@ -262,55 +268,3 @@ class MomentEngine:
     def set_state(self, run: int, state: dict[str, Any]) -> None:
         """Puts a run into a state that `get_state` returned."""
         self._moments[:, run] = state["moments"]
-
-
-def _of_runs(quadratic: Quadratic, sets: IntArray) -> Quadratic:
-    """What n runs descend: curvature (n, C, 1), target and noise (n, C, P)."""
-    curvature, target, noise = quadratic
-    return Quadratic(curvature[..., None], target[sets], noise[sets])
-
-
-def _columns(values: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Learning rate, momentum and weight decay of n runs, each (n, 1, 1), of values (n, 3)."""
-    rate, momentum, decay = values.T[..., None, None]
-    return rate, momentum, decay
-
-
-def _descend_by_numpy(
-    parts: FloatArray,
-    rows: IntArray,
-    curvature: FloatArray,
-    target: FloatArray,
-    noise: FloatArray,
-    sets: IntArray,
-    values: FloatArray,
-    steps: int,
-    squares: FloatArray,
-) -> None:
-    """What the compiled `kernels.moment_steps.descend_runs` does, bit for bit."""
-    quadratic = _of_runs(Quadratic(curvature, target, noise), sets)
-    parts[:, rows], squares[...] = descend(
-        Moments(*parts[:, rows]), quadratic, *_columns(values), steps
-    )
-
-
-def perturbations(plans: Sequence[EpochPlan]) -> tuple[FloatArray, FloatArray]:
-    """Scales of the losses (n, steps) and strength of the gradient noise (n,) of n plans."""
-    ones = torch.ones(plans[0].shape[0])
-    scales = [(ones if p.loss_scale is None else p.loss_scale).numpy() for p in plans]
-    return np.stack(scales).astype(np.float64), np.array([p.gradient_noise for p in plans])
-
-
-def _drawn(moments: Moments, seeds: Sequence[int]) -> Moments:
-    """Draws parameters and velocities from their normal distribution."""
-    shape = moments.parameter.shape[1:]
-    first, second = np.stack(
-        [np.random.default_rng(seed).standard_normal((2, *shape)) for seed in seeds], axis=1
-    )
-    deviation = np.sqrt(moments.parameter_variance)
-    slope = moments.covariance / np.where(deviation == 0, 1, deviation)
-    rest = np.sqrt(np.maximum(moments.velocity_variance - slope**2, 0))
-    parameter = moments.parameter + deviation * first
-    nothing = np.zeros_like(parameter)
-    velocity = moments.velocity + slope * first + rest * second
-    return Moments(parameter, velocity, nothing, nothing, nothing)

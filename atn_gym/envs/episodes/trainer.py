@@ -22,8 +22,8 @@ from atn_gym.envs.engines import (
     TorchEngine,
     choose_engine,
 )
+from atn_gym.envs.engines.epoch_of_moments import perturbations
 from atn_gym.envs.engines.gradient_meter import moved
-from atn_gym.envs.engines.moment_engine import perturbations
 from atn_gym.envs.engines.moments import Moments
 from atn_gym.envs.engines.threads import use_one_thread_after_fork
 from atn_gym.envs.episodes.epoch_metrics import EpochMetrics
