@@ -80,7 +80,7 @@ class MomentEngine:
         self._statistics = KnownStatistics(num_classes, max(_KEPT_SETS, 2 * num_runs))
         self._descend: Callable[..., None] = descend_by_numpy
         if can_compile():
-            # The kernels are the only part that needs numba.
+            # Only kernels need numba.
             from atn_gym.envs.engines.kernels.moment_steps import descend_runs
 
             self._descend = descend_runs()

@@ -121,7 +121,7 @@ class Trainer:
         if name == "batched":
             inputs = self.dataset.train.inputs[: self.task.batch_size]
             return BatchedEngine(num_runs, self._make_model, optimizer, self._device, inputs)
-        # The compiled engine is the only part that needs numba.
+        # Only kernels need numba.
         from atn_gym.envs.engines.compiled_engine import CompiledEngine
 
         return CompiledEngine(
