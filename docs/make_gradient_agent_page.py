@@ -109,7 +109,22 @@ python docs/make_gradient_agent_page.py
 All brackets are 95 % bootstrap intervals over seeds.
 """
 
-_LEARNED = """## Where it fails
+_LEARNED = """## Where it fails, and what is not known
+
+- **From a poor beginning `blind` is better under CurriculumShift and DataShift**, and on the known
+  scale as good under these two. On Stationary with a known scale its value of feedback cannot be
+  told from 0: there it plays a schedule.
+- **It is not safe in every run**: two of the 1,000 runs from the default beginning end at chance,
+  both under DataShift.
+- **It observes more than methods that see losses only.** `dog` and `hypergradient` observe the
+  same signals. An engine must measure them, which the batched engine and `NoisyQuadratic` do not.
+- **What the signals are worth was not measured by themselves.** It differs from `ppo_adaptive` in
+  the signals, the reward and some kinds of runs. The second training on the page of
+  [`ppo_adaptive`](ppo_adaptive.md#why-it-does-harm-and-what-was-tried) had this reward and such
+  runs, but no gradient signals, and gained little: that speaks for the signals.
+- **The optimizer of the perceptron was not new to it**: one run in sixteen of its training had
+  AdamW, on another network. MNIST has four seeds only.
+- It is one training with one seed.
 """
 """What the tables say."""
 

@@ -106,16 +106,21 @@ class Results:
 
 
 def of_everybody(index: ResultIndex) -> Block | None:
-    """All controllers and envs, with the seeds that all of them have; None if these are few."""
-    controllers, envs = ([each.label for each in of] for of in (index.controllers, index.envs))
-    seeds = [
-        seed
-        for seed in index.seeds
-        if all((c, e, seed) in index.runs for c in controllers for e in envs)
-    ]
-    if len(seeds) < FEW_SEEDS:
+    """All controllers on all envs, with the seeds that all of them have; None if there are none.
+
+    A controller that has fewer seeds than an interval needs, and than others have, is left out.
+    """
+    envs = [env.label for env in index.envs]
+    complete = {
+        c.label: {s for s in index.seeds if all((c.label, env, s) in index.runs for env in envs)}
+        for c in index.controllers
+    }
+    enough = min(FEW_SEEDS, max(map(len, complete.values()), default=0))
+    complete = {c: seeds for c, seeds in complete.items() if len(seeds) >= enough}
+    shared = set.intersection(*complete.values()) if complete else set()
+    if len(shared) < enough or not enough:
         return None
-    return Block(tuple(controllers), tuple(envs), tuple(seeds), index.runs)
+    return Block(tuple(complete), tuple(envs), tuple(sorted(shared)), index.runs)
 
 
 def make_page(name: str, folder: Path) -> str:
