@@ -147,7 +147,12 @@ def draw_training(folder: Path, out: Path) -> None:
     axes = figure.subplots()
     for key in keys:
         found = [(row[STEPS] / 1000, row[key]) for row in rows if key in row]
-        label = key.removeprefix("eval/").removesuffix(suffix)
+        label = (
+            key.removeprefix("eval/")
+            .removesuffix(suffix)
+            .partition(",initial")[0]
+            .replace("-v0", "")
+        )
         axes.plot(*np.array(found).T, marker="o", markersize=3, label=label)
     axes.set_xlabel("thousand epochs of all networks")
     axes.set_ylabel("anytime performance")
