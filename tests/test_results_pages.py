@@ -56,6 +56,7 @@ def test_a_page_says_what_made_it_and_then_the_results_in_order(pages, sweep):
     sections = [line[3:] for line in page.splitlines() if line.startswith("## ")]
     assert sections == [
         "All envs",
+        "What was learned",
         "Each task",
         "Each env",
         "What a blind schedule gets",
