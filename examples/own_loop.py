@@ -14,6 +14,7 @@ from torch import nn
 
 from atn_gym import HyperparameterScheduler
 from atn_gym.agents import PRETRAINED, pretrained
+from atn_gym.loops.signal_meter import SignalMeter
 
 GOOD_RATE = 0.03
 
@@ -47,12 +48,14 @@ def train(learning_rate, controller=None, epochs=30, seed=0):
     )
     scheduler = None
     if controller is not None:
+        meter = SignalMeter(optimizer)
         scheduler = HyperparameterScheduler(
             optimizer,
             pretrained(controller) if controller in PRETRAINED else controller,
             num_epochs=epochs,
             num_classes=10,
             seed=seed,
+            signals="gradient",  # leave it and the meter out if the controller observes losses only
         )
     losses, rates = [], []
     for _ in range(epochs):
@@ -77,6 +80,7 @@ def train(learning_rate, controller=None, epochs=30, seed=0):
                 train_loss=train_loss,
                 train_accuracy=train_accuracy,
                 val_accuracy=accuracy(logits, validation[1]),
+                signals=meter.epoch(),
             )
     return losses, rates
 
@@ -84,7 +88,7 @@ def train(learning_rate, controller=None, epochs=30, seed=0):
 def main() -> None:
     """Prints the last validation loss of every run, and plots the runs if asked."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--controller", default="ppo_adaptive")
+    parser.add_argument("--controller", default="ppo_gradient")
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--plot", metavar="FILE", help="a PNG to write")

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from atn_gym.agents.model_card import Normalisation
 from atn_gym.agents.policy import Actions, Observation
+from atn_gym.envs.gradient_signals import GRADIENT_SIGNALS
 from atn_gym.envs.wrappers import Flattening
 from atn_gym.errors import InvalidArgument
 
@@ -67,9 +68,16 @@ class ModelPolicy:
 
     @staticmethod
     def _flattening(offered: spaces.Space[Any], wanted: spaces.Space[Any]) -> Flattening:
-        """The flattening that gives what the model observes; the plain one if none does."""
-        plain, with_falls = Flattening(offered), Flattening(offered, falls=True)
-        return with_falls if with_falls.space == wanted else plain
+        """The flattening that gives what the model observes; the plain one if none does.
+
+        A model that was trained without gradient signals leaves those of the env out.
+        """
+        given = [offered]
+        if isinstance(offered, spaces.Dict) and GRADIENT_SIGNALS[0] in offered:
+            losses = {name: box for name, box in offered.items() if name not in GRADIENT_SIGNALS}
+            given.append(spaces.Dict(losses))
+        made = [Flattening(space, falls) for space in given for falls in (False, True)]
+        return next((each for each in made if each.space == wanted), made[0])
 
     def predict(
         self,

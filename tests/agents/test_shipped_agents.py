@@ -61,3 +61,14 @@ def test_it_runs_without_the_libraries_of_reinforcement_learning():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "1"
+
+
+def test_an_agent_that_observes_losses_leaves_out_gradient_signals():
+    env_id, seeds = "atn_gym/DigitsCnn-DataShift-v0", range(1100, 1102)
+    first, second = (
+        atn_gym.evaluate(
+            pretrained("ppo_adaptive"), env_id, seeds, twins=False, signals=signals, num_epochs=3
+        ).values("anytime_performance")
+        for signals in ("loss", "gradient")
+    )
+    assert (first == second).all()
