@@ -73,7 +73,7 @@ class ModelPolicy:
         A model that was trained without gradient signals leaves those of the env out.
         """
         given = [offered]
-        if isinstance(offered, spaces.Dict) and GRADIENT_SIGNALS[0] in offered:
+        if isinstance(offered, spaces.Dict) and GRADIENT_SIGNALS[0] in offered.spaces:
             losses = {name: box for name, box in offered.items() if name not in GRADIENT_SIGNALS}
             given.append(spaces.Dict(losses))
         made = [Flattening(space, falls) for space in given for falls in (False, True)]
