@@ -289,7 +289,8 @@ the default beginning and 100 where the scale is hidden, ± 95 %:
 
 It does no harm where nothing happens, and on the perceptron with AdamW, 40 seeds of three envs,
 it loses 3 of 120 runs in place of 13; but it loses more runs on Digits, and is lower in the
-mean where the scale is hidden. So this agent stays the shipped one.
+mean where the scale is hidden. So it is not shipped. What did help was to observe gradients: see
+[`ppo_gradient`](ppo_gradient.md).
 
 **A guard** (`{{name: guarded, method: agent, arguments: {{path: ppo_adaptive}}, tolerance: 1.0,
 radius: 1.0}}`) loses 4 of the 1,000 runs in place of 6 on training seeds, at no cost in the

@@ -95,11 +95,12 @@ PAGES = {
             "rule on losses.** `hypergradient` follows the alignment of successive steps and is "
             "on a par with `range_test`, which has ten arguments; an agent that observes the "
             "same signals reaches nearly all that can be won by looking.",
-            "**An optimizer of one's own is no answer to a hidden scale.** `nadamw`, tuned, and "
-            "`schedule_free_adamw` lose few runs, but do not find the scale: they are below both "
-            "rules. `dog` counts sizes as they are, so that a gain is not made up for; "
-            "`dadapt_sgd` estimates the rate once for a problem that then changes, and collapses "
-            "most of all.",
+            "**Optimizers that bound their steps answer half of the question.** "
+            "`schedule_free_adamw` and `nadamw` survive rates that are too high, "
+            "`schedule_free_adamw` better than any rule, but none of them finds a scale that is "
+            "too low: in the mean they are below both rules. `dog` counts sizes as they are, so "
+            "that a gain is not made up for. `dadapt_sgd` collapses in most runs, under Stationary "
+            "as well, so that it is not the shock that ends them.",
             "**Yoked controls are at or below `blind`**: what a method did in another run is worth "
             "nothing here, so that all that is won above it is won by looking.",
         ),
