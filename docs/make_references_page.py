@@ -67,6 +67,19 @@ python docs/make_references_page.py {folder}
 """
 
 
+_COLORS = {
+    "fixed": "0.55",
+    "blind": "tab:orange",
+    "range_test": "tab:blue",
+    "ppo_digits": "tab:purple",
+    "ppo_adaptive": "tab:green",
+    "ppo_gradient": "tab:red",
+    "reactive_oracle": "black",
+}
+"""Colours of the lines, in the order of the legend."""
+_ORDER = list(_COLORS)
+
+
 class Sweep:
     """Anytime performance of every controller at every gain.
 
@@ -93,8 +106,7 @@ class Sweep:
 
 
 def _place(controller: str) -> int:
-    order = ("fixed", "blind", "range_test", "ppo_digits", "ppo_adaptive", "reactive_oracle")
-    return order.index(controller) if controller in order else len(order)
+    return _ORDER.index(controller) if controller in _ORDER else len(_ORDER)
 
 
 def make_page(folder: Path) -> str:
@@ -123,8 +135,8 @@ def draw(folder: Path, out: Path) -> None:
     sweep = Sweep(folder)
     figure = Figure(figsize=(7.5, 4.2), layout="constrained")
     axes = figure.subplots()
-    colors = ("0.55", "tab:orange", "tab:blue", "tab:purple", "tab:green", "black")
-    for controller, color in zip(sweep.controllers, colors, strict=False):
+    for controller in sweep.controllers:
+        color = _COLORS.get(controller, "tab:brown")
         value, low, high = zip(*sweep.performance[controller], strict=True)
         axes.plot(sweep.gains, value, color=color, marker="o", markersize=4, label=controller)
         axes.fill_between(sweep.gains, low, high, color=color, alpha=0.15, linewidth=0)
