@@ -117,7 +117,8 @@ _LEARNED = """## Where it fails, and what is not known
 - **It is not safe in every run**: two of the 1,000 runs from the default beginning end at chance,
   both under DataShift.
 - **It observes more than methods that see losses only.** `dog` and `hypergradient` observe the
-  same signals. An engine must measure them, which the batched engine and `NoisyQuadratic` do not.
+  same signals. An engine must measure them, which the batched engine and `NoisyQuadratic` do
+  not, and measuring is not charged: the flops of a run are the same with and without.
 - **What the signals are worth was not measured by themselves.** It differs from `ppo_adaptive` in
   the signals, the reward and some kinds of runs. The second training on the page of
   [`ppo_adaptive`](ppo_adaptive.md#why-it-does-harm-and-what-was-tried) had this reward and such
