@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median_low
 
 import numpy as np
 from hidden_scale import by_scale
@@ -147,14 +148,14 @@ class Results:
 def of_everybody(index: ResultIndex) -> Block | None:
     """All controllers on all envs, with the seeds that all of them have; None if there are none.
 
-    A controller that has fewer seeds than an interval needs, and than others have, is left out.
+    A controller that has fewer seeds than an interval needs, and than most have, is left out.
     """
     envs = [env.label for env in index.envs]
     complete = {
         c.label: {s for s in index.seeds if all((c.label, env, s) in index.runs for env in envs)}
         for c in index.controllers
     }
-    enough = min(FEW_SEEDS, max(map(len, complete.values()), default=0))
+    enough = min(FEW_SEEDS, median_low(map(len, complete.values())) if complete else 0)
     complete = {c: seeds for c, seeds in complete.items() if len(seeds) >= enough}
     shared = set.intersection(*complete.values()) if complete else set()
     if len(shared) < enough or not enough:
