@@ -5,6 +5,7 @@ import doctest
 import json
 import re
 import shlex
+import sys
 import tomllib
 
 import gymnasium
@@ -55,6 +56,7 @@ def test_every_block_has_a_language_that_is_run():
 def folder_with_a_module(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "my_module", raising=False)
     (tmp_path / "my_module.py").write_text(
         blocks("evaluate.md", "python")[0].partition("\nhalving")[0]
     )

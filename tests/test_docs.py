@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import sys
 
 import pytest
 from page_makers import DOCS, page_maker
@@ -118,6 +119,7 @@ def test_the_page_of_config_files_is_that_of_the_models():
 
 def test_the_experiment_of_the_config_page_is_read(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "my_module", raising=False)
     (tmp_path / "my_module.py").write_text(
         "from atn_gym.agents import Fixed\n\n\nclass Halving(Fixed):\n    pass\n"
     )
