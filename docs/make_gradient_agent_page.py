@@ -4,30 +4,9 @@ python docs/make_gradient_agent_page.py
 python docs/make_gradient_agent_page.py --check
 """
 
-from __future__ import annotations
-
-import argparse
 import sys
-from collections.abc import Sequence
-from pathlib import Path
 
-from make_agent_page import (
-    DOCS,
-    SWEEPS,
-    draw_shock,
-    draw_training,
-    harm_table,
-    headline,
-    verdict_sentence,
-    worth_table,
-)
-from make_results_pages import Results, write_or_check
-
-from atn_gym.agents import pretrained
-from atn_gym.eval.metrics.formatting import printable
-from atn_gym.eval.report.markdown import write_part
-
-AGENT = "ppo_gradient"
+from agent_page import AgentPage, write_page
 
 _PAGE = """# `ppo_gradient`
 
@@ -59,7 +38,7 @@ num_epochs=..., signals="gradient")` with a `SignalMeter`: see [own_loop.md](../
   score of 0.3.
 - The file holds safetensors, so that reading it runs no code, and the agent needs numpy only.
 
-![Anytime performance on validation seeds while it was trained](ppo_gradient_training.png)
+![Anytime performance on validation seeds while it was trained]({training})
 
 The curves are deterministic runs of seeds 11000 to 11019, on which nothing below was measured. The
 agent is the last one, not the best one of the curve.
@@ -93,23 +72,11 @@ From the default beginning, against `fixed`, which changes nothing:
 
 ## What it does at a shock
 
-![Validation loss and learning rate of three controllers around the shock](ppo_gradient_shock.png)
+![Validation loss and learning rate of three controllers around the shock]({shock})
 
 Medians over all runs of UnknownScale, aligned at the shock; bands hold the middle half.
 
-{learned}
-
-## Where these figures come from
-
-```console
-{commands}
-python docs/make_gradient_agent_page.py
-```
-
-All brackets are 95 % bootstrap intervals over seeds.
-"""
-
-_LEARNED = """## Where it fails, and what is not known
+## Where it fails, and what is not known
 
 - **From a poor beginning `blind` is better under CurriculumShift and DataShift**, and on the known
   scale as good under these two. On Stationary with a known scale its value of feedback cannot be
@@ -126,8 +93,16 @@ _LEARNED = """## Where it fails, and what is not known
 - **The optimizer of the perceptron was not new to it**: one run in sixteen of its training had
   AdamW, on another network. MNIST has four seeds only.
 - It is one training with one seed.
+
+## Where these figures come from
+
+```console
+{commands}
+python docs/make_gradient_agent_page.py
+```
+
+All brackets are 95 % bootstrap intervals over seeds.
 """
-"""What the tables say."""
 
 _ELSEWHERE = {
     "mnist": "Larger images, a larger network, 843 gradient steps an epoch in place of 17, and 20 "
@@ -136,49 +111,5 @@ _ELSEWHERE = {
 }
 """What the agent has never seen, by sweep."""
 
-
-def make_page(sweeps: dict[str, Results]) -> str:
-    """The text of the page."""
-    card = pretrained(AGENT).read().card
-    commands = [f"atn-gym train --config train_{AGENT}"]
-    for name, found in sweeps.items():
-        seeds = len(found.all_envs.block.seeds)
-        commands.append(f"atn-gym run --config {SWEEPS[name]} --seeds {seeds}")
-    elsewhere = [
-        f"{said}\n\n{write_part(headline(sweeps[name])).strip()}"
-        for name, said in _ELSEWHERE.items()
-    ]
-    text = _PAGE.format(
-        epochs=card.num_timesteps,
-        runs=card.making_runs,
-        unknown_verdict=verdict_sentence(sweeps["unknown"], AGENT),
-        unknown=write_part(worth_table(sweeps["unknown"], AGENT)).strip(),
-        digits_verdict=verdict_sentence(sweeps["digits"], AGENT),
-        digits=write_part(worth_table(sweeps["digits"], AGENT)).strip(),
-        safety=write_part(harm_table(sweeps["safety"], AGENT)).strip(),
-        elsewhere="\n\n".join(elsewhere),
-        learned=_LEARNED.strip(),
-        commands="\n".join(commands),
-    )
-    return printable(text)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Writes the page and its figures, or checks the page that is there."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--results", type=Path, default=Path("results"), help="folder of all sweeps"
-    )
-    parser.add_argument("--out", type=Path, default=DOCS, help="folder to write to")
-    parser.add_argument("--check", action="store_true", help="compare, and write nothing")
-    chosen = parser.parse_args(arguments)
-    sweeps = {name: Results.read(chosen.results / config) for name, config in SWEEPS.items()}
-    if not chosen.check:
-        draw_training(chosen.results / f"train_{AGENT}", chosen.out / f"{AGENT}_training.png")
-        draw_shock(sweeps["unknown"], AGENT, chosen.out / f"{AGENT}_shock.png")
-    text = make_page(sweeps)
-    return write_or_check(chosen.out / f"{AGENT}.md", text, chosen.results, chosen.check)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_page(AgentPage("ppo_gradient", _PAGE, _ELSEWHERE)))

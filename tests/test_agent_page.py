@@ -15,7 +15,7 @@ PERFORMANCE = {
 
 @pytest.fixture(scope="module")
 def pages():
-    return page_maker("make_agent_page")
+    return page_maker("agent_page")
 
 
 @pytest.fixture
