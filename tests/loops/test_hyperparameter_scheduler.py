@@ -147,7 +147,7 @@ def test_a_loop_measures_its_own_signals_and_resumes():
     assert found[-1].distance == pytest.approx(((now - begun).norm() / begun.norm()).item())
     squares = sum(3 * signals.gradient_norm**2 for signals in found)
     furthest = max(signals.distance for signals in found) * begun.norm().item()
-    assert rate == pytest.approx(0.5 * furthest / squares**0.5, rel=1e-4)
+    assert rate == pytest.approx(0.66 * 0.5 * furthest / squares**0.5, rel=1e-4)
 
     model, optimizer, scheduler = with_meter(network().state_dict())
     scheduler.load_state_dict(saved)
