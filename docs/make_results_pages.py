@@ -109,9 +109,19 @@ PAGES = {
     "mnist": Page(
         "Results on MNIST",
         ("benchmark_mnist",),
-        "The main methods with their defaults on four MNIST envs. The agent was trained on Digits "
-        "only. `reactive_oracle` is absent, for an epoch with it costs as much as 65: so there is "
-        "no adaptation score.",
+        "The main methods with their defaults on four MNIST envs. The agents were trained on "
+        "Digits only. `reactive_oracle` is absent, for an epoch with it costs as much as 65: so "
+        "there is no adaptation score.",
+        (
+            "**A hidden scale costs less here than on Digits.** An epoch has 843 gradient steps in "
+            "place of 17, which make up for a rate that is too low: under Stationary `fixed` loses "
+            "0.05 to it, on Digits 0.39.",
+            "**What an agent learned from gradients carries over, what it learned from losses does "
+            "not.** `ppo_gradient` is first on all four envs; `ppo_adaptive` is below `fixed` "
+            "where labels shift and the scale is hidden.",
+            "**A peak that is an absolute rate is a risk**: `one_cycle`, tuned on Digits, loses "
+            "two runs of sixteen.",
+        ),
     ),
 }
 
