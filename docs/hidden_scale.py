@@ -6,6 +6,7 @@ import numpy as np
 
 from atn_gym.arrays import FloatArray
 from atn_gym.envs import registry
+from atn_gym.envs.gain import draw_gain
 from atn_gym.eval.metrics.aggregate import mean
 from atn_gym.eval.metrics.bootstrap import bootstrap
 from atn_gym.eval.metrics.formatting import count
@@ -20,13 +21,14 @@ RANGES = {
 }
 """Decades of the gain, lower end included."""
 _FEWEST = 5
+"""Seeds in a range, at least."""
 
 
 def by_scale(s: BlockStatistics, task: str) -> Table | None:
-    """Anytime performance by range of the gain; None where the gains of the envs differ.
+    """Anytime performance by range of the gain; None where a range has too few seeds.
 
     Args:
-        s: Statistics of envs of one task, on which all regimes draw the same gain for a seed.
+        s: Statistics of envs of one task, which draw the same gain for a seed: all but Mixture.
         task: Name of the task.
     """
     gains = gains_of(task, s.block.seeds)
@@ -47,5 +49,5 @@ def by_scale(s: BlockStatistics, task: str) -> Table | None:
 
 def gains_of(task: str, seeds: tuple[int, ...]) -> FloatArray:
     """Decades of the gain that an env of a task draws for each seed, in any regime but Mixture."""
-    regime, gain = registry.get_regime("Stationary")(), registry.get_task(task).gain
-    return np.array([regime.draw_gain(gain, seed) for seed in seeds])
+    gain = registry.get_task(task).gain
+    return np.array([draw_gain(gain, seed) for seed in seeds])

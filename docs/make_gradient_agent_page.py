@@ -6,7 +6,7 @@ python docs/make_gradient_agent_page.py --check
 
 import sys
 
-from agent_page import AgentPage, write_page
+from agent_page import MNIST, AgentPage, write_page
 
 _PAGE = """# `ppo_gradient`
 
@@ -106,8 +106,7 @@ All brackets are 95 % bootstrap intervals over seeds.
 """
 
 _ELSEWHERE = {
-    "mnist": "Larger images, a larger network, 843 gradient steps an epoch in place of 17, and 20 "
-    "epochs in place of 30:",
+    "mnist": MNIST,
     "mlp": "A perceptron with AdamW on Digits, a network that was left out of the training:",
 }
 """What the agent has never seen, by sweep."""

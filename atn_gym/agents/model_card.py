@@ -85,8 +85,9 @@ class ModelCard:
     @property
     def env_arguments(self) -> dict[str, Any]:
         """The signals that an env must show, if they are other ones than those of the losses."""
-        signals = {env["signals"] for env in self.config.get("envs", ()) if "signals" in env}
-        return {} if signals <= {"loss"} else {"signals": signals.pop()}
+        (first, *_) = self.config.get("envs") or [{}]  # all show the same
+        signals = first.get("signals", "loss")
+        return {} if signals == "loss" else {"signals": signals}
 
     @property
     def making_runs(self) -> float | None:

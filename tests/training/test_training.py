@@ -159,9 +159,8 @@ def test_a_complete_training_is_not_trained_again(trained):
     assert trained.stat().st_mtime_ns == before
 
 
-def test_an_agent_that_observes_falls_is_trained_exported_and_scored(tmp_path):
-    model = train(training(falls=True), tmp_path)
-    agent = tmp_path / "agent.safetensors"
+def exported_and_scored(model, agent):
+    """The evaluation of an exported agent, after a comparison with that of its model."""
     assert cli.main(["export", str(model), str(agent)]) == 0
     ours, theirs = (
         atn_gym.evaluate(policy, "atn_gym/DigitsCnn-Stationary-v0", seeds=2, **SMALL)
@@ -169,19 +168,18 @@ def test_an_agent_that_observes_falls_is_trained_exported_and_scored(tmp_path):
     )
     metric = "anytime_performance"
     np.testing.assert_allclose(ours.values(metric), theirs.values(metric), atol=1e-3)
+    return ours
+
+
+def test_an_agent_that_observes_falls_is_trained_exported_and_scored(tmp_path):
+    exported_and_scored(train(training(falls=True), tmp_path), tmp_path / "agent.safetensors")
 
 
 def test_an_agent_that_observes_gradients_asks_the_env_and_the_scheduler_for_them(tmp_path):
     envs = [{**env, "signals": "gradient"} for env in (ENV, POOR)]
     model = train(training(envs=envs, eval_envs=envs[:1]), tmp_path)
     agent = tmp_path / "agent.safetensors"
-    assert cli.main(["export", str(model), str(agent)]) == 0
-    ours, theirs = (
-        atn_gym.evaluate(policy, "atn_gym/DigitsCnn-Stationary-v0", seeds=2, **SMALL)
-        for policy in (Agent(str(agent)), controller_method("rl", path=str(model)))
-    )
-    metric = "anytime_performance"
-    np.testing.assert_allclose(ours.values(metric), theirs.values(metric), atol=1e-3)
+    ours = exported_and_scored(model, agent)
     assert all("alignment" in row for row in ours.runs[0].trace)
     optimizer = torch.optim.SGD(
         torch.nn.Linear(2, 2).parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4
