@@ -30,6 +30,11 @@ def power_law(num_classes: int) -> Tensor:
     return _CURVATURE * classes**-_EXPONENT
 
 
+def initial_prototypes(draws: Tensor, curvature: Tensor) -> Tensor:
+    """Initial prototypes (..., C, P) of as many standard normal draws, for curvatures (C,)."""
+    return _START * draws / curvature.sqrt()[:, None]
+
+
 class Prototypes(nn.Module):
     """One prototype for each class; an initial one has mean 0 and variance 0.19^2 / h_c.
 
@@ -49,19 +54,10 @@ class Prototypes(nn.Module):
     ) -> None:
         super().__init__()
         self.register_buffer("curvature", power_law(num_classes))
-        shape = num_classes, math.prod(input_shape)
-        self.prototypes = nn.Parameter(torch.empty(shape, dtype=torch.float64))
-        self.draw(generator)
-
-    def draw(self, generator: torch.Generator | None = None) -> None:
-        """Draws initial prototypes.
-
-        Args:
-            generator: Source of randomness; torch's global generator if None.
-        """
-        shape = self.prototypes.shape
-        draws = torch.randn(shape, generator=generator, dtype=torch.float64)
-        self.prototypes.data.copy_(_START * draws / self.curvature.sqrt()[:, None])
+        draws = torch.randn(
+            (num_classes, math.prod(input_shape)), generator=generator, dtype=torch.float64
+        )
+        self.prototypes = nn.Parameter(initial_prototypes(draws, self.curvature))
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Losses of inputs (N, ...) under each label, (N, C)."""

@@ -155,7 +155,7 @@ class TuningEnv(PlainSpec, gymnasium.Env[Observation, NDArray[np.float32]]):
             if name != "hyperparameters":
                 raise unknown_name("reset option", name, ["hyperparameters"])
         run_seed = int(self.np_random.integers(2**31)) if seed is None else seed
-        self.episodes.begin(0, run_seed, options.get("hyperparameters"))
+        self.episodes.begin([0], [run_seed], [options.get("hyperparameters")])
         self._show()
         return self._observation(), self.episodes.info(0)
 

@@ -101,11 +101,10 @@ class TuningVectorEnv(PlainSpec, VectorEnv[Observation, NDArray[np.float32], NDA
         mask = self._reset_mask(options.get("reset_mask"))
         initial = options.get("hyperparameters")
         runs = np.flatnonzero(mask).tolist()
-        chosen = {run: self._slot_hyperparameters(initial, run) for run in runs}
+        chosen = [self._slot_hyperparameters(initial, run) for run in runs]
         if isinstance(seed, (int, np.integer)):
             super().reset(seed=int(seed))
-        for run in runs:
-            self._begin(run, seeds[run], chosen[run])
+        self._begin(runs, [seeds[run] for run in runs], chosen)
         infos = self._batched(self.episodes.infos(runs), runs)
         return self.episodes.observation(range(self.num_envs)), infos
 
@@ -159,15 +158,20 @@ class TuningVectorEnv(PlainSpec, VectorEnv[Observation, NDArray[np.float32], NDA
         return values
 
     def _begin(
-        self, run: int, seed: int | None = None, initial: dict[str, float] | None = None
+        self,
+        runs: Sequence[int],
+        seeds: Sequence[int | None],
+        initial: Sequence[dict[str, float] | None],
     ) -> None:
-        """Begins a run as `TuningEnv.reset` does, from the generator of the slot."""
+        """Begins runs as `TuningEnv.reset` does, those without a seed from their generators."""
+        self.episodes.begin(runs, list(map(self._run_seed, runs, seeds)), initial)
+
+    def _run_seed(self, run: int, seed: int | None) -> int:
         slot = self._generators[run]
         if seed is not None or slot is None:
             slot, _ = seeding.np_random(seed)
             self._generators[run] = slot
-        run_seed = int(slot.integers(2**31)) if seed is None else seed
-        self.episodes.begin(run, run_seed, initial)
+        return int(slot.integers(2**31)) if seed is None else seed
 
     def step(
         self, actions: NDArray[np.float32]
@@ -223,8 +227,9 @@ class TuningVectorEnv(PlainSpec, VectorEnv[Observation, NDArray[np.float32], NDA
         return infos
 
     def _restart(self, mask: Mask) -> None:
-        for run in np.flatnonzero(mask).tolist():
-            self._begin(run)
+        runs = np.flatnonzero(mask).tolist()
+        if runs:
+            self._begin(runs, [None] * len(runs), [None] * len(runs))
 
     def _final(self, mask: Mask) -> dict[str, Any]:
         runs = np.flatnonzero(mask).tolist()

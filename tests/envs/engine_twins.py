@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 import torch
 from torch import nn
+from trainers import rows
 
 from atn_gym.envs.engines import BatchedEngine, EpochPlan, TorchEngine
 from atn_gym.envs.engines.compiled_engine import CompiledEngine
@@ -40,7 +41,7 @@ class EngineTwins(Generic[_Engine]):
         self.labels = torch.randint(classes, (num_samples,), generator=source)
         for engine in self.both:
             for run in range(num_runs):
-                engine.reset(run, run, USUAL)
+                engine.reset([run], [run], rows([USUAL]))
 
     @property
     def both(self) -> tuple[_Engine, TorchEngine]:

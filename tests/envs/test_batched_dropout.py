@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from engine_twins import USUAL, BatchedTwins
 from torch import Tensor, nn
+from trainers import rows
 
 from atn_gym.envs.engines import EvaluationPlan
 from atn_gym.errors import InvalidArgument
@@ -84,7 +85,7 @@ def rollout(twins: BatchedTwins, seeds: list[int]) -> dict[int, list[Any]]:
     """Losses and weights of runs that differ in what dropout draws only, by seed."""
     runs = list(range(len(seeds)))
     for run in runs:
-        twins.mine.reset(run, 0, USUAL)
+        twins.mine.reset([run], [0], rows([USUAL]))
     plans = [twins.plan(batch=16, module_seed=seed) for seed in seeds]
     losses = [twins.mine.train(runs, plans).loss for _ in range(2)]
     return {

@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from engine_twins import USUAL, BatchedTwins
 from gymnasium.utils.env_checker import data_equivalence
 from torch import Tensor, nn
+from trainers import rows
 
 from atn_gym.envs.engines import EvaluationPlan, TorchEngine
 from atn_gym.envs.networks import SmallCnn
@@ -175,7 +176,7 @@ def test_a_run_has_the_same_bits_whatever_trains_beside_it(
         set_threads(threads)
         runs = list(range(len(seeds)))
         for run, seed in enumerate(seeds):
-            engine.reset(run, seed, {**USUAL, "learning_rate": 0.002 * (1 + seed)})
+            engine.reset([run], [seed], rows([{**USUAL, "learning_rate": 0.002 * (1 + seed)}]))
         noise = [0.1 if seed % 3 == 0 else 0.0 for seed in seeds]
         plans = [
             twins.plan(batch=16, seed=seed, gradient_noise=strength, gradient_noise_seed=seed)
@@ -246,7 +247,7 @@ def test_a_run_that_is_not_finite_spoils_no_other(value: float) -> None:
     mine, expected = (engine.train(range(3), [twins.plan()] * 3) for engine in twins.both)
     assert mine.finite.tolist() == expected.finite.tolist() == [True, False, True]
     for engine in twins.both:
-        engine.reset(1, 1, USUAL)
+        engine.reset([1], [1], rows([USUAL]))
         engine.train([1], [twins.plan()])
     for run in range(3):
         twins.assert_alike(run)

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from engine_twins import USUAL, Shape, Twins
 from gymnasium.utils.env_checker import data_equivalence
 from torch import Tensor, nn
+from trainers import rows
 
 from atn_gym.envs.engines import EvaluationPlan, TorchEngine
 from atn_gym.envs.networks import SmallCnn
@@ -222,7 +223,7 @@ def test_a_run_diverges_in_both_engines_and_spoils_no_later_one(learning_rate: f
     finite = [[r.finite[0] for r in twins.train(twins.plan(steps=9, seed=i))] for i in range(3)]
     assert finite[-1] == [False, False]
     for engine in twins.both:
-        engine.reset(0, 0, USUAL)
+        engine.reset([0], [0], rows([USUAL]))
     twins.train(twins.plan())
     twins.assert_alike()
 

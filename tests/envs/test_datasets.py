@@ -13,7 +13,7 @@ import torch
 import torchvision
 from sklearn.datasets import load_digits as sklearn_digits
 from torch import Tensor
-from trainers import rows
+from trainers import reset, rows
 
 from atn_gym.envs.data import (
     SPLITS,
@@ -154,7 +154,7 @@ def test_training_under_every_shift_leaves_the_shared_data_as_it_was():
     before = {n: (data.split(n).inputs.clone(), data.split(n).labels.clone()) for n in SPLITS}
     trainer = Trainer(replace(DIGITS_CNN, batch_size=32), data, len(DataShift.kinds))
     for run, kind in enumerate(DataShift.kinds):
-        trainer.reset(run, 0, DataShift(trigger=0, kind=kind), hyperparameters)
+        reset(trainer, run, 0, DataShift(trigger=0, kind=kind), hyperparameters)
     trainer.train(range(len(DataShift.kinds)), rows([hyperparameters] * len(DataShift.kinds)))
     for name, (inputs, labels) in before.items():
         assert torch.equal(data.split(name).inputs, inputs)

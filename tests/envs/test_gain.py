@@ -8,7 +8,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
-from trainers import rows
+from trainers import reset, rows
 
 import atn_gym
 from atn_gym.envs import optimizers
@@ -43,7 +43,7 @@ def test_a_gain_multiplies_what_the_optimizer_shift_does(make_trainer: Any) -> N
     trainer = make_trainer()
     values = {"learning_rate": 0.02, "momentum": 0.9, "weight_decay": 1e-4}
     shift = OptimizerSensitivityShift(trigger=0, kind="learning_rate", severity=0.5)
-    trainer.reset(0, 0, shift, values, gain=-1.0)
+    reset(trainer, 0, 0, shift, values, gain=-1.0)
     for _ in range(2):
         trainer.train([0], rows([values]))
         optimizer = trainer._engine.optimizer(0)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from gymnasium.utils.env_checker import data_equivalence
+from trainers import rows
 
 from atn_gym.envs import registry
 from atn_gym.envs.data import load_dataset
@@ -50,7 +51,7 @@ def trained(runs: int, sampled: bool = False, **fields: Any) -> tuple[Any, Momen
     """Runs that begin alike, trained by an epoch of five steps."""
     engine = MomentEngine(runs, make_model, sampled)
     for run in range(runs):
-        engine.reset(run, 3, VALUES)
+        engine.reset([run], [3], rows([VALUES]))
     return engine.train(
         range(runs), [plan(**{"module_seed": r, **fields}) for r in range(runs)]
     ), engine
@@ -101,7 +102,7 @@ def test_the_loss_is_that_of_the_samples_beyond_the_least() -> None:
 def test_initial_prototypes_are_at_chance_on_average() -> None:
     engine = MomentEngine(200, make_model, sampled=False)
     for run in range(200):
-        engine.reset(run, run, VALUES)
+        engine.reset([run], [run], rows([VALUES]))
     plans = [EvaluationPlan(DATA.train.inputs, DATA.train.labels)] * 200
     loss, _ = engine.evaluate(range(200), plans)
     assert loss.mean() == pytest.approx(np.log(NUM_CLASSES), rel=0.05)
@@ -133,7 +134,7 @@ def test_noise_of_the_size_of_the_gradient_adds_its_variance() -> None:
     moments = []
     for strength in (0.0, 0.5):
         engine = MomentEngine(1, make_model, sampled=False)
-        engine.reset(0, 3, VALUES)
+        engine.reset([0], [3], rows([VALUES]))
         fields = {"loss_scale": None, "gradient_noise_seed": 0, "module_seed": 0, **one}
         split = DATA.train
         engine.train(

@@ -14,7 +14,7 @@ import schedulefree
 import torch
 import torch.nn.functional as F
 from torch import nn, optim
-from trainers import rows
+from trainers import reset, rows
 
 from atn_gym.envs.data import Dataset
 from atn_gym.envs.episodes.plans import batch_order
@@ -69,7 +69,7 @@ def test_an_optimizer_gives_the_losses_of_its_own_package(
 ) -> None:
     values = LOW if name in ("schedule_free_adamw", "nadamw") else {**LOW, "learning_rate": 0.5}
     trainer = make_trainer(optimizer=name)
-    trainer.reset(0, 3, Stationary(), values)
+    reset(trainer, 0, 3, Stationary(), values)
     model = SmallCnn((1, 8, 8), 10, hidden=32)
     model.load_state_dict(trainer.get_checkpoint(0)["model"])
     made, arguments = PACKAGES[name]
@@ -90,7 +90,7 @@ def test_an_optimizer_gives_the_losses_of_its_own_package(
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_a_state_brings_a_run_back_bit_exactly(name: str, make_trainer: MakeTrainer) -> None:
     trainer = make_trainer(num_runs=2, optimizer=name)
-    trainer.reset(0, 3, Stationary(), LOW)
+    reset(trainer, 0, 3, Stationary(), LOW)
     for _ in range(2):
         trainer.train([0], rows([LOW]))
     state = trainer.get_state(0)
@@ -107,7 +107,7 @@ def test_momentum_may_change_between_epochs_and_be_none(
     name: str, make_trainer: MakeTrainer, digits: Dataset
 ) -> None:
     trainer = make_trainer(optimizer=name)
-    trainer.reset(0, 3, Stationary(), {**LOW, "momentum": 0.0})
+    reset(trainer, 0, 3, Stationary(), {**LOW, "momentum": 0.0})
     for momentum in (0.0, 0.9, 0.5):
         (loss,) = trainer.train([0], rows([{**LOW, "momentum": momentum}])).val_loss
     model = SmallCnn((1, 8, 8), 10, hidden=32)
@@ -153,7 +153,7 @@ def test_an_optimizer_that_needs_the_loss_gets_that_of_its_mini_batch(
     make_trainer: MakeTrainer, digits: Dataset
 ) -> None:
     trainer = make_trainer(optimizer=lambda parameters: Polyak(parameters, lr=1.0))
-    trainer.reset(0, 3, Stationary(), VALUES)
+    reset(trainer, 0, 3, Stationary(), VALUES)
     model = SmallCnn((1, 8, 8), 10, hidden=32)
     model.load_state_dict(trainer.get_checkpoint(0)["model"])
     for samples in batch_order(None, 128, (4, 32), generator(3, Stream.ORDER, 0)):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from trainers import rows
+from trainers import reset, rows
 
 from atn_gym.envs import optimizers, regimes
 from atn_gym.envs.data import SPLITS, Dataset, RunData, Split
@@ -299,8 +299,8 @@ def test_a_shifted_optimizer_trains_as_if_the_effective_value_were_set(
     trainer = make_trainer(num_runs=2)
     shifted, plain = {**NOMINAL, kind: nominal}, {**NOMINAL, kind: effective}
     shift = OptimizerSensitivityShift(trigger=0, kind=kind, severity=0.75)
-    trainer.reset(0, 0, shift, shifted)
-    trainer.reset(1, 0, Stationary(), plain)
+    reset(trainer, 0, 0, shift, shifted)
+    reset(trainer, 1, 0, Stationary(), plain)
     for _ in range(3):
         metrics = trainer.train([0, 1], rows([shifted, plain]))
     assert metrics.val_loss[0] == pytest.approx(metrics.val_loss[1], rel=1e-6)

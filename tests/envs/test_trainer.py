@@ -11,7 +11,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn, optim
-from trainers import USUAL, MakeTrainer, Probe, Values, begin, rows, train, weights
+from trainers import USUAL, MakeTrainer, Probe, Values, begin, reset, rows, train, weights
 
 from atn_gym.envs.data import RunData, Split, load_digits
 from atn_gym.envs.episodes.plans import batch_order
@@ -95,7 +95,7 @@ def test_training_equals_a_plain_loop_with_the_optimizer_of_torch(
 ):
     schedule = [{**v, "learning_rate": v["learning_rate"] * scale} for v in SCHEDULE * 2]
     trainer = make_trainer(optimizer=name)
-    trainer.reset(0, 3, Stationary(), schedule[0])
+    reset(trainer, 0, 3, Stationary(), schedule[0])
     model = digits_model(trainer)
     expected = plain_loop(model, optimizer(model.parameters(), lr=1), digits.train, schedule, 3)
     metrics = train(trainer, 0, schedule)
@@ -139,7 +139,7 @@ def test_a_hyperparameter_alters_training_but_neither_initial_weights_nor_batche
     trainer, probes = make_trainer(num_runs=2), [Probe(), Probe()]
     values = [USUAL, {**USUAL, **change}]
     for run in range(2):
-        trainer.reset(run, 0, probes[run], values[run])
+        reset(trainer, run, 0, probes[run], values[run])
     torch.testing.assert_close(weights(trainer, 0), weights(trainer, 1), rtol=0, atol=0)
     trainer.train([0, 1], rows(values))
     assert probes[0].samples(digits.train) == probes[1].samples(digits.train)
@@ -149,11 +149,11 @@ def test_a_hyperparameter_alters_training_but_neither_initial_weights_nor_batche
 def test_runs_trained_together_equal_each_trained_alone(make_trainer):
     together, alone = make_trainer(num_runs=3), make_trainer()
     for run in range(3):
-        together.reset(run, run, DataShift(trigger=1), SCHEDULE[run])
+        reset(together, run, run, DataShift(trigger=1), SCHEDULE[run])
     for _ in range(2):
         together.train([2, 0, 1], rows([SCHEDULE[2], SCHEDULE[0], SCHEDULE[1]]))
     for run in range(3):
-        alone.reset(0, run, DataShift(trigger=1), SCHEDULE[run])
+        reset(alone, 0, run, DataShift(trigger=1), SCHEDULE[run])
         train(alone, 0, [SCHEDULE[run]] * 2)
         torch.testing.assert_close(weights(together, run), weights(alone), rtol=0, atol=0)
     assert not torch.equal(flat(weights(together, 0)), flat(weights(together, 1)))
@@ -200,7 +200,7 @@ def test_the_global_generators_are_left_as_they_were(make_trainer):
 def test_a_state_brings_a_run_back_bit_exactly_as_often_as_it_is_set(fields, make_trainer):
     trainer = make_trainer(num_runs=2, **fields)
     begin(trainer, LossPerturbation(trigger=0, kind="gradient"))
-    trainer.reset(1, 9, Stationary(), SCHEDULE[1])
+    reset(trainer, 1, 9, Stationary(), SCHEDULE[1])
     train(trainer, 0, SCHEDULE[:1])
     state = trainer.get_state(0)
     stored = pickle.dumps(state)
@@ -325,7 +325,7 @@ def test_noise_on_observed_and_on_trained_losses_is_independent(make_trainer: Ma
         made = make_trainer()
         found = []
         for seed in range(4):
-            made.reset(0, seed, regime, STANDING_STILL)
+            reset(made, 0, seed, regime, STANDING_STILL)
             metrics = made.train([0], rows([STANDING_STILL]))
             found.append(float(np.log(metrics.observed_val_loss / metrics.val_loss)[0]))
         return found

@@ -61,10 +61,17 @@ def rows(values: Sequence[Values]) -> FloatArray:
     return np.array([[one[name] for name in HYPERPARAMETERS] for one in values])
 
 
+def reset(
+    trainer: Trainer, run: int, seed: int, regime: Regime, values: Values, gain: float = 0.0
+) -> None:
+    """Begins a run."""
+    trainer.reset([run], [seed], [regime], rows([values]), [gain])
+
+
 def begin(trainer: Trainer, *regimes: Regime, values: Values = USUAL) -> None:
     """Begins one run for each regime, all with the seed 0."""
     for run, regime in enumerate(regimes):
-        trainer.reset(run, 0, regime, values)
+        reset(trainer, run, 0, regime, values)
 
 
 def train(trainer: Trainer, run: int, schedule: Sequence[Values]) -> list[dict[str, float]]:

@@ -100,8 +100,14 @@ class EvaluationPlan:
 class Engine(Protocol):
     """R runs of one task; `run` indexes them."""
 
-    def reset(self, run: int, seed: int, hyperparameters: dict[str, float]) -> None:
-        """Gives a run fresh weights, drawn from the seed, and a fresh optimizer."""
+    def reset(self, runs: Sequence[int], seeds: Sequence[int], values: FloatArray) -> None:
+        """Gives n runs fresh weights, drawn from the seed of each, and fresh optimizers.
+
+        Args:
+            runs: Indices of the runs.
+            seeds: Seeds of the weights, each in [0, 2^63).
+            values: Hyperparameters in the order of `HYPERPARAMETERS`, (n, 3).
+        """
 
     def model(self, run: int) -> nn.Module:
         """The network of a run, whose parameters are the live ones."""

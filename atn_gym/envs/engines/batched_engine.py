@@ -81,12 +81,13 @@ class BatchedEngine:
             raise InvalidArgument(f"engine='batched' {obstacle}: use engine='torch'")
         self._flat: list[FlatRun | None] = [None] * num_runs
 
-    def reset(self, run: int, seed: int, hyperparameters: dict[str, float]) -> None:
-        """Gives a run the weights that the torch engine would, and a fresh optimizer."""
-        self._torch.reset(run, seed, hyperparameters)
-        self._flat[run] = FlatRun(
-            self.model(run), self.optimizer(run), filters_last=False, alignment=ALIGNMENT
-        )
+    def reset(self, runs: Sequence[int], seeds: Sequence[int], values: FloatArray) -> None:
+        """Gives n runs the weights that the torch engine would, and fresh optimizers."""
+        self._torch.reset(runs, seeds, values)
+        for run in runs:
+            self._flat[run] = FlatRun(
+                self.model(run), self.optimizer(run), filters_last=False, alignment=ALIGNMENT
+            )
 
     def model(self, run: int) -> nn.Module:
         """The network of a run, whose parameters are views of flat arrays."""

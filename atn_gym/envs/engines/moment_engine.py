@@ -34,7 +34,7 @@ from atn_gym.envs.optimizers import (
     make_optimizer,
     set_nominal_hyperparameters,
 )
-from atn_gym.envs.quadratic import Prototypes
+from atn_gym.envs.quadratic import Prototypes, initial_prototypes
 
 _ANY = {"learning_rate": 0.0, "momentum": 0.0, "weight_decay": 0.0}
 """Hyperparameters of an optimizer that will get others."""
@@ -67,9 +67,8 @@ class MomentEngine:
         self._make_model = make_model
         self._sampled = sampled
         with torch.device("cpu"):
-            model = self._new_model()
+            self._initial = model = self._new_model()
         self._moments = np.zeros((5, num_runs, *model.prototypes.shape))
-        self._initial_curvature = model.curvature.numpy()
         self._curvature = np.zeros((num_runs, len(model.curvature)))
         self._models: list[Prototypes | None] = [None] * num_runs
         self._optimizers: list[optim.Optimizer | None] = [None] * num_runs
@@ -90,15 +89,21 @@ class MomentEngine:
         assert isinstance(model, Prototypes)
         return model
 
-    def reset(self, run: int, seed: int, hyperparameters: dict[str, float]) -> None:
-        """Gives a run prototypes drawn from the seed, and an optimizer without velocity."""
-        self._moments[1:, run] = 0
-        self._curvature[run] = self._initial_curvature
-        if self._models[run] is None:
-            self._attach(run)
-        values = [hyperparameters[name] for name in HYPERPARAMETERS]
-        self.set_hyperparameters([run], np.array([values]), np.zeros(1))
-        self.model(run).draw(torch.Generator().manual_seed(seed))
+    def reset(self, runs: Sequence[int], seeds: Sequence[int], values: FloatArray) -> None:
+        """Gives n runs prototypes drawn from the seed of each, and optimizers without velocity."""
+        rows, shape, source = np.array(runs), self._moments.shape[2:], torch.Generator()
+        draws = [
+            torch.randn(shape, generator=source.manual_seed(seed), dtype=torch.float64)
+            for seed in seeds
+        ]
+        initial = initial_prototypes(torch.stack(draws), self._initial.curvature)
+        self._moments[0, rows] = initial.numpy()
+        self._moments[1:, rows] = 0
+        self._curvature[rows] = self._initial.curvature.numpy()
+        self.set_hyperparameters(runs, values, np.zeros(len(runs)))
+        for run in runs:
+            if self._models[run] is None:
+                self._attach(run)
 
     def _attach(self, run: int) -> None:
         """Makes a module and an optimizer that hold the rows of a run as their tensors."""

@@ -58,8 +58,12 @@ class TorchEngine:
         self._measures = measures
         self._initial: list[list[Tensor]] = [[] for _ in range(num_runs)]
 
-    def reset(self, run: int, seed: int, hyperparameters: dict[str, float]) -> None:
-        """Gives a run fresh weights, drawn on the CPU for every device."""
+    def reset(self, runs: Sequence[int], seeds: Sequence[int], values: FloatArray) -> None:
+        """Gives n runs fresh weights, drawn on the CPU for every device."""
+        for run, seed, row in zip(runs, seeds, values.tolist(), strict=True):
+            self._reset(run, seed, dict(zip(HYPERPARAMETERS, row, strict=True)))
+
+    def _reset(self, run: int, seed: int, hyperparameters: dict[str, float]) -> None:
         model = self._make_model(seed).to(self._device)
         if getattr(model, "channels_last", False):
             model = model.to(memory_format=torch.channels_last)

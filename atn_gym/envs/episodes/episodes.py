@@ -115,40 +115,48 @@ class Episodes:
         return np.array([state is not None and not state.ended for state in self._states])
 
     def begin(
-        self, run: int, seed: int, hyperparameters: Mapping[str, float] | None = None
+        self,
+        runs: Sequence[int],
+        seeds: Sequence[int],
+        hyperparameters: Sequence[Mapping[str, float] | None],
     ) -> None:
-        """Begins an episode; nothing is trained.
+        """Begins n episodes; nothing is trained.
 
         Args:
-            run: Index of the run.
-            seed: Seed of the run, >= 0.
-            hyperparameters: Initial values by name in place of the task's.
+            runs: Indices of the runs, each once.
+            seeds: Seed of each run, >= 0.
+            hyperparameters: Initial values of each by name in place of the task's; the task's
+                if None.
 
         Raises:
             InvalidArgument: If a hyperparameter is not controlled or out of bounds.
         """
-        initial = dict(self.task.initial[self.task.beginning(seed)])
-        if hyperparameters is not None:
-            self.hyperparameters.check(hyperparameters)
-            initial.update({name: float(v) for name, v in hyperparameters.items()})
-        regime = self._regime.sample(integer_seed(seed, Stream.REGIME))
-        gain = self._regime.draw_gain(self.task.gain, seed)
-        self._trainer.reset(run, seed, regime, initial, gain)
-        state = EpisodeState(
-            seed=seed,
-            regime=regime,
-            gain=gain,
-            initial=initial,
-            described=in_numbers(regime),
-            **self._arrays.fresh(run, initial, self.hyperparameters.names, self._chance),
-        )
-        if self.params.measures:
-            initial_signals = [[0.0]] * 4 + [[self._trainer.weight_norm(run)]]
-            state.gradient = np.tile(initial_signals, self._arrays.window + self.num_epochs)
-        if self.params.checkpoint_rollback:
-            state.best = (self._chance[0], self._trainer.get_checkpoint(run))
-        self._states[run] = state
-        self.episodes_begun[run] += 1
+        initial = [dict(self.task.initial[self.task.beginning(seed)]) for seed in seeds]
+        for values, chosen in zip(initial, hyperparameters, strict=True):
+            if chosen is not None:
+                self.hyperparameters.check(chosen)
+                values.update({name: float(v) for name, v in chosen.items()})
+        regimes = [self._regime.sample(integer_seed(seed, Stream.REGIME)) for seed in seeds]
+        gains = [self._regime.draw_gain(self.task.gain, seed) for seed in seeds]
+        fresh = self._arrays.fresh(runs, initial, self._controlled, self._chance)
+        self._trainer.reset(runs, seeds, regimes, self._arrays.in_force[list(runs)], gains)
+        begun = zip(runs, seeds, regimes, gains, initial, fresh, strict=True)
+        for run, seed, regime, gain, values, arrays in begun:
+            state = EpisodeState(
+                seed=seed,
+                regime=regime,
+                gain=gain,
+                initial=values,
+                described=in_numbers(regime),
+                **arrays,
+            )
+            if self.params.measures:
+                signals = [[0.0]] * 4 + [[self._trainer.weight_norm(run)]]
+                state.gradient = np.tile(signals, self._arrays.window + self.num_epochs)
+            if self.params.checkpoint_rollback:
+                state.best = (self._chance[0], self._trainer.get_checkpoint(run))
+            self._states[run] = state
+            self.episodes_begun[run] += 1
 
     def check_actions(
         self, actions: Any, shape: tuple[int, ...], used: NDArray[np.bool_] | bool = True

@@ -116,25 +116,26 @@ class EpisodeArrays:
 
     def fresh(
         self,
-        run: int,
-        initial: Mapping[str, float],
-        names: Sequence[str],
+        runs: Sequence[int],
+        initial: Sequence[Mapping[str, float]],
+        controlled: Sequence[int],
         chance: tuple[float, float],
-    ) -> dict[str, Any]:
-        """The rows of a run before its first epoch, by name.
+    ) -> list[dict[str, Any]]:
+        """The rows of n runs before their first epoch, by name.
 
         Args:
-            run: Index of the run.
-            initial: Initial values of all hyperparameters by name.
-            names: Names of the controlled ones.
+            runs: Indices of the runs.
+            initial: Initial values of all hyperparameters of each run, by name.
+            controlled: Places of the controlled ones among `HYPERPARAMETERS`.
             chance: Loss and accuracy at chance level.
         """
-        self.in_force[run] = [initial[name] for name in HYPERPARAMETERS]
-        self.values[run] = [initial[name] for name in names]
-        self.signals[run, ::2] = self.clean[run, ::2] = chance[0]
-        self.signals[run, 1::2] = self.clean[run, 1::2] = chance[1]
-        self.strength[run] = self.flops[run] = 0
-        return {name: getattr(self, name)[run] for name in _ARRAYS}
+        rows = np.array(runs)
+        self.in_force[rows] = [[values[name] for name in HYPERPARAMETERS] for values in initial]
+        self.values[rows] = self.in_force[rows][:, None, controlled]
+        self.signals[rows, ::2] = self.clean[rows, ::2] = chance[0]
+        self.signals[rows, 1::2] = self.clean[rows, 1::2] = chance[1]
+        self.strength[rows] = self.flops[rows] = 0
+        return [{name: getattr(self, name)[run] for name in _ARRAYS} for run in runs]
 
     def adopt(self, run: int, state: EpisodeState) -> EpisodeState:
         """Copies a state, the arrays into the rows of a run."""

@@ -29,6 +29,7 @@ from atn_gym.envs.engines.threads import use_one_thread_after_fork
 from atn_gym.envs.episodes.epoch_metrics import EpochMetrics
 from atn_gym.envs.episodes.forecast import Forecast
 from atn_gym.envs.episodes.plans import DrawnPlan
+from atn_gym.envs.hyperparameters import HYPERPARAMETERS
 from atn_gym.envs.metering import Trained, meter
 from atn_gym.envs.networks import make_network
 from atn_gym.envs.optimizers import effective_hyperparameters
@@ -135,16 +136,26 @@ class Trainer:
     @usual_torch_settings()
     def reset(
         self,
-        run: int,
-        seed: int,
-        regime: Regime,
-        hyperparameters: dict[str, float],
-        gain: float = 0.0,
+        runs: Sequence[int],
+        seeds: Sequence[int],
+        regimes: Sequence[Regime],
+        hyperparameters: FloatArray,
+        gains: Sequence[float],
     ) -> None:
-        """Begins a run: initial weights from the seed, a fresh optimizer, clean data."""
-        self._engine.reset(run, integer_seed(seed, Stream.WEIGHTS), hyperparameters)
-        self._runs[run] = _Run(seed, regime, RunData(self.dataset), gain)
-        self._untrained[run] = True
+        """Begins n runs: initial weights from the seed of each, fresh optimizers, clean data.
+
+        Args:
+            runs: Indices of the runs, each once.
+            seeds: Seed of each run.
+            regimes: What happens in each.
+            hyperparameters: learning_rate, momentum and weight_decay of each, (n, 3).
+            gains: Decades by which the effective learning rate of each exceeds the nominal one.
+        """
+        weights = [integer_seed(seed, Stream.WEIGHTS) for seed in seeds]
+        self._engine.reset(runs, weights, hyperparameters)
+        for run, seed, regime, gain in zip(runs, seeds, regimes, gains, strict=True):
+            self._runs[run] = _Run(seed, regime, RunData(self.dataset), gain)
+            self._untrained[run] = True
 
     def _run(self, run: int) -> _Run:
         state = self._runs[run]
@@ -358,9 +369,9 @@ class Trainer:
         data = RunData(self.dataset)
         data.set_state(state["data"])
         self._runs[run] = _Run(state["seed"], state["regime"], data, state["gain"], state["epoch"])
-        values = {"learning_rate": 0.0, "momentum": 0.0, "weight_decay": 0.0}
         # With its own seed, for gradient signals look back at the initial weights.
-        self._engine.reset(run, integer_seed(state["seed"], Stream.WEIGHTS), values)
+        weights = integer_seed(state["seed"], Stream.WEIGHTS)
+        self._engine.reset([run], [weights], np.zeros((1, len(HYPERPARAMETERS))))
         self._engine.set_state(run, state["engine"])
 
 

@@ -64,7 +64,7 @@ def train_more(env):
 def begin_with_another_rate(env):
     """And train it up to where it stood."""
     episodes = env.unwrapped.episodes
-    episodes.begin(0, 0, {"learning_rate": 0.2})
+    episodes.begin([0], [0], [{"learning_rate": 0.2}])
     for _ in range(2):
         episodes.step([0], np.zeros((1, 3)))
 
