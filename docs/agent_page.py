@@ -12,8 +12,9 @@ import matplotlib
 matplotlib.use("Agg")
 
 import numpy as np
-from make_results_pages import Results, write_or_check
 from matplotlib.figure import Figure
+from page_files import write_or_check
+from stored_results import Results
 
 from atn_gym.agents import pretrained
 from atn_gym.eval.metrics.bootstrap import paired_difference

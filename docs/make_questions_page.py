@@ -16,7 +16,7 @@ import matplotlib
 
 matplotlib.use("Agg")
 
-from make_results_pages import DOCS, write_or_check
+from page_files import DOCS, write_or_check
 from questions import compute, ladder, robustness, search, stability
 
 from atn_gym.eval.metrics.formatting import join, printable

@@ -15,8 +15,9 @@ import matplotlib
 
 matplotlib.use("Agg")
 
-from make_results_pages import Results, write_or_check
 from matplotlib.figure import Figure
+from page_files import write_or_check
+from stored_results import Results
 
 from atn_gym.eval.metrics.bootstrap import Estimate
 from atn_gym.eval.metrics.formatting import number, seed_count

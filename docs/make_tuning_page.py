@@ -18,8 +18,8 @@ import matplotlib
 matplotlib.use("Agg")
 
 import pandas as pd
-from make_results_pages import write_or_check
 from matplotlib.figure import Figure
+from page_files import write_or_check
 
 from atn_gym.eval.report.document import Table, row
 from atn_gym.eval.report.markdown import write_part

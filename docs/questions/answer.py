@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from make_results_pages import Results
+from stored_results import Results
 
 from atn_gym.eval.metrics.formatting import join, seed_count
 from atn_gym.eval.report.block_statistics import BlockStatistics

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from make_results_pages import Results
 from matplotlib.figure import Figure
+from stored_results import Results
 
 from atn_gym.eval.metrics.formatting import NONE, number
 from atn_gym.eval.report.block_statistics import BlockStatistics

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from make_results_pages import Results
 from matplotlib.figure import Figure
+from stored_results import Results
 
 from atn_gym.arrays import FloatArray
 from atn_gym.eval.metrics.aggregate import mean

@@ -1,0 +1,95 @@
+"""The pages of results: what is measured, and what was learned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of results.
+
+    Args:
+        title: Its heading.
+        configs: The configs that make the results, all of one folder.
+        introduction: What is measured, in a sentence or two.
+        learned: What the tables say, a paragraph each.
+    """
+
+    title: str
+    configs: tuple[str, ...]
+    introduction: str
+    learned: tuple[str, ...] = ()
+
+
+PAGES = {
+    "digits": Page(
+        "Results on Digits",
+        ("benchmark_digits", "benchmark_digits_references"),
+        "Every controller with its defaults on every Digits env, but for those with an optimizer "
+        "of their own. Digits come with scikit-learn, so nothing is downloaded.",
+        (
+            "**On a known scale and from a good beginning, a schedule that never looks is hard to "
+            "beat.** Under Stationary most contenders are within 0.05 of `blind`; under DataShift "
+            "and CurriculumShift every hand-written rule is below it. Looking wins under Mixture "
+            "and OptimizerSensitivityShift, where the scale changes on the way.",
+            "**The agent that observes gradients wins where others do, and loses little where "
+            "they do.** [`ppo_gradient`](agents/ppo_gradient.md) is above `blind` on all of "
+            "UnknownScale, Mixture and OptimizerSensitivityShift; `blind` is above it from a poor "
+            "beginning under CurriculumShift and DataShift.",
+            "**The published AutoTuneNet fails by exploring**: `autotunenet_original` is below "
+            "`fixed` on 16 of 18 envs, for its optimiser tries rates at random in the only run "
+            "that there is. The tuned `autotunenet` moves less and does less harm.",
+            "**A guard does not save a method that is good**: `guarded_range_test` is below "
+            "`range_test`, because the trust region forbids the large first step that finds the "
+            "scale.",
+        ),
+    ),
+    "unknown_scale": Page(
+        "Results on UnknownScale",
+        ("unknown_scale_digits", "unknown_scale_digits_optimizers"),
+        "Every method that trains no epochs but those of its run, with its defaults, on the "
+        "Digits envs whose learning rate takes effect multiplied by a hidden gain. Looking can "
+        "win most here.",
+        (
+            "**Most rules lose before they have looked.** A run that begins at the nominal rate "
+            "and has more than the right one is often dead when its loss is first observed. The "
+            "last column of the table by the hidden gain shows it: only methods that begin lower "
+            "(`range_test`, `hypergradient`, the two agents) or whose optimizer bounds its steps "
+            "keep most of those runs.",
+            "**A rate far too low is as deadly, and slower.** Schedules, which start from the "
+            "nominal rate and only lower it, and rules that only cut (`reduce_lr_on_plateau`) get "
+            "next to nothing in the first column. `greedy_lr` and `heuristic` raise it by a tenth "
+            "an epoch at most, which is too late.",
+            "**One number of the gradients makes a rule of two arguments a match for the best "
+            "rule on losses.** `hypergradient` follows the alignment of successive steps and is "
+            "on a par with `range_test`, which has ten arguments; an agent that observes the "
+            "same signals reaches nearly all that can be won by looking.",
+            "**Optimizers that bound their steps answer half of the question.** "
+            "`schedule_free_adamw` and `nadamw` survive rates that are too high, "
+            "`schedule_free_adamw` better than any rule, but none of them finds a scale that is "
+            "too low: in the mean they are below both rules. `dog` counts sizes as they are, so "
+            "that a gain is not made up for. `dadapt_sgd` collapses in most runs, under Stationary "
+            "as well, so that it is not the shock that ends them.",
+            "**Yoked controls are at or below `blind`**: what a method did in another run is worth "
+            "nothing here, so that all that is won above it is won by looking.",
+        ),
+    ),
+    "mnist": Page(
+        "Results on MNIST",
+        ("benchmark_mnist",),
+        "The main methods with their defaults on four MNIST envs. The agents were trained on "
+        "Digits only. `reactive_oracle` is absent, for an epoch with it costs as much as 65: so "
+        "there is no adaptation score.",
+        (
+            "**A hidden scale costs less here than on Digits.** An epoch has 843 gradient steps in "
+            "place of 17, which make up for a rate that is too low: under Stationary `fixed` loses "
+            "0.05 to it, on Digits 0.39.",
+            "**What an agent learned from gradients carries over, what it learned from losses does "
+            "not.** `ppo_gradient` is first on all four envs; `ppo_adaptive` is below `fixed` "
+            "where labels shift and the scale is hidden.",
+            "**A peak that is an absolute rate is a risk**: `one_cycle`, tuned on Digits, loses "
+            "two runs of sixteen.",
+        ),
+    ),
+}
