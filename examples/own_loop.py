@@ -14,7 +14,6 @@ from torch import nn
 
 from atn_gym import HyperparameterScheduler
 from atn_gym.agents import PRETRAINED, pretrained
-from atn_gym.loops.signal_meter import SignalMeter
 
 GOOD_RATE = 0.03
 
@@ -48,14 +47,12 @@ def train(learning_rate, controller=None, epochs=30, seed=0):
     )
     scheduler = None
     if controller is not None:
-        meter = SignalMeter(optimizer)
         scheduler = HyperparameterScheduler(
             optimizer,
             pretrained(controller) if controller in PRETRAINED else controller,
             num_epochs=epochs,
             num_classes=10,
             seed=seed,
-            signals="gradient",  # leave it and the meter out if the controller observes losses only
         )
     losses, rates = [], []
     for _ in range(epochs):
@@ -80,7 +77,6 @@ def train(learning_rate, controller=None, epochs=30, seed=0):
                 train_loss=train_loss,
                 train_accuracy=train_accuracy,
                 val_accuracy=accuracy(logits, validation[1]),
-                signals=meter.epoch(),
             )
     return losses, rates
 

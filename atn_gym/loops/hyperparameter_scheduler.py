@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import astuple
+from dataclasses import astuple, fields
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from atn_gym.envs.gradient_signals import SIGNAL_TRACKS, GradientSignals
 from atn_gym.envs.hyperparameters import HyperparameterSpace
 from atn_gym.errors import InvalidArgument, check_number, check_positive_integer, unknown_name
 from atn_gym.loops.optimizer_groups import OptimizerGroups
-from atn_gym.loops.signal_meter import initial_signals
+from atn_gym.loops.signal_meter import SignalMeter
 
 _LARGEST = 700.0
 """Initial loss above which exp overflows."""
@@ -56,12 +56,13 @@ class HyperparameterScheduler:
         bounds: Lowest and highest value by name, in place of the default ones.
         window: Past epochs in an observation.
         seed: Seed of the controller's own draws.
-        signals: "loss", or "gradient" for a controller that observes gradient signals: `step` then
-            takes what a `SignalMeter` has measured.
+        signals: "loss", or "gradient" for observations of gradients and weights too, which a
+            `SignalMeter` then measures before every `optimizer.step()`. By default what the
+            controller observes.
 
     Raises:
         InvalidArgument: If an argument breaks its requirement, a value of the optimizer is out
-            of bounds, or the controller needs an env or signals that the scheduler lacks.
+            of bounds, or the controller needs an env, or signals that it is not to have.
 
     Example:
         >>> import torch
@@ -88,30 +89,35 @@ class HyperparameterScheduler:
         bounds: Mapping[str, tuple[float, float]] | None = None,
         window: int = 10,
         seed: int = 0,
-        signals: str = "loss",
+        signals: str | None = None,
     ) -> None:
         check_positive_integer("num_epochs", num_epochs)
         check_positive_integer("window", window)
+        method = as_method(controller)
+        observed = method.env_arguments().get("signals", "loss")
+        signals = observed if signals is None else signals
         if signals not in SIGNAL_TRACKS:
             raise unknown_name("signals", signals, SIGNAL_TRACKS)
+        if signals != "gradient" and observed == "gradient":
+            raise InvalidArgument(
+                f"the controller observes gradient signals, got signals={signals!r}: leave it out"
+            )
         self.num_epochs = num_epochs
         self._num_classes = _num_classes(num_classes, initial_loss)
         self._groups = OptimizerGroups(optimizer)
         names = self._groups.controllable() if hyperparameters is None else hyperparameters
         self.hyperparameters = HyperparameterSpace(names, bounds)
-        measures = signals == "gradient"
+        self._meter = SignalMeter(optimizer) if signals == "gradient" else None
         self._view = ObservationView(
-            self.hyperparameters, num_epochs, window, self._num_classes, measures
+            self.hyperparameters, num_epochs, window, self._num_classes, self._meter is not None
         )
-        self._gradient = None
-        if measures:
-            parameters = [p for group in optimizer.param_groups for p in group["params"]]
-            begun = astuple(initial_signals(parameters))
-            self._gradient = np.tile(np.array(begun)[:, None], window + num_epochs)
+        self._gradient = np.zeros((len(fields(GradientSignals)), window + num_epochs))
+        if self._meter is not None:
+            self._gradient[:] = np.array(astuple(self._meter.epoch()))[:, None]
         chance = chance_loss(self._num_classes), chance_accuracy(self._num_classes)
         self._signals = np.tile(np.array(chance * 2)[:, None], window + num_epochs)
         self._values = np.tile(self._groups.read(self.hyperparameters), (num_epochs + 1, 1))
-        self._policy = self._make_policy(as_method(controller), seed)
+        self._policy = self._make_policy(method, seed)
         self._state: Any = None
         self.last_epoch = 0
         self._decide()
@@ -141,8 +147,6 @@ class HyperparameterScheduler:
     @property
     def steps_per_epoch(self) -> int:
         """Optimizer steps in the last epoch, by the gradient signals; 0 if there are none."""
-        if self._gradient is None:
-            return 0
         return int(self._gradient[-1, self.window + self.last_epoch - 1])
 
     def controller_seed(self, seed: int) -> int:
@@ -184,8 +188,8 @@ class HyperparameterScheduler:
             val_accuracy: Validation accuracy, in [0, 1].
             train_loss: Mean training loss of the epoch, >= 0 or not finite.
             train_accuracy: Training accuracy, in [0, 1].
-            signals: What `SignalMeter.epoch` returned, if the scheduler was made with
-                signals="gradient".
+            signals: The gradient signals of the epoch, if they were measured elsewhere. By
+                default those of the steps since the last call.
 
         Returns:
             The hyperparameters of the next epoch, in plain units by name.
@@ -214,23 +218,37 @@ class HyperparameterScheduler:
         return self.values
 
     def _take_signals(self, signals: GradientSignals | None) -> None:
-        """Keeps the gradient signals of an epoch, if there must be any."""
-        if (signals is None) != (self._gradient is None):
+        """Keeps the gradient signals of an epoch, if the controller observes them."""
+        if self._meter is None:
+            if signals is not None:
+                raise InvalidArgument(
+                    "the controller observes no gradient signals, but step was given some: leave "
+                    "them out, or make the scheduler with signals='gradient'"
+                )
+            return
+        measured = self._meter.epoch()
+        found = measured if signals is None else signals
+        if not found.steps:
             raise InvalidArgument(
-                "step takes signals if, and only if, the scheduler is made with "
-                f"signals='gradient', got {signals!r}: give what SignalMeter.epoch() returns"
+                "the controller observes gradient signals, but no optimizer.step() was seen since "
+                "the last epoch: make the scheduler with the optimizer that takes the steps"
             )
-        if self._gradient is not None and signals is not None:
-            self._gradient[:, self.window + self.last_epoch] = astuple(signals)
+        self._gradient[:, self.window + self.last_epoch] = astuple(found)
 
     def state_dict(self) -> dict[str, Any]:
-        """Plain values that `load_state_dict` takes, in this process or another one."""
+        """What `load_state_dict` takes, in this process or another one.
+
+        Plain values; with gradient signals the weights too with which the run began.
+        """
         return {
             "last_epoch": self.last_epoch,
             "metrics": self._signals[:, self.window :][:, : self.last_epoch].tolist(),
             "values": self._values[: self.last_epoch + 1].tolist(),
-            **({} if self._gradient is None else {"signals": self._gradient.tolist()}),
+            **({} if self._meter is None else self._state_of(self._meter)),
         }
+
+    def _state_of(self, meter: SignalMeter) -> dict[str, Any]:
+        return {"signals": self._gradient.tolist(), "initial_weights": meter.initial}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Resumes a run: shows the controller its past again, and sets what it had chosen.
@@ -249,8 +267,9 @@ class HyperparameterScheduler:
             last_epoch = int(state["last_epoch"])
             metrics = np.array(state["metrics"], dtype=np.float64).reshape(4, last_epoch)
             values = np.array(state["values"], dtype=np.float64)
-            if self._gradient is not None:
+            if self._meter is not None:
                 self._gradient[:] = np.array(state["signals"], dtype=np.float64)
+                self._meter.resume(state["initial_weights"])
         except (KeyError, TypeError, ValueError) as error:
             raise InvalidArgument(
                 "a state must be what state_dict() of a HyperparameterScheduler returned, got "
@@ -282,12 +301,6 @@ class HyperparameterScheduler:
                 f"{type(method).__name__} needs an env of the package and cannot work in "
                 "another loop: choose a controller that only observes, such as 'heuristic'"
             )
-        needed = method.env_arguments().get("signals", "loss")
-        if needed == "gradient" and self._gradient is None:
-            raise InvalidArgument(
-                "the controller observes gradient signals, which the scheduler has not: make it "
-                "with signals='gradient', and give step() what SignalMeter.epoch() returns"
-            )
         method.check(RunSetting(self.hyperparameters, self.num_epochs, seed, self.window))
         return method.policy(self, [seed])
 
@@ -297,7 +310,7 @@ class HyperparameterScheduler:
         window = self._signals[:, epoch : epoch + self.window]
         values = self._values[epoch]
         gradient = None
-        if self._gradient is not None:
+        if self._meter is not None:
             gradient = self._gradient[:-1, None, epoch : epoch + self.window]
         observation = self._view.observation(
             window[:, None], values[None], np.array([epoch]), gradient

@@ -16,12 +16,10 @@ class SignalMeter:
     """Measures the gradient signals of an epoch at every step of a torch optimizer.
 
     It looks at gradients and weights before each `optimizer.step()`, and holds two copies of the
-    weights. `epoch` gives what `HyperparameterScheduler.step` takes as `signals`.
+    weights. A `HyperparameterScheduler` makes one where its controller observes such signals.
 
     Args:
-        optimizer: The optimizer, before the first step of the epoch.
-        initial: The initial parameters in the order of the groups, if training resumes: the
-            attribute `initial` of the first meter. The present ones if None.
+        optimizer: The optimizer, before the first step of the run.
 
     Example:
         >>> import torch
@@ -36,34 +34,50 @@ class SignalMeter:
         3
     """
 
-    def __init__(self, optimizer: optim.Optimizer, initial: Sequence[Tensor] | None = None) -> None:
+    def __init__(self, optimizer: optim.Optimizer) -> None:
         self._parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        found = self._parameters if initial is None else initial
-        self.initial = [parameter.detach().clone() for parameter in found]
-        """The parameters with which the run began."""
-        self._begin()
-        optimizer.register_step_pre_hook(self._look)
+        self.initial = [parameter.detach().clone() for parameter in self._parameters]
+        """The parameters with which the run began, in the order of the groups."""
+        self._steps = 0
+        optimizer.register_step_pre_hook(self._before_step)
 
-    def _begin(self) -> None:
-        self._meter, self._steps = GradientMeter(self._parameters), 0
+    def _before_step(
+        self, optimizer: optim.Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+        """Looks now, or once the closure that is handed to the step has found the gradients."""
+        closure = kwargs.get("closure", args[1] if len(args) > 1 else None)
+        if closure is None:
+            self._look()
+            return None
 
-    def _look(self, *_: Any) -> None:
+        def and_look() -> Any:
+            loss = closure()
+            self._look()
+            return loss
+
+        return args[:1], {**kwargs, "closure": and_look}
+
+    def _look(self) -> None:
+        if not self._steps:
+            self._meter = GradientMeter(self._parameters)
         self._meter.look()
         self._steps += 1
+
+    def resume(self, initial: Sequence[Tensor]) -> None:
+        """Measures distances from the parameters with which an interrupted run began."""
+        pairs = zip(initial, self._parameters, strict=True)
+        self.initial = [begun.detach().to(now.device).clone() for begun, now in pairs]
+        self._steps = 0
 
     def epoch(self) -> GradientSignals:
         """The signals since the last call, or since the meter was made; a new epoch begins."""
         if not self._steps:
-            return initial_signals(self._parameters)
+            # Nothing has moved since: only the norm of the weights is not 0.
+            norm = float(np.sqrt(moved(self._parameters, self._parameters)[2]))
+            return GradientSignals(0.0, 0.0, 0.0, 0.0, norm, 0)
         values = self._meter.signals(self.initial).tolist()
         signals = GradientSignals(
             **dict(zip(GRADIENT_SIGNALS, values, strict=True)), steps=self._steps
         )
-        self._begin()
+        self._steps = 0
         return signals
-
-
-def initial_signals(parameters: Sequence[Tensor]) -> GradientSignals:
-    """The signals before the first step."""
-    norm = float(np.sqrt(moved(parameters, parameters)[2]))
-    return GradientSignals(0.0, 0.0, 0.0, 0.0, norm, 0)

@@ -26,9 +26,34 @@ class Scripted(Controller):
         return {**current_params, "learning_rate": RATES[len(self.observed)]}
 
 
+class OfGradients(Controller):
+    """Changes nothing and keeps the norms of the gradients that it observed."""
+
+    signals = "gradient"
+    steps, norms = [], []
+
+    def observe_signals(self, signals):
+        self.steps.append(signals.steps)
+        self.norms.append(signals.gradient_norm)
+
+    def observe(self, metric, step):
+        pass
+
+    def propose(self, current_params):
+        return current_params
+
+
 @pytest.fixture(autouse=True)
 def _nothing_observed():
     Scripted.observed = []
+    OfGradients.steps, OfGradients.norms = [], []
+
+
+def assert_gradients_were_observed():
+    assert OfGradients.steps == [0] + [3] * (EPOCHS - 1)
+    assert OfGradients.norms[0] == 0
+    # As logistic regression learns, its gradients shrink.
+    assert OfGradients.norms[1] > OfGradients.norms[-1] > 0
 
 
 def examples():
@@ -83,6 +108,10 @@ def test_in_the_trainer_of_hugging_face(tmp_path):
             callbacks=[callback, Rates()],
         )
 
+    callback = HyperparameterCallback(OfGradients, num_classes=2)
+    trainer().train()
+    assert_gradients_were_observed()
+    rates.clear()
     callback = HyperparameterCallback(Scripted, num_classes=2)
     made = trainer()
     made.train()
@@ -133,6 +162,8 @@ def test_in_the_trainer_of_lightning(tmp_path):
     assert module.rates[::3] == pytest.approx(RATES)
     assert len(Scripted.observed) == EPOCHS - 1
     assert callback.scheduler.last_epoch == EPOCHS
+    trainer(HyperparameterCallback(OfGradients, num_classes=2)).fit(Module(), loader, loader)
+    assert_gradients_were_observed()
     with pytest.raises(InvalidArgument, match="must log 'loss' in validation_step"):
         trainer(HyperparameterCallback("fixed", val_loss="loss", num_classes=2)).fit(
             Module(), loader, loader

@@ -92,7 +92,6 @@ def test_a_loop_and_an_env_decide_the_same_bit_for_bit(name):
         num_epochs=EPOCHS,
         num_classes=10,
         seed=episodes.params.controller_seed(5),
-        **needed,
     )
     batch = {key: value[None] for key, value in observation.items()}
     for epoch in range(EPOCHS):
@@ -123,51 +122,78 @@ def trained(optimizer, network, steps=3):
         optimizer.step()
 
 
-def with_meter(weights, controller="dog"):
+def with_dog(weights):
     model = network()
     model.load_state_dict(weights)
     optimizer = optim.SGD(model.parameters(), lr=0.1, momentum=0.5)
-    scheduler = made(controller, optimizer, signals="gradient")
-    return model, optimizer, scheduler
+    return model, optimizer, made("dog", optimizer)
 
 
-def test_a_loop_measures_its_own_signals_and_resumes():
-    model, optimizer, scheduler = with_meter(network().state_dict())
-    meter = SignalMeter(optimizer)
-    begun = torch.cat([p.detach().flatten() for p in model.parameters()]).double()
-    found = []
-    for _ in range(3):
+def flat(model):
+    return torch.cat([p.detach().flatten() for p in model.parameters()]).double()
+
+
+def test_a_loop_measures_the_signals_that_a_controller_observes_and_resumes():
+    torch.manual_seed(0)
+    model, optimizer, scheduler = with_dog(network().state_dict())
+    meter, begun, found = SignalMeter(optimizer), flat(model), []
+    for epoch in range(3):
         trained(optimizer, model)
         found.append(meter.epoch())
-        rate = scheduler.step(1.0, signals=found[-1])["learning_rate"]
-        if len(found) == 2:
-            saved, at = copy.deepcopy(scheduler.state_dict()), copy.deepcopy(model.state_dict())
-            state, random = copy.deepcopy(optimizer.state_dict()), torch.get_rng_state()
-    now = torch.cat([p.detach().flatten() for p in model.parameters()]).double()
-    assert found[-1].distance == pytest.approx(((now - begun).norm() / begun.norm()).item())
+        rate = scheduler.step(1.0)["learning_rate"]
+        if epoch == 1:
+            saved = copy.deepcopy(
+                [part.state_dict() for part in (scheduler, model, optimizer)]
+                + [torch.get_rng_state()]
+            )
+    assert [signals.steps for signals in found] == [3] * 3
+    moved = (flat(model) - begun).norm() / begun.norm()
+    assert found[-1].distance == pytest.approx(moved.item())
     squares = sum(3 * signals.gradient_norm**2 for signals in found)
     furthest = max(signals.distance for signals in found) * begun.norm().item()
     assert rate == pytest.approx(0.66 * 0.5 * furthest / squares**0.5, rel=1e-4)
 
-    model, optimizer, scheduler = with_meter(network().state_dict())
-    scheduler.load_state_dict(saved)
-    model.load_state_dict(at)
-    optimizer.load_state_dict(state)
-    torch.set_rng_state(random)
-    resumed = SignalMeter(optimizer, meter.initial)
+    model, optimizer, scheduler = with_dog({k: v + 1 for k, v in network().state_dict().items()})
+    for part, state in zip((scheduler, model, optimizer), saved, strict=False):
+        part.load_state_dict(state)
+    torch.set_rng_state(saved[-1])
     trained(optimizer, model)
-    assert resumed.epoch() == found[-1]
-    assert scheduler.step(1.0, signals=found[-1])["learning_rate"] == rate
+    assert scheduler.step(1.0)["learning_rate"] == rate
 
 
-def test_signals_that_are_missing_are_asked_for():
-    with pytest.raises(InvalidArgument, match="make it with signals='gradient'"):
-        made("hypergradient")
-    with pytest.raises(InvalidArgument, match="give what SignalMeter"):
-        made("hypergradient", signals="gradient").step(1.0)
+def test_signals_are_the_same_if_a_closure_finds_the_gradients():
+    found = []
+    for with_closure in (False, True):
+        torch.manual_seed(0)
+        model = network()
+        optimizer = optim.SGD(model.parameters(), lr=0.1)
+        meter = SignalMeter(optimizer)
+        for inputs in torch.randn(3, 16, 4):
+
+            def closure(inputs=inputs, model=model, optimizer=optimizer):
+                optimizer.zero_grad()
+                loss = model(inputs).square().mean()
+                loss.backward()
+                return loss
+
+            if with_closure:
+                assert optimizer.step(closure) > 0
+            else:
+                closure()
+                optimizer.step()
+        found.append(meter.epoch())
+    assert found[0] == found[1]
+    assert found[0].gradient_norm > 0
+
+
+def test_signals_that_cannot_be_had_are_errors():
+    with pytest.raises(InvalidArgument, match="observes gradient signals, got signals='loss'"):
+        made("hypergradient", signals="loss")
+    with pytest.raises(InvalidArgument, match=r"no optimizer.step\(\) was seen"):
+        made("hypergradient").step(1.0)
     nothing = SignalMeter(sgd()).epoch()
     assert nothing.steps == 0
-    with pytest.raises(InvalidArgument, match="if, and only if"):
+    with pytest.raises(InvalidArgument, match="make the scheduler with signals='gradient'"):
         made("fixed").step(1.0, signals=nothing)
     with pytest.raises(InvalidArgument, match="did you mean 'gradient'"):
         made("fixed", signals="gradients")
