@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import astuple, fields
 from typing import Any
@@ -19,12 +18,10 @@ from atn_gym.envs.chance import chance_accuracy, chance_loss, largest_loss
 from atn_gym.envs.episodes.observations import ObservationView
 from atn_gym.envs.gradient_signals import SIGNAL_TRACKS, GradientSignals
 from atn_gym.envs.hyperparameters import HyperparameterSpace
-from atn_gym.errors import InvalidArgument, check_number, check_positive_integer, unknown_name
+from atn_gym.errors import InvalidArgument, check_positive_integer, unknown_name
+from atn_gym.loops.losses import classes_at_chance, metrics_of
 from atn_gym.loops.optimizer_groups import OptimizerGroups
 from atn_gym.loops.signal_meter import SignalMeter
-
-_LARGEST = 700.0
-"""Initial loss above which exp overflows."""
 
 
 class HyperparameterScheduler:
@@ -103,7 +100,7 @@ class HyperparameterScheduler:
                 f"the controller observes gradient signals, got signals={signals!r}: leave it out"
             )
         self.num_epochs = num_epochs
-        self._num_classes = _num_classes(num_classes, initial_loss)
+        self._num_classes = classes_at_chance(num_classes, initial_loss)
         self._groups = OptimizerGroups(optimizer)
         names = self._groups.controllable() if hyperparameters is None else hyperparameters
         self.hyperparameters = HyperparameterSpace(names, bounds)
@@ -202,10 +199,10 @@ class HyperparameterScheduler:
                 f"step must not be called more than num_epochs={self.num_epochs} times: make the "
                 "scheduler with the number of epochs that you train"
             )
-        val = _metrics("val", val_loss, val_accuracy)
-        train = val if train_loss is None else _metrics("train", train_loss, train_accuracy)
+        val = metrics_of("val", val_loss, val_accuracy)
+        train = val if train_loss is None else metrics_of("train", train_loss, train_accuracy)
         if train_loss is None and train_accuracy is not None:
-            train = _metrics("train", val_loss, train_accuracy)
+            train = metrics_of("train", val_loss, train_accuracy)
         observed = np.array([*train, *val])
         if not np.isfinite(observed).all():
             worst = largest_loss(self._num_classes), chance_accuracy(self._num_classes)
@@ -321,39 +318,3 @@ class HyperparameterScheduler:
         moves = np.clip(np.asarray(action, np.float64).reshape(-1), -1, 1)
         self._values[epoch + 1 :] = self.hyperparameters.apply(values, moves)
         self._groups.write(self.values)
-
-
-def _num_classes(num_classes: int | None, initial_loss: float | None) -> float:
-    """Number of equally likely classes at which chance has the initial loss."""
-    if (num_classes is None) == (initial_loss is None):
-        raise InvalidArgument(
-            "give either num_classes, if the loss is a cross-entropy, or initial_loss, the "
-            f"validation loss of the untrained network, got {num_classes=} and {initial_loss=}"
-        )
-    if num_classes is not None:
-        check_positive_integer("num_classes", num_classes)
-        if num_classes < 2:
-            raise InvalidArgument(f"num_classes must be an integer >= 2, got {num_classes}")
-        return num_classes
-    assert initial_loss is not None
-    check_number("initial_loss", initial_loss, 0)
-    if not 0 < initial_loss < _LARGEST:
-        raise InvalidArgument(
-            f"initial_loss must be a number > 0 and below {_LARGEST:g}, got {initial_loss!r}: "
-            "scale the loss that you pass to step()"
-        )
-    return math.exp(initial_loss)
-
-
-def _metrics(split: str, loss: float, accuracy: float | None) -> tuple[float, float]:
-    """Loss and accuracy of a split; an accuracy that is not given is exp(-loss)."""
-    loss = float(loss)
-    if loss < 0:
-        raise InvalidArgument(
-            f"{split}_loss must be >= 0, got {loss!r}: add a constant to a loss that may be "
-            "negative"
-        )
-    if accuracy is None:
-        return loss, math.exp(-loss)
-    check_number(f"{split}_accuracy", float(accuracy), 0, 1)
-    return loss, float(accuracy)
