@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -91,26 +92,54 @@ class _FusedAdamW:
         self, groups: Sequence[Mapping[str, Any]], buffers: Sequence[Tensor], steps: Sequence[int]
     ) -> None:
         self._ages = torch.tensor(steps, dtype=torch.float32)
-        self._state = list(zip(*buffers, self._ages, strict=True))
-        self._settings: list[dict[str, Any]] = [
-            {
-                "lr": float(group["lr"]),
-                "beta1": float(group["betas"][0]),
-                "beta2": float(group["betas"][1]),
-                "weight_decay": float(group["weight_decay"]),
-                "eps": float(group["eps"]),
-                "amsgrad": False,
-                "maximize": False,
-            }
-            for group in groups
+        self._state = [[[part] for part in row] for row in zip(*buffers, self._ages, strict=True)]
+        settings = [
+            (g["lr"], g["betas"][0], g["betas"][1], g["weight_decay"], g["eps"]) for g in groups
         ]
+        self._settings = [list(map(float, column)) for column in zip(*settings, strict=True)]
+        self._update = _scripted_update()
 
     def step(self, weights: Tensor, gradient: Tensor) -> None:
         """Updates weights, means and mean squares."""
         self._ages += 1
-        rows = zip(weights, gradient, self._state, self._settings, strict=True)
-        for row, slope, (mean, square, age), settings in rows:
-            torch._fused_adamw_([row], [slope], [mean], [square], [], [age], **settings)
+        self._update(weights, gradient, self._state, *self._settings)
+
+
+@functools.cache
+def _scripted_update() -> Any:
+    """The update of all rows, which runs without Python: threads do not wait for each other."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        return torch.jit.script(_update)
+
+
+def _update(
+    weights: Tensor,
+    gradient: Tensor,
+    state: list[list[list[Tensor]]],
+    rates: list[float],
+    firsts: list[float],
+    seconds: list[float],
+    decays: list[float],
+    epsilons: list[float],
+) -> None:
+    # Lists from outside, for torch leaves out what changes lists that nothing else can see.
+    for i, (mean, square, age) in enumerate(state):
+        torch._fused_adamw_(
+            [weights[i]],
+            [gradient[i]],
+            mean,
+            square,
+            [],
+            age,
+            lr=rates[i],
+            beta1=firsts[i],
+            beta2=seconds[i],
+            weight_decay=decays[i],
+            eps=epsilons[i],
+            amsgrad=False,
+            maximize=False,
+        )
 
 
 def _column(values: Sequence[float], stack: Tensor) -> Tensor:

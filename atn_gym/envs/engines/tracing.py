@@ -1,9 +1,10 @@
-"""Functions of tensors turned into lists of operations, which are called without the function."""
+"""Functions of tensors turned into lists of operations, which run without Python."""
 
 from __future__ import annotations
 
 import contextlib
 import types
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -19,7 +20,11 @@ _aten = torch.ops.aten
 
 @usual_torch_settings()
 def traced(function: Function, *arguments: Tensor) -> Function:
-    """Traces a function for tensors of the shapes given, and leaves out what changes nothing."""
+    """Traces a function for tensors of the shapes given, and leaves out what changes nothing.
+
+    What it returns runs without Python, so that threads do not wait for each other, but for the
+    gradients of convolutions, which torch does not let run so.
+    """
     # Loads torch's compiler, which takes seconds: only where it is needed.
     from torch.fx.experimental.proxy_tensor import make_fx
     from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -36,11 +41,23 @@ def traced(function: Function, *arguments: Tensor) -> Function:
         if _is_transposed_product(node):
             _turn(graph, node)
     graph.eliminate_dead_code()
-    for node in graph.nodes:
+    scriptable = not any(map(_has_list_of_bools, graph.nodes))
+    for node in () if scriptable else graph.nodes:
         node.target = _called_directly(node.target)
     module.recompile()
-    called: Function = module.forward
-    return called
+    if not scriptable:
+        called: Function = module.forward
+        return called
+    with warnings.catch_warnings():
+        # torch.compile, which it names in place of this, adds up in another order.
+        warnings.simplefilter("ignore", FutureWarning)
+        scripted: Function = torch.jit.trace(module, arguments, check_trace=False)
+    return scripted
+
+
+def _has_list_of_bools(node: Any) -> bool:
+    """Whether an operation has an argument that `torch.jit` cannot trace."""
+    return any(isinstance(a, list) and a and isinstance(a[0], bool) for a in node.args)
 
 
 def _called_directly(target: Any) -> Any:
