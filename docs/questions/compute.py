@@ -29,6 +29,7 @@ METHODS = (
     "range_test",
     "ppo_digits",
     "ppo_adaptive",
+    "ppo_gradient",
     "early_bayesian",
     "successive_halving",
     "offline_bayesian",

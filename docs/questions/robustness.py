@@ -22,7 +22,15 @@ from questions.drawing import rank, whiskers
 TITLE = "Robustness"
 EARLY = 1 / 3
 """Share of the budget before which a shock whose time a run draws is early."""
-SHOWN = ("fixed", "blind", "heuristic", "range_test", "ppo_digits", "ppo_adaptive")
+SHOWN = (
+    "fixed",
+    "blind",
+    "heuristic",
+    "range_test",
+    "ppo_digits",
+    "ppo_adaptive",
+    "ppo_gradient",
+)
 _DRAWN = ("benchmark_digits", "benchmark_digits_references")
 """Configs of one folder, whose runs draw the time of the shock."""
 _WITHOUT = ("Stationary", "Mixture")

@@ -128,7 +128,7 @@ def answer(folder: Path) -> Answer:
         tables=tuple(_table(scale, s, methods) for scale, s in scales.items()),
         how=f"{seeds_of(results)} of DigitsCnn under DataShift, {join(list(scales))}. "
         "The difference is that of anytime performance, guarded less plain, paired by "
-        "seed. The shipped agent has no knob and is shown as it is.",
+        "seed. Agents have no knob and are shown as they are.",
         commands=("atn-gym run --config stability_digits",),
     )
 
@@ -188,7 +188,7 @@ def _table(scale: str, s: BlockStatistics, methods: Mapping[str, list[Level]]) -
                     estimate_cell(rate, level.guarded, 0, 100),
                 )
             )
-    for label in ("fixed", "ppo_digits", "ppo_adaptive"):
+    for label in ("fixed", "ppo_digits", "ppo_adaptive", "ppo_gradient"):
         labels = s.block.controllers
         if label in labels:
             plain, guard = labels.index(label), f"guarded_{label}"
