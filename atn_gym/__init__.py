@@ -21,6 +21,7 @@ change, and stored runs of before are not taken for new ones.
 """
 
 __all__ = [
+    "Evaluation",
     "HyperparameterScheduler",
     "compare",
     "env_ids",
@@ -34,10 +35,11 @@ __all__ = [
 if TYPE_CHECKING:
     from atn_gym.eval.report.data_frames import load_results
     from atn_gym.eval.running.evaluate import evaluate
-    from atn_gym.eval.running.evaluation import compare
+    from atn_gym.eval.running.evaluation import Evaluation, compare
     from atn_gym.loops.hyperparameter_scheduler import HyperparameterScheduler
 
 _LAZY = {
+    "Evaluation": "atn_gym.eval.running.evaluation",
     "HyperparameterScheduler": "atn_gym.loops.hyperparameter_scheduler",
     "compare": "atn_gym.eval.running.evaluation",
     "evaluate": "atn_gym.eval.running.evaluate",

@@ -20,7 +20,6 @@ MODULES = {
     "atn_gym.envs.vector_env": "Many runs at once.",
     "atn_gym.envs.wrappers": "Observations as vectors.",
     "atn_gym.training": "Vector envs for Stable-Baselines3.",
-    "atn_gym.eval.running.evaluation": "What an evaluation holds.",
     "atn_gym.eval.metrics.run_metrics": "Metrics of a run.",
     "atn_gym.eval.metrics.adaptation": "Metrics of adaptation.",
     "atn_gym.eval.metrics.aggregate": "Statistics over seeds and strata.",
@@ -43,8 +42,10 @@ describes each regime.
 
 
 def write_api_pages() -> None:
-    """Writes docs/api/, which git ignores."""
+    """Writes docs/api/, which git ignores, without the pages of modules that it no longer has."""
     FOLDER.mkdir(exist_ok=True)
+    for page in set(FOLDER.glob("*.md")) - {FOLDER / f"{name}.md" for name in MODULES}:
+        page.unlink()
     rows = "\n".join(f"- [`{name}`]({name}.md): {what}" for name, what in MODULES.items())
     index = _INDEX.format(rows=rows, tree="\n".join(MODULES))
     (FOLDER / "index.md").write_text(index, encoding="utf-8")

@@ -58,6 +58,7 @@ def adapt(app: Any, page: str, text: list[str]) -> None:
     file = f"docs/{page}.md"
     text[0] = with_site_links(text[0], file, file)
     text[0] = re.sub(r"^\|.*", _keep_intervals, text[0], flags=re.MULTILINE)
+    text[0] = re.sub(r"^\|[^`\n]*\n(?=\| ?:?-)", _break_names, text[0], flags=re.MULTILINE)
     if page in TREES:
         text[0] += "\n".join(["\n```{toctree}", ":hidden:", *TREES[page], "```", ""])
 
@@ -65,6 +66,11 @@ def adapt(app: Any, page: str, text: list[str]) -> None:
 def _keep_intervals(row: re.Match[str]) -> str:
     """A row of a table in which no line breaks within an interval, such as [0.1, 0.2]."""
     return re.sub(r"(?<=\[)([^],|]+), (?=[^],|]+\])", "\\1,\u00a0", row[0])
+
+
+def _break_names(headings: re.Match[str]) -> str:
+    """Headings whose long names, such as OptimizerSensitivityShift, may break between words."""
+    return re.sub(r"(?<=[a-z]{7})(?=[A-Z][a-z]{3})", "<wbr>", headings[0])
 
 
 def setup(app: Any) -> None:

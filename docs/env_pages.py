@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from atn_gym.envs import registry
+from atn_gym.envs.regimes import DataShift
 from atn_gym.envs.tasks import Task
 from atn_gym.envs.tuning_env import TuningEnv
 from atn_gym.registration import env_ids
@@ -64,7 +65,7 @@ import gymnasium as gym
 
 import atn_gym  # registers the envs
 
-env = gym.make("{example}", kind="rotation", severity=0.5)
+env = gym.make("{example}", kind="{kind}", severity=0.5)
 ```
 """
 
@@ -114,7 +115,14 @@ def _page(name: str, variants: Sequence[str]) -> str:
         beginnings="\n".join(row for variant in variants for row in _beginnings(variant, name)),
         ids=_ids(variants),
         example=f"atn_gym/{name}-DataShift-v0",
+        kind=_example_kind(task),
     )
+
+
+def _example_kind(task: Task) -> str:
+    """A kind of DataShift that is not its first one and suits the inputs of a task."""
+    kinds = DataShift.kinds_for(task.inputs)
+    return "rotation" if "rotation" in kinds else kinds[1]
 
 
 def _picture(name: str) -> str:
@@ -139,9 +147,8 @@ def _summary(documented: object) -> str:
 
 def _beginnings(name: str, base: str) -> list[str]:
     task: Task = registry.get_task(name)
-    gain = (
-        task.gain if isinstance(task.gain, int | float) else f"{task.gain[0]:g} to {task.gain[1]:g}"
-    )
+    ends = (task.gain,) if isinstance(task.gain, int | float) else task.gain
+    gain = " to ".join(f"{end:g}" for end in ends)
     return [
         f"| `{name}` | {values['learning_rate']:g} | {values['momentum']:g} "
         f"| {values['weight_decay']:g} | {gain} | {VARIANTS[name.removeprefix(base)]} |"

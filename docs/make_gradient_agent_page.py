@@ -21,7 +21,7 @@ agent = pretrained("ppo_gradient")
 
 In a config it is `{{name: agent, label: ppo_gradient, path: ppo_gradient}}`: its env is made with
 `signals="gradient"`. In your own loop it is `HyperparameterScheduler(optimizer, agent,
-num_epochs=..., num_classes=...)`, which measures the signals: see [own_loop.md](../own_loop.md).
+num_epochs=..., num_classes=...)`, which measures the signals: see [own loops](../own_loop.md).
 
 ## What it is
 

@@ -149,7 +149,7 @@ def test_recovery_is_shown_by_kind_time_and_severity(pages, tmp_path):
     assert table["heuristic"][r"label\_noise, shock at epoch 6"].startswith(r"\> 1")
     assert table["heuristic"][r"label\_noise, shock at epoch 18"].startswith("0.75")
     shares = rows(text, "Recovered runs (%)")
-    assert shares["heuristic"][r"label\_noise 1, epoch 6 (4 runs)"].startswith("100 ")
+    assert shares["heuristic"][r"label\_noise 1, epoch 6"].startswith("100 ")
     assert "`label_noise` of severity 1, epoch 6: 50 %, of `fixed` only 0 %." in text
     assert len(pages.QUESTIONS["robustness"].draw(folder).axes) == 2
 

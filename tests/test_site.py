@@ -6,6 +6,7 @@ import pytest
 from page_makers import DOCS, page_maker
 
 from atn_gym.envs import registry
+from atn_gym.envs.regimes import DataShift
 
 MOST_BYTES = 200_000
 
@@ -32,6 +33,8 @@ def test_every_task_stands_on_the_page_of_its_family(tmp_path, monkeypatch):
         text = (tmp_path / f"{family}.md").read_text(encoding="utf-8")
         for task in tasks:
             assert f"`atn_gym/{task}-Mixture-v0`" in text
+        inputs = registry.get_task(family).inputs
+        assert re.search(r'kind="(\w+)"', text)[1] in DataShift.kinds_for(inputs)
 
 
 @pytest.mark.parametrize(

@@ -195,9 +195,11 @@ def _table(results: Results) -> Table:
         )
         for c in _shown(labels)
     ]
+    runs = [each.recovered[severity].shape[1] for each, severity in columns]
+    every = len(results.all_envs.block.seeds)
     headings = (
-        f"{each.kind} {severity:g}, {each.time} ({each.recovered[severity].shape[1]} runs)"
-        for each, severity in columns
+        f"{each.kind} {severity:g}, {each.time}" + ("" if n == every else f" ({n} runs)")
+        for (each, severity), n in zip(columns, runs, strict=True)
     )
     return Table("Recovered runs (%)", ("controller", *headings), tuple(rows))
 
