@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import numpy as np
 from torch import nn, optim
 
 from atn_gym.envs.hypergradient import HypergradientSGD
@@ -14,7 +15,7 @@ from atn_gym.errors import InvalidArgument, shown, unknown_name
 
 _NOMINAL = "nominal_hyperparameters"
 _GAIN = "learning_rate_gain"
-MAX_MOMENTUM = 0.999
+_MAX_MOMENTUM = 0.999
 """The largest momentum that takes effect."""
 
 
@@ -117,8 +118,18 @@ def set_nominal_hyperparameters(
     """
     for group in optimizer.param_groups:
         group[_NOMINAL] = dict(hyperparameters)
-        group[_GAIN] = 10**gain
+        group[_GAIN] = gain_factor(gain)
     set_effective_hyperparameters(optimizer, hyperparameters)
+
+
+def gain_factor(gain: float) -> float:
+    """Factor of a gain in decades: a power of Python's, for those of numpy round otherwise."""
+    return float(10**gain)
+
+
+def as_effective(learning_rate: Any, momentum: Any, factor: Any) -> tuple[Any, Any]:
+    """Effective learning rate and momentum of nominal ones: numbers, or arrays over runs."""
+    return learning_rate * factor, np.minimum(momentum, _MAX_MOMENTUM)
 
 
 def nominal_hyperparameters(optimizer: optim.Optimizer) -> dict[str, float]:
@@ -137,12 +148,13 @@ def set_effective_hyperparameters(
             0.001 where the optimizer switches between training and evaluation) and
             weight_decay in plain units. The gain of the run multiplies the learning rate.
     """
-    momentum = min(hyperparameters["momentum"], MAX_MOMENTUM)
+    nominal = hyperparameters["learning_rate"], hyperparameters["momentum"]
+    rate, momentum = map(float, as_effective(*nominal, optimizer.param_groups[0][_GAIN]))
     if hasattr(optimizer, "eval"):
         # Schedule-free optimizers divide by it.
-        momentum = max(momentum, 1 - MAX_MOMENTUM)
+        momentum = max(momentum, 1 - _MAX_MOMENTUM)
     for group in optimizer.param_groups:
-        group["lr"] = hyperparameters["learning_rate"] * group[_GAIN]
+        group["lr"] = rate
         group["weight_decay"] = hyperparameters["weight_decay"]
         if "betas" in group:
             group["betas"] = (momentum, *group["betas"][1:])

@@ -295,8 +295,9 @@ def test_equal_transforms_share_one_result_which_is_dropped_when_room_is_needed(
     assert again is not second
     assert torch.equal(again, second)
     monkeypatch.setattr(dataset, "KEPT_BYTES", 0)
-    data.transformed(Shifted(1.0, calls), "train")
-    assert not dataset._kept
+    data.transformed(Shifted(4.0, calls), "train")
+    assert not dataset._kept._inputs
+    assert dataset._kept.nbytes == 0
 
 
 def test_easiest_first_ranks_samples_by_the_distance_to_their_class_mean():

@@ -152,7 +152,8 @@ def test_shifted_inputs_are_shared_by_threads_within_their_memory(
     shifted = in_threads(lambda n: digits.transformed(Plus(n), "train")[0, 0, 0, 0].item(), numbers)
     clean = digits.train.inputs[0, 0, 0, 0]
     assert shifted == [(clean + n).item() for n in numbers]
-    assert sum(inputs.nbytes for inputs in dataset._kept.values()) <= 2 * size
+    kept = sum(inputs.nbytes for inputs in dataset._kept._inputs.values())
+    assert kept == dataset._kept.nbytes <= 2 * size
 
 
 _FORKED = """

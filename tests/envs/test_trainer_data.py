@@ -74,7 +74,7 @@ def test_runs_with_inputs_of_their_own_hold_few_copies_and_train_as_ever(
     for module in (dataset, trainer):
         monkeypatch.setattr(module, "KEPT_BYTES", 2 * copy)
     monkeypatch.setattr(GaussianNoise, "__call__", noisy)
-    dataset._kept.clear()
+    dataset._kept.drop_all()
     assert losses() == expected
     # What is kept, and what two runs train on meanwhile.
     assert most <= 4 * copy

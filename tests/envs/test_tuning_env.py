@@ -21,6 +21,8 @@ import atn_gym
 from atn_gym.envs import registry
 from atn_gym.envs.data import Dataset, Split, load_digits
 from atn_gym.envs.engines.compiled_engine import CompiledEngine
+from atn_gym.envs.episodes.observations import ObservationView
+from atn_gym.envs.hyperparameters import HyperparameterSpace
 from atn_gym.envs.tasks import DIGITS_CNN
 from atn_gym.envs.tuning_env import TuningEnv
 from atn_gym.errors import EpisodeStateError, InvalidArgument
@@ -280,6 +282,14 @@ def test_observation_is_the_last_window_of_the_observed_metrics_clipped() -> Non
             np.testing.assert_allclose(observation[name], expected, rtol=1e-6)
     assert ended
     assert max(history["observed_train_loss"]) > 5 * LN_10
+
+
+def test_a_loss_beyond_float32_is_observed_at_the_bound() -> None:
+    view = ObservationView(HyperparameterSpace(), num_epochs=3, window=2, num_classes=10)
+    values = np.array([[0.1, 0.9, 1e-4]])
+    observation = view.observation(np.full((4, 1, 2), 1e300), values, np.array([1]))
+    for name in SIGNALS:
+        np.testing.assert_array_equal(observation[name][0], view.space[name].high)
 
 
 @pytest.fixture

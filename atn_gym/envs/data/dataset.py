@@ -128,15 +128,10 @@ class Dataset:
             Float32 tensor of shape (N, C, H, W). Never written to.
         """
         key = (self, transform, name)
-        with _kept_lock:
-            inputs = _kept.get(key)
+        inputs = _kept.find(key)
         if inputs is None:
             inputs = transform(self.split(name).inputs, name)
-        with _kept_lock:
-            _kept[key] = inputs
-            _kept.move_to_end(key)
-            while sum(kept.nbytes for kept in _kept.values()) > KEPT_BYTES:
-                _kept.popitem(last=False)
+            _kept.keep(key, inputs)
         return inputs
 
     @functools.cached_property
@@ -176,6 +171,36 @@ class Dataset:
         return Dataset(train, self.validation, self.test, self.num_classes)
 
 
-_kept: OrderedDict[tuple[Dataset, Transform, str], Tensor] = OrderedDict()
-"""Shifted inputs, the last used at the end."""
-_kept_lock = ProcessLock()
+class _Kept:
+    """Shifted inputs, the last used at the end, within `KEPT_BYTES`."""
+
+    def __init__(self) -> None:
+        self._lock = ProcessLock()
+        self._inputs: OrderedDict[tuple[Dataset, Transform, str], Tensor] = OrderedDict()
+        self.nbytes = 0
+
+    def find(self, key: tuple[Dataset, Transform, str]) -> Tensor | None:
+        """What was kept under a key."""
+        with self._lock:
+            if key in self._inputs:
+                self._inputs.move_to_end(key)
+            return self._inputs.get(key)
+
+    def keep(self, key: tuple[Dataset, Transform, str], inputs: Tensor) -> None:
+        """Keeps inputs, and drops what has not been used for longest where room is needed."""
+        with self._lock:
+            if key not in self._inputs:
+                self._inputs[key] = inputs
+                self.nbytes += inputs.nbytes
+            while self.nbytes > KEPT_BYTES:
+                _, dropped = self._inputs.popitem(last=False)
+                self.nbytes -= dropped.nbytes
+
+    def drop_all(self) -> None:
+        """Keeps nothing of what was kept."""
+        with self._lock:
+            self._inputs.clear()
+            self.nbytes = 0
+
+
+_kept = _Kept()

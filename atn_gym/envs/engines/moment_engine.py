@@ -29,8 +29,9 @@ from atn_gym.envs.engines.moments import (
 from atn_gym.envs.engines.threads import in_threads
 from atn_gym.envs.hyperparameters import HYPERPARAMETERS
 from atn_gym.envs.optimizers import (
-    MAX_MOMENTUM,
+    as_effective,
     effective_hyperparameters,
+    gain_factor,
     make_optimizer,
     set_nominal_hyperparameters,
 )
@@ -142,13 +143,13 @@ class MomentEngine:
     def _effective(self, runs: Sequence[int]) -> FloatArray:
         """Effective learning rate, momentum and weight decay of n runs, (n, 3)."""
         rows = np.array(runs)
-        values: FloatArray = self._nominal[rows]
-        # Powers of Python's own, as optimizers get them.
-        values[:, 0] *= [10**gain for gain in self._gains[rows].tolist()]
-        values[:, 1] = np.minimum(values[:, 1], MAX_MOMENTUM)
-        for i, run in enumerate(runs):
-            if run in self._handed_out:
-                values[i] = list(effective_hyperparameters(self.optimizer(run)).values())
+        rate, momentum, decay = self._nominal[rows].T
+        factors = [gain_factor(gain) for gain in self._gains[rows].tolist()]
+        values = np.stack([*as_effective(rate, momentum, factors), decay], axis=1)
+        if self._handed_out:
+            for i, run in enumerate(runs):
+                if run in self._handed_out:
+                    values[i] = list(effective_hyperparameters(self.optimizer(run)).values())
         return values
 
     def train(self, runs: Sequence[int], plans: Sequence[EpochPlan]) -> TrainResult:

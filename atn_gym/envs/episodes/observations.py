@@ -75,6 +75,6 @@ class ObservationView:
         if gradient is not None:
             raw.update(zip(GRADIENT_SIGNALS, observed_signals(gradient), strict=True))
         return {
-            name: np.clip(raw[name].astype(np.float32), box.low, box.high)
+            name: np.clip(raw[name], box.low, box.high).astype(np.float32)
             for name, box in self._boxes.items()
         }

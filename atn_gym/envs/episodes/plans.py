@@ -28,11 +28,8 @@ class DrawnPlan(EpochPlan):
     _device: torch.device
 
     def __init__(self, held: dict[str, Any], seed: int, epoch: int) -> None:
-        vars(self).update(held, _moment=(seed, epoch), loss_scale=None)
-        if self._loss_noise:
-            draws = generator(seed, Stream.NOISE, epoch)
-            scale = _loss_scale(self._loss_noise, self.shape[0], draws)
-            vars(self).update(loss_scale=scale.to(self._device))
+        vars(self).update(held)
+        vars(self)["_moment"] = seed, epoch
 
     @staticmethod
     def held_by(data: RunData, shape: tuple[int, int], device: torch.device) -> dict[str, Any]:
@@ -51,6 +48,7 @@ class DrawnPlan(EpochPlan):
             "shape": shape,
             "_loss_noise": data.loss_noise,
             "_device": device,
+            **({} if data.loss_noise else {"loss_scale": None}),
         }
 
     @functools.cached_property
@@ -59,6 +57,13 @@ class DrawnPlan(EpochPlan):
         seed, epoch = self._moment
         draws = generator(seed, Stream.ORDER, epoch)
         return batch_order(self.pool, len(self.labels), self.shape, draws).to(self._device)
+
+    @functools.cached_property
+    def loss_scale(self) -> Tensor | None:
+        """Factor on the loss of every mini-batch; what is held says so if there is none."""
+        seed, epoch = self._moment
+        draws = generator(seed, Stream.NOISE, epoch)
+        return _loss_scale(self._loss_noise, self.shape[0], draws).to(self._device)
 
     @functools.cached_property
     def gradient_noise_seed(self) -> int:

@@ -52,6 +52,8 @@ class _Run:
     epoch: int = 0
     condition: Hashable = None
     """That of the epoch for which the data was set; see `Regime.condition`."""
+    own_bytes: int = 0
+    """Memory of the inputs that only this run holds in that epoch."""
     held: _Held | None = None
     """What holds as long as the data stands as it does; None before it is asked for."""
 
@@ -110,7 +112,7 @@ class Trainer:
         self._measures = measures
         self._engine = self._make_engine(choose_engine(engine, task, device), num_runs)
         self._runs: list[_Run | None] = [None] * num_runs
-        self._untrained = [False] * num_runs
+        self._untrained = np.zeros(num_runs, np.bool_)
 
     def _make_engine(self, name: str, num_runs: int) -> Engine:
         optimizer = self.task.optimizer
@@ -155,7 +157,7 @@ class Trainer:
         self._engine.reset(runs, weights, hyperparameters)
         for run, seed, regime, gain in zip(runs, seeds, regimes, gains, strict=True):
             self._runs[run] = _Run(seed, regime, RunData(self.dataset), gain)
-            self._untrained[run] = True
+        self._untrained[list(runs)] = True
 
     def _run(self, run: int) -> _Run:
         state = self._runs[run]
@@ -180,15 +182,14 @@ class Trainer:
         metrics = EpochMetrics.joined(
             [self._train_together(runs[part], states[part]) for part in parts]
         )
-        begun = sum(self._untrained[run] for run in runs)
+        begun = int(self._untrained[list(runs)].sum())
         meter(Trained(begun, len(runs) * self.steps_per_epoch, int(metrics.flops.sum())))
-        for run in runs:
-            self._untrained[run] = False
+        self._untrained[list(runs)] = False
         return metrics
 
     def _runs_at_once(self, states: Sequence[_Run]) -> int:
         """How many runs may be trained together, for inputs of their own take memory."""
-        largest = max(state.data.own_bytes() for state in states)
+        largest = max(state.own_bytes for state in states)
         if not largest:
             return len(states)
         return max(KEPT_BYTES // largest, torch.get_num_threads())
@@ -250,6 +251,7 @@ class Trainer:
                     f"{type(regime).__name__} must leave at least one sample in use, but "
                     f"the pool of the {split} split is empty at epoch {state.epoch}"
                 )
+        state.own_bytes = state.data.own_bytes()
 
     @property
     def can_forecast(self) -> bool:
@@ -296,7 +298,7 @@ class Trainer:
     def _held(self, state: _Run) -> _Held:
         """What holds under the condition of a run, kept where it takes little memory."""
         held = self._clean if state.data.is_clean() else self._held_by(state.data)
-        if state.data.own_bytes() * len(self._runs) <= KEPT_BYTES:
+        if state.own_bytes * len(self._runs) <= KEPT_BYTES:
             state.held = held
         return held
 

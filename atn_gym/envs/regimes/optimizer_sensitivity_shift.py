@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
@@ -49,7 +50,7 @@ class OptimizerSensitivityShift(Regime):
             return
         values = nominal_hyperparameters(optimizer)
         if self.kind == "rescaling":
-            values["learning_rate"] *= 10 ** (strength * self._direction(self.change(epoch)))
+            values["learning_rate"] *= 10 ** (strength * _direction(self.seed, self.change(epoch)))
         elif self.kind == "weight_decay":
             values["weight_decay"] *= 10 ** (4 * strength)
         elif self.kind == "learning_rate":
@@ -58,6 +59,9 @@ class OptimizerSensitivityShift(Regime):
             values["momentum"] = 1 - (1 - values["momentum"]) * 10**-strength
         set_effective_hyperparameters(optimizer, values)
 
-    def _direction(self, change: int) -> float:
-        draws = generator(self.seed, Stream.REGIME, change)
-        return float(draws.uniform(*(_DOWN if draws.random() < 0.5 else _UP)))
+
+@functools.lru_cache(maxsize=4096)
+def _direction(seed: int, change: int) -> float:
+    """Decades by which a change at full strength moves the effective learning rate."""
+    draws = generator(seed, Stream.REGIME, change)
+    return float(draws.uniform(*(_DOWN if draws.random() < 0.5 else _UP)))
