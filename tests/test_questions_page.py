@@ -96,12 +96,20 @@ def test_levels_of_a_knob_stand_beside_the_same_with_a_guard(pages, tmp_path):
             guarded,
             arguments={"method": "heuristic", "arguments": {"increase": level}},
         )
+    store(folder, "ppo_digits", 0.5)
+    store(folder, "guarded_ppo_digits", 0.4)
     text = pages.make_page("stability", folder)
     table = rows(text, "With a guard and without, known scale")
-    assert list(table) == ["heuristic, increase 1.02", "heuristic, increase 1.6", "fixed"]
+    assert list(table) == [
+        "heuristic, increase 1.02",
+        "heuristic, increase 1.6",
+        "fixed",
+        "ppo_digits",
+    ]
     assert table["heuristic, increase 1.6"]["difference"].startswith("\N{MINUS SIGN}0.100")
     assert "From 1.02 to 1.6, `heuristic` gains 0.30" in text
     assert "helps 1 of 2 settings by more than chance explains and harms 1" in text
+    assert "Of 1 agent it helps 0 and harms 1." in text
     assert pages.QUESTIONS["stability"].draw(folder).axes
 
 

@@ -15,9 +15,9 @@ COLORS = {
     "autotunenet": "tab:cyan",
     "ppo_digits": "tab:green",
     "ppo_adaptive": "tab:olive",
-    "ppo_gradient": "tab:red",
+    "ppo_gradient": "magenta",
     "early_bayesian": "tab:pink",
-    "successive_halving": "navy",
+    "successive_halving": "tab:red",
     "offline_bayesian": "black",
 }
 """One color for a method in all figures; a name that is absent is gray."""

@@ -13,7 +13,7 @@ from stored_results import Results
 
 from atn_gym.eval.metrics.aggregate import mean
 from atn_gym.eval.metrics.bootstrap import Estimate, bootstrap
-from atn_gym.eval.metrics.formatting import NONE, join
+from atn_gym.eval.metrics.formatting import NONE, count, join
 from atn_gym.eval.report.block_statistics import BlockStatistics
 from atn_gym.eval.report.columns import estimate_cell
 from atn_gym.eval.report.document import Table, row
@@ -28,6 +28,8 @@ KNOBS = {
     "bandit": ("factors", "largest factor on the rate"),
 }
 """Which argument makes a controller bold, and what it is."""
+AGENTS = ("ppo_digits", "ppo_adaptive", "ppo_gradient")
+"""Trained as they are: they have no such knob."""
 
 
 @dataclass(frozen=True)
@@ -164,6 +166,16 @@ def _learned(scale: str, s: BlockStatistics, methods: Mapping[str, list[Level]])
         f"The guard helps {helped} of {len(guards)} settings by more than chance explains and "
         f"harms {harmed}; it takes collapsed runs from {plain:.0f} to {guarded:.0f} %."
     )
+    labels = s.block.controllers
+    agents = [
+        difference(s, labels.index(f"guarded_{agent}"), labels.index(agent))
+        for agent in AGENTS
+        if f"guarded_{agent}" in labels and agent in labels
+    ]
+    if agents:
+        helped = sum(float(d.low) > 0 for d in agents)
+        harmed = sum(float(d.high) < 0 for d in agents)
+        lines.append(f"Of {count(len(agents), 'agent')} it helps {helped} and harms {harmed}.")
     return " ".join(lines)
 
 
@@ -188,7 +200,7 @@ def _table(scale: str, s: BlockStatistics, methods: Mapping[str, list[Level]]) -
                     estimate_cell(rate, level.guarded, 0, 100),
                 )
             )
-    for label in ("fixed", "ppo_digits", "ppo_adaptive", "ppo_gradient"):
+    for label in ("fixed", *AGENTS):
         labels = s.block.controllers
         if label in labels:
             plain, guard = labels.index(label), f"guarded_{label}"

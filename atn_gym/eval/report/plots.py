@@ -195,7 +195,7 @@ def small_multiples(
             continue
         entry = entries[i]
         axis.set_gid(gid_of(entry.label))
-        axis.set_title(shorten(entry.label, 130 // columns), pad=2)
+        axis.set_title(shorten(entry.label, 120 // columns), pad=2, fontsize=6.5)
         axis.set_xlim(x[1], x[2])
         axis.set_ylim(y[1], y[2] + 0.03 * (y[2] - y[1]))
         axis.xaxis.set_major_locator(MaxNLocator(3))
