@@ -79,7 +79,8 @@ class RunData:
         return {**state, "pools": dict(self.pools)}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Goes back to a state that `get_state` returned."""
+        """Goes back to a state that `get_state` returned, perhaps on another device."""
+        device = self.clean.train.labels.device
         for name, value in state.items():
-            setattr(self, name, value)
-        self.pools = dict(state["pools"])
+            setattr(self, name, value.to(device) if isinstance(value, Tensor) else value)
+        self.pools = {split: pool.to(device) for split, pool in state["pools"].items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -63,6 +63,7 @@ class FlatRun:
         """Momentum of SGD, or mean and mean square of AdamW, float32 (P,) each."""
         self.steps = 0
         """Steps that the optimizer's state holds; for SGD 1 stands for all."""
+        self._recorded: list[tuple[Tensor, int]] = []
         self._views = tuple(self._views_of(self.weights))
         self._buffer_views = tuple(tuple(self._views_of(b)) for b in self.buffers)
         self._adopt_weights()
@@ -128,7 +129,9 @@ class FlatRun:
                 buffer.zero_()
             self.steps = 0
             return True
-        steps = {int(state.get("step", 1)) for state in states}
+        steps = {self.steps}
+        if not self._steps_stand(states):
+            steps = {int(state.get("step", 1)) for state in states}
         partial = any(state.get(name) is None for state in states for name in self._names)
         if partial or len(steps) > 1:
             return False
@@ -139,6 +142,13 @@ class FlatRun:
                     view.copy_(state[name])
                     state[name] = view
         return True
+
+    def _steps_stand(self, states: Sequence[Mapping[str, Any]]) -> bool:
+        """Whether the numbers of steps are those of `record`, which a device would be asked for."""
+        return len(self._recorded) == len(states) and all(
+            state.get("step") is step and step._version == version
+            for state, (step, version) in zip(states, self._recorded, strict=True)
+        )
 
     def record(self, steps: int) -> None:
         """Leaves the optimizer's state as torch would.
@@ -154,6 +164,9 @@ class FlatRun:
                 state.setdefault("step", torch.zeros((), device=parameter.device)).fill_(steps)
             for name, views in zip(self._names, self._buffer_views, strict=True):
                 state[name] = views[i]
+        found = [self._optimizer.state[parameter].get("step") for parameter in self._parameters]
+        self._recorded = [(step, step._version) for step in found if step is not None]
+        self.steps = steps
 
     def finite(self) -> bool:
         """Whether every weight is finite."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
+
+from atn_gym.envs.engines.tracing import scripting
 
 
 class StackedOptimizer(Protocol):
@@ -61,21 +62,24 @@ class _AdamW:
         self, groups: Sequence[Mapping[str, Any]], buffers: Sequence[Tensor], steps: Sequence[int]
     ) -> None:
         self._mean, self._square = buffers
-        self._column = column = functools.partial(_column, stack=self._mean)
-        self._rates = [float(group["lr"]) for group in groups]
-        self._betas = [tuple(map(float, group["betas"])) for group in groups]
-        self._steps = list(steps)
+        column = functools.partial(_column, stack=self._mean)
+        exact = functools.partial(column, dtype=torch.float64)
+        self._rate = exact([-group["lr"] for group in groups])
+        self._betas = [exact([group["betas"][i] for group in groups]) for i in range(2)]
+        self._ages = exact(steps)
         self._decay = column([-g["lr"] * g["weight_decay"] for g in groups])
-        self._first = column([1 - first for first, _ in self._betas])
-        self._rest = column([1 - second for _, second in self._betas])
+        self._first, self._rest = (
+            column([1 - group["betas"][i] for group in groups]) for i in range(2)
+        )
         self._epsilon = column([group["eps"] for group in groups])
 
     def step(self, weights: Tensor, gradient: Tensor) -> None:
         """Updates weights, means and mean squares."""
-        self._steps = [step + 1 for step in self._steps]
-        ages = list(zip(self._rates, self._betas, self._steps, strict=True))
-        rate = self._column([-rate / (1 - first**step) for rate, (first, _), step in ages])
-        root = self._column([(1 - second**step) ** -0.5 for _, (_, second), step in ages])
+        # On the device, for what comes from the host is waited for in every step.
+        self._ages += 1
+        left = [1 - beta**self._ages for beta in self._betas]
+        rate = (self._rate / left[0]).to(weights.dtype)
+        root = left[1].rsqrt().to(weights.dtype)
         # Each line goes over the whole stack once, which is what takes the time.
         weights.addcmul_(weights, self._decay)
         self._mean.lerp_(gradient, self._first)
@@ -108,8 +112,7 @@ class _FusedAdamW:
 @functools.cache
 def _scripted_update() -> Any:
     """The update of all rows, which runs without Python: threads do not wait for each other."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)
+    with scripting():
         return torch.jit.script(_update)
 
 
@@ -142,6 +145,6 @@ def _update(
         )
 
 
-def _column(values: Sequence[float], stack: Tensor) -> Tensor:
-    """Values of n runs as a column (n, 1) that fits a stack."""
-    return torch.tensor(values, dtype=torch.float64).to(stack.device, stack.dtype)[:, None]
+def _column(values: Sequence[float], stack: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Values of n runs as a column (n, 1) beside a stack."""
+    return torch.tensor(values, dtype=torch.float64).to(stack.device, dtype)[:, None]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import types
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -16,22 +17,22 @@ from atn_gym.envs.torch_settings import usual_torch_settings
 Function = Callable[..., tuple[Tensor, ...]]
 
 _aten = torch.ops.aten
+_scripting = threading.Lock()
 
 
 @usual_torch_settings()
 def traced(function: Function, *arguments: Tensor) -> Function:
     """Traces a function for tensors of the shapes given, and leaves out what changes nothing.
 
-    What it returns runs without Python, so that threads do not wait for each other, but for the
-    gradients of convolutions, which torch does not let run so.
+    On a CPU, what it returns runs without Python, so that threads do not wait for each other, but
+    for the gradients of convolutions, which torch does not let run so.
     """
     # Loads torch's compiler, which takes seconds: only where it is needed.
     from torch.fx.experimental.proxy_tensor import make_fx
     from torch.nn.attention import SDPBackend, sdpa_kernel
 
     # Fused attention cannot be mapped over weights.
-    fused = sdpa_kernel(SDPBackend.MATH) if arguments[0].device.type == "cpu" else None
-    with fused or contextlib.nullcontext():
+    with sdpa_kernel(SDPBackend.MATH):
         module: Any = make_fx(lambda *tensors: function(*tensors))(*arguments)
     graph = module.graph
     for node in list(graph.nodes):
@@ -41,18 +42,28 @@ def traced(function: Function, *arguments: Tensor) -> Function:
         if _is_transposed_product(node):
             _turn(graph, node)
     graph.eliminate_dead_code()
-    scriptable = not any(map(_has_list_of_bools, graph.nodes))
+    on_cpu = arguments[0].device.type == "cpu"
+    scriptable = on_cpu and not any(map(_has_list_of_bools, graph.nodes))
     for node in () if scriptable else graph.nodes:
         node.target = _called_directly(node.target)
     module.recompile()
     if not scriptable:
         called: Function = module.forward
         return called
-    with warnings.catch_warnings():
-        # torch.compile, which it names in place of this, adds up in another order.
-        warnings.simplefilter("ignore", FutureWarning)
+    with scripting():
         scripted: Function = torch.jit.trace(module, arguments, check_trace=False)
     return scripted
+
+
+@contextlib.contextmanager
+def scripting() -> Iterator[None]:
+    """Lets `torch.jit` be used, one thread at a time, without its warning.
+
+    torch.compile, which the warning names in its place, adds up in another order.
+    """
+    with _scripting, warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        yield
 
 
 def _has_list_of_bools(node: Any) -> bool:
