@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor, nn, optim
 
 from atn_gym.arrays import FloatArray, IntArray
@@ -26,19 +25,10 @@ from atn_gym.envs.engines.moments import (
     descend_perturbed,
     excess_loss,
 )
+from atn_gym.envs.engines.prototype_runs import PrototypeRuns
 from atn_gym.envs.engines.threads import in_threads
-from atn_gym.envs.hyperparameters import HYPERPARAMETERS
-from atn_gym.envs.optimizers import (
-    as_effective,
-    effective_hyperparameters,
-    gain_factor,
-    make_optimizer,
-    set_nominal_hyperparameters,
-)
-from atn_gym.envs.quadratic import Prototypes, initial_prototypes
+from atn_gym.envs.quadratic import Prototypes
 
-_ANY = {"learning_rate": 0.0, "momentum": 0.0, "weight_decay": 0.0}
-"""Hyperparameters of an optimizer that will get others."""
 _RUNS_AT_ONCE = 256
 """Runs whose moments fit into the cache of a core."""
 _KEPT_SETS = 64
@@ -53,8 +43,6 @@ class MomentEngine:
     0 and that of chance at the loss of chance. Given an epoch's start, what a mini-batch adds
     is normal, and its curvature that of the whole training split.
 
-    The module of a run holds the means, and its optimizer those of the velocity.
-
     Args:
         num_runs: Number of runs R.
         make_model: Makes `Prototypes` that are drawn from the seed given.
@@ -65,18 +53,9 @@ class MomentEngine:
     def __init__(
         self, num_runs: int, make_model: Callable[[int], nn.Module], sampled: bool
     ) -> None:
-        self._make_model = make_model
         self._sampled = sampled
-        with torch.device("cpu"):
-            self._initial = model = self._new_model()
-        self._moments = np.zeros((5, num_runs, *model.prototypes.shape))
-        self._curvature = np.zeros((num_runs, len(model.curvature)))
-        self._models: list[Prototypes | None] = [None] * num_runs
-        self._optimizers: list[optim.Optimizer | None] = [None] * num_runs
-        self._nominal, self._gains = np.zeros((num_runs, len(HYPERPARAMETERS))), np.zeros(num_runs)
-        self._handed_out: set[int] = set()
-        """Runs whose optimizer holds their hyperparameters, for somebody has asked for it."""
-        num_classes = len(model.curvature)
+        self._runs = PrototypeRuns(num_runs, make_model)
+        num_classes = self._runs.curvature.shape[1]
         self._statistics = KnownStatistics(num_classes, max(_KEPT_SETS, 2 * num_runs))
         self._descend: Callable[..., None] = descend_by_numpy
         if can_compile():
@@ -85,77 +64,28 @@ class MomentEngine:
 
             self._descend = descend_runs()
 
-    def _new_model(self) -> Prototypes:
-        model = self._make_model(0)
-        assert isinstance(model, Prototypes)
-        return model
-
     def reset(self, runs: Sequence[int], seeds: Sequence[int], values: FloatArray) -> None:
         """Gives n runs prototypes drawn from the seed of each, and optimizers without velocity."""
-        rows, shape, source = np.array(runs), self._moments.shape[2:], torch.Generator()
-        draws = [
-            torch.randn(shape, generator=source.manual_seed(seed), dtype=torch.float64)
-            for seed in seeds
-        ]
-        initial = initial_prototypes(torch.stack(draws), self._initial.curvature)
-        self._moments[0, rows] = initial.numpy()
-        self._moments[1:, rows] = 0
-        self._curvature[rows] = self._initial.curvature.numpy()
-        self.set_hyperparameters(runs, values, np.zeros(len(runs)))
-        for run in runs:
-            if self._models[run] is None:
-                self._attach(run)
-
-    def _attach(self, run: int) -> None:
-        """Makes a module and an optimizer that hold the rows of a run as their tensors."""
-        model = self._new_model()
-        parameter, velocity = (torch.from_numpy(part[run]) for part in self._moments[:2])
-        model.curvature = torch.from_numpy(self._curvature[run])
-        model.prototypes.data = parameter
-        optimizer = make_optimizer("sgd", model.parameters(), _ANY)
-        optimizer.state[model.prototypes]["momentum_buffer"] = velocity
-        self._models[run], self._optimizers[run] = model, optimizer
+        self._runs.reset(runs, seeds, values)
 
     def model(self, run: int) -> Prototypes:
         """The prototypes of a run."""
-        model = self._models[run]
-        assert model is not None
-        return model
+        return self._runs.model(run)
 
     def optimizer(self, run: int) -> optim.Optimizer:
         """The optimizer of a run; what is set in it holds until hyperparameters are set anew."""
-        optimizer = self._optimizers[run]
-        assert optimizer is not None
-        if run not in self._handed_out:
-            self._handed_out.add(run)
-            named = dict(zip(HYPERPARAMETERS, self._nominal[run].tolist(), strict=True))
-            set_nominal_hyperparameters(optimizer, named, float(self._gains[run]))
-        return optimizer
+        return self._runs.optimizer(run)
 
     def set_hyperparameters(
         self, runs: Sequence[int], values: FloatArray, gains: FloatArray
     ) -> None:
         """Sets what the controllers of n runs chose."""
-        rows = np.array(runs)
-        self._nominal[rows], self._gains[rows] = values, gains
-        self._handed_out.difference_update(runs)
-
-    def _effective(self, runs: Sequence[int]) -> FloatArray:
-        """Effective learning rate, momentum and weight decay of n runs, (n, 3)."""
-        rows = np.array(runs)
-        rate, momentum, decay = self._nominal[rows].T
-        factors = [gain_factor(gain) for gain in self._gains[rows].tolist()]
-        values = np.stack([*as_effective(rate, momentum, factors), decay], axis=1)
-        if self._handed_out:
-            for i, run in enumerate(runs):
-                if run in self._handed_out:
-                    values[i] = list(effective_hyperparameters(self.optimizer(run)).values())
-        return values
+        self._runs.set_hyperparameters(runs, values, gains)
 
     def train(self, runs: Sequence[int], plans: Sequence[EpochPlan]) -> TrainResult:
         """Trains n runs by an epoch, all at once."""
         rows = np.array(runs)
-        values = self._effective(runs)
+        values = self._runs.effective(runs)
         quadratic, sets = self._quadratics(rows, plans)
         alike = np.array([p.gradient_noise == 0 and p.loss_scale is None for p in plans])
         # Apart, so that what trains beside a run does not change its rounding.
@@ -177,7 +107,7 @@ class MomentEngine:
                 )
                 if self._sampled:
                     self._draw(some[0], [plan.module_seed for plan in some_plans])
-                moments = self._moments[:, some[0]].astype(np.float32)
+                moments = self._runs.moments[:, some[0]].astype(np.float32)
                 finite[places] = np.isfinite(moments).all((0, 2, 3))
                 finite[places] &= np.isfinite(loss[places].astype(np.float32))
 
@@ -195,7 +125,7 @@ class MomentEngine:
         """Trains runs whose steps are all alike; returns their losses, twice."""
         squares = np.empty((len(rows), *quadratic.target.shape[1:]))
         steps, _ = plans[0].shape
-        self._descend(self._moments, rows, *quadratic, sets, values, steps, squares)
+        self._descend(self._runs.moments, rows, *quadratic, sets, values, steps, squares)
         loss = excess_loss(quadratic.curvature[..., None], squares)
         return loss, loss
 
@@ -208,8 +138,8 @@ class MomentEngine:
         plans: list[EpochPlan],
     ) -> tuple[FloatArray, FloatArray]:
         """Trains runs whose steps differ; returns their losses without and with the scale."""
-        self._moments[:, rows], loss, scaled = descend_perturbed(
-            Moments(*self._moments[:, rows]),
+        self._runs.moments[:, rows], loss, scaled = descend_perturbed(
+            Moments(*self._runs.moments[:, rows]),
             of_runs(quadratic, sets),
             *columns(values),
             *perturbations(plans),
@@ -218,14 +148,17 @@ class MomentEngine:
 
     def _draw(self, rows: IntArray, seeds: Sequence[int]) -> None:
         """Draws parameters and velocities of runs from their normal distribution."""
-        self._moments[:, rows] = drawn(Moments(*self._moments[:, rows]), seeds)
+        self._runs.moments[:, rows] = drawn(Moments(*self._runs.moments[:, rows]), seeds)
 
     def evaluate(
         self, runs: Sequence[int], plans: Sequence[EvaluationPlan]
     ) -> tuple[FloatArray, FloatArray]:
         """Excess loss (n,) and accuracy (n,) of n runs, each on its own samples."""
         curvature, target = self.minima(runs, plans)
-        parameter, parameter_variance = self._moments[0, list(runs)], self._moments[2, list(runs)]
+        parameter, parameter_variance = (
+            self._runs.moments[0, list(runs)],
+            self._runs.moments[2, list(runs)],
+        )
         with np.errstate(over="ignore", invalid="ignore"):
             loss = excess_loss(curvature, parameter_variance + (parameter - target) ** 2)
             loss = np.where(np.isfinite(loss.astype(np.float32)), loss, np.inf)
@@ -259,7 +192,7 @@ class MomentEngine:
 
     def _curvatures(self, rows: IntArray, share: FloatArray) -> FloatArray:
         """Curvature C p_c h_c of the dimensions of each class, (n, C)."""
-        curvatures: FloatArray = share.shape[1] * share * self._curvature[rows]
+        curvatures: FloatArray = share.shape[1] * share * self._runs.curvature[rows]
         return curvatures
 
     def count_flops(self, inputs: Tensor) -> tuple[int, int]:
@@ -269,8 +202,8 @@ class MomentEngine:
 
     def get_state(self, run: int) -> dict[str, Any]:
         """Copies the moments of a run."""
-        return {"moments": self._moments[:, run].copy()}
+        return {"moments": self._runs.moments[:, run].copy()}
 
     def set_state(self, run: int, state: dict[str, Any]) -> None:
         """Puts a run into a state that `get_state` returned."""
-        self._moments[:, run] = state["moments"]
+        self._runs.moments[:, run] = state["moments"]
