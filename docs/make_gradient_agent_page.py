@@ -91,7 +91,7 @@ Medians over all runs of UnknownScale, aligned at the shock; bands hold the midd
   [`ppo_adaptive`](ppo_adaptive.md#why-it-does-harm-and-what-was-tried) had this reward and such
   runs, but no gradient signals, and gained little: that speaks for the signals.
 - **The optimizer of the perceptron was not new to it**: one run in sixteen of its training had
-  AdamW, on another network. The table of MNIST has four seeds only; with 25 (`atn-gym run
+  AdamW, on another network. The table of MNIST has ten seeds; with 25 (`atn-gym run
   --config benchmark_mnist --seeds 25`) none of its 100 runs ends at chance.
 - It is one training with one seed.
 
