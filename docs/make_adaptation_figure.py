@@ -23,7 +23,7 @@ HIDDEN = {"gain": -1.0, "trigger": 0.4, "kind": "relabelling"}
 """The rate has a tenth of its effect; the shock comes at a known time, for the eye."""
 METHODS = {
     "blind": ("blind: a tuned schedule", "tab:orange"),
-    "ppo_adaptive": ("ppo_adaptive: a trained agent", "tab:green"),
+    "ppo_gradient": ("ppo_gradient: a trained agent", "tab:green"),
     "range_test": ("range_test: a rule that looks", "tab:blue"),
     "reactive_oracle": ("reactive_oracle: the reference", "black"),
 }
@@ -39,7 +39,7 @@ def main() -> None:
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     accuracy, rate = figure.subplots(1, 2, sharex=True)
     for name, (label, color) in METHODS.items():
-        policy = pretrained(name) if name == "ppo_adaptive" else name
+        policy = pretrained(name) if name == "ppo_gradient" else name
         found = atn_gym.evaluate(policy, ENV, seeds=chosen.seeds, twins=False, **HIDDEN)
         for axes, column, scale in ((accuracy, "val_accuracy", 100), (rate, "learning_rate", 1)):
             values = scale * np.array([[row[column] for row in run.trace] for run in found.runs])
