@@ -26,6 +26,7 @@ STYLES = {
     "greedy_optimal": {"color": "tab:red"},
     "cosine": {"color": "tab:blue", "linestyle": "--"},
 }
+QUANTITIES = ("learning rate / (1 - momentum)", "validation loss (nats)")
 
 
 def draw(axes: Any, regime: str, seeds: list[int]) -> None:
@@ -46,8 +47,7 @@ def draw(axes: Any, regime: str, seeds: list[int]) -> None:
         epochs = np.arange(1, len(mean) + 1)
         rates.semilogy(epochs, mean[:, 0], label=name, **style)
         losses.semilogy(epochs, mean[:, 1], **style)
-    rates.set_title(regime, fontsize=9)
-    losses.set_xlabel("epoch")
+    rates.set_ylabel(regime, fontweight="bold")
     if REGIMES[regime]:
         for one in axes:
             one.axvline(TRIGGER + 0.5, color="0.7", linewidth=0.8)
@@ -58,14 +58,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=2)
     arguments = parser.parse_args()
-    figure, axes = plt.subplots(2, len(REGIMES), figsize=(10, 5), sharex=True, sharey="row")
-    for column, regime in zip(axes.T, REGIMES, strict=True):
-        draw(column, regime, list(range(10_000, 10_000 + arguments.seeds)))
-    axes[0, 0].set_ylabel("learning rate / (1 - momentum)")
-    axes[1, 0].set_ylabel("validation loss (nats)")
-    axes[0, 0].legend(fontsize=7)
-    figure.tight_layout()
-    figure.savefig(PICTURE, dpi=90)
+    figure, axes = plt.subplots(
+        len(REGIMES), 2, figsize=(4.8, 7), sharex=True, sharey="col", layout="constrained"
+    )
+    for row, regime in zip(axes, REGIMES, strict=True):
+        draw(row, regime, list(range(10_000, 10_000 + arguments.seeds)))
+    for one, quantity in zip(axes[0], QUANTITIES, strict=True):
+        one.set_title(quantity, fontsize=10)
+    for one in axes[-1]:
+        one.set_xlabel("epoch")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    figure.savefig(PICTURE, dpi=170)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from atn_gym.envs.data.dataset import SPLITS, Dataset, Transform
@@ -84,3 +86,10 @@ class RunData:
         for name, value in state.items():
             setattr(self, name, value.to(device) if isinstance(value, Tensor) else value)
         self.pools = {split: pool.to(device) for split, pool in state["pools"].items()}
+
+
+def chosen(samples: Tensor, pool: Tensor) -> Tensor:
+    """Samples of a pool; on a CPU by numpy, for threads of torch take longer to meet than this."""
+    if samples.device.type != "cpu" or not samples.is_contiguous():
+        return samples[pool]
+    return torch.from_numpy(np.take(samples.numpy(), pool.numpy(), axis=0))

@@ -10,6 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from atn_gym.arrays import FloatArray, IntArray
+from atn_gym.envs.data.run_data import chosen
 from atn_gym.envs.engines.base import Samples
 
 
@@ -71,7 +72,7 @@ class KnownStatistics:
             return self._kept[key][1]
         inputs, labels, pool = samples
         if pool is not None:
-            inputs, labels = inputs[pool], labels[pool]
+            inputs, labels = chosen(inputs, pool), chosen(labels, pool)
         statistics = class_statistics(inputs, labels, self._num_classes)
         # What is kept with it keeps its identity.
         self._kept[key] = samples, statistics

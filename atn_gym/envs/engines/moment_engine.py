@@ -26,7 +26,6 @@ from atn_gym.envs.engines.moments import (
     excess_loss,
 )
 from atn_gym.envs.engines.prototype_runs import PrototypeRuns
-from atn_gym.envs.engines.threads import in_threads
 from atn_gym.envs.quadratic import Prototypes
 
 _RUNS_AT_ONCE = 256
@@ -83,7 +82,10 @@ class MomentEngine:
         self._runs.set_hyperparameters(runs, values, gains)
 
     def train(self, runs: Sequence[int], plans: Sequence[EpochPlan]) -> TrainResult:
-        """Trains n runs by an epoch, all at once."""
+        """Trains n runs by an epoch, all at once.
+
+        In one thread: two would wait for each other's Python for longer than the steps take.
+        """
         rows = np.array(runs)
         values = self._runs.effective(runs)
         quadratic, sets = self._quadratics(rows, plans)
@@ -96,8 +98,7 @@ class MomentEngine:
         ]
         loss, scaled = np.zeros((2, len(plans)))
         finite = np.zeros(len(plans), np.bool_)
-
-        def train_part(places: IntArray) -> None:
+        for places in parts:
             some = rows[places], quadratic._replace(curvature=quadratic.curvature[places])
             some_plans = [plans[i] for i in places.tolist()]
             with np.errstate(over="ignore", invalid="ignore"):
@@ -111,7 +112,6 @@ class MomentEngine:
                 finite[places] = np.isfinite(moments).all((0, 2, 3))
                 finite[places] &= np.isfinite(loss[places].astype(np.float32))
 
-        in_threads(train_part, parts)
         return TrainResult(loss, scaled, np.exp(-loss), finite)
 
     def _train_alike(
@@ -155,12 +155,9 @@ class MomentEngine:
     ) -> tuple[FloatArray, FloatArray]:
         """Excess loss (n,) and accuracy (n,) of n runs, each on its own samples."""
         curvature, target = self.minima(runs, plans)
-        parameter, parameter_variance = (
-            self._runs.moments[0, list(runs)],
-            self._runs.moments[2, list(runs)],
-        )
+        parameter, variance = self._runs.moments[0, list(runs)], self._runs.moments[2, list(runs)]
         with np.errstate(over="ignore", invalid="ignore"):
-            loss = excess_loss(curvature, parameter_variance + (parameter - target) ** 2)
+            loss = excess_loss(curvature, variance + (parameter - target) ** 2)
             loss = np.where(np.isfinite(loss.astype(np.float32)), loss, np.inf)
         return loss, np.exp(-loss)
 

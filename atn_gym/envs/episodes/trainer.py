@@ -14,6 +14,7 @@ from torch import nn
 from atn_gym.arrays import FloatArray
 from atn_gym.envs.data import RunData
 from atn_gym.envs.data.dataset import KEPT_BYTES, Dataset
+from atn_gym.envs.data.run_data import chosen
 from atn_gym.envs.engines import (
     BatchedEngine,
     Engine,
@@ -317,7 +318,7 @@ class Trainer:
         inputs, labels = data.inputs(split), data.labels(split)
         pool = data.pools.get(split)
         if pool is not None:
-            inputs, labels = _chosen(inputs, pool), _chosen(labels, pool)
+            inputs, labels = chosen(inputs, pool), chosen(labels, pool)
         return EvaluationPlan(inputs, labels)
 
     def _flops(self, evaluated: int) -> int:
@@ -375,13 +376,6 @@ class Trainer:
         weights = integer_seed(state["seed"], Stream.WEIGHTS)
         self._engine.reset([run], [weights], np.zeros((1, len(HYPERPARAMETERS))))
         self._engine.set_state(run, state["engine"])
-
-
-def _chosen(samples: torch.Tensor, pool: torch.Tensor) -> torch.Tensor:
-    """Samples of a pool; on a CPU by numpy, for threads of torch take longer to meet than this."""
-    if samples.device.type != "cpu" or not samples.is_contiguous():
-        return samples[pool]
-    return torch.from_numpy(np.take(samples.numpy(), pool.numpy(), axis=0))
 
 
 def _factors(effective: dict[str, float]) -> list[float]:
