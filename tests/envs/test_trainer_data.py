@@ -10,7 +10,7 @@ from torch import Tensor
 from trainers import USUAL, MakeTrainer, Probe, begin, rows, train
 
 from atn_gym.envs.data import Dataset, RunData, dataset
-from atn_gym.envs.episodes import trainer
+from atn_gym.envs.episodes import conditions
 from atn_gym.envs.regimes import (
     DataShift,
     GaussianNoise,
@@ -71,7 +71,7 @@ def test_runs_with_inputs_of_their_own_hold_few_copies_and_train_as_ever(
     expected = losses()
     plain = GaussianNoise.__call__
     copy = digits.train.inputs.nbytes + digits.validation.inputs.nbytes
-    for module in (dataset, trainer):
+    for module in (dataset, conditions):
         monkeypatch.setattr(module, "KEPT_BYTES", 2 * copy)
     monkeypatch.setattr(GaussianNoise, "__call__", noisy)
     dataset._kept.drop_all()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,65 +11,28 @@ from torch import nn
 
 from atn_gym.arrays import FloatArray
 from atn_gym.envs.data import RunData
-from atn_gym.envs.data.dataset import KEPT_BYTES, Dataset
-from atn_gym.envs.data.run_data import chosen
+from atn_gym.envs.data.dataset import Dataset
 from atn_gym.envs.engines import (
     BatchedEngine,
     Engine,
-    EvaluationPlan,
     MomentEngine,
     TorchEngine,
     choose_engine,
 )
-from atn_gym.envs.engines.epoch_of_moments import perturbations
 from atn_gym.envs.engines.gradient_meter import moved
-from atn_gym.envs.engines.moments import Moments
 from atn_gym.envs.engines.threads import use_one_thread_after_fork
+from atn_gym.envs.episodes.conditions import Conditions, Run
 from atn_gym.envs.episodes.epoch_metrics import EpochMetrics
-from atn_gym.envs.episodes.forecast import Forecast
+from atn_gym.envs.episodes.forecast import Forecast, look_ahead
 from atn_gym.envs.episodes.plans import DrawnPlan
 from atn_gym.envs.hyperparameters import HYPERPARAMETERS
 from atn_gym.envs.metering import Trained, meter
 from atn_gym.envs.networks import make_network
-from atn_gym.envs.optimizers import effective_hyperparameters
 from atn_gym.envs.randomness import Stream, generator, integer_seed
 from atn_gym.envs.regimes import Regime
 from atn_gym.envs.tasks import Task
 from atn_gym.envs.torch_settings import usual_torch_settings
 from atn_gym.errors import InvalidArgument
-
-_PROBE = {"learning_rate": 0.1, "momentum": 0.5, "weight_decay": 1e-3}
-"""Nominal values by which a forecast finds out what the effective ones are."""
-
-
-@dataclass(eq=False)
-class _Run:
-    seed: int
-    regime: Regime
-    data: RunData
-    gain: float = 0.0
-    epoch: int = 0
-    condition: Hashable = None
-    """That of the epoch for which the data was set; see `Regime.condition`."""
-    own_bytes: int = 0
-    """Memory of the inputs that only this run holds in that epoch."""
-    held: _Held | None = None
-    """What holds as long as the data stands as it does; None before it is asked for."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Held:
-    """What holds for a run under one condition.
-
-    Args:
-        training: What the plans of its epochs share.
-        validation: What it is evaluated on.
-        flops: Operations of an epoch.
-    """
-
-    training: dict[str, Any]
-    validation: EvaluationPlan
-    flops: int
 
 
 class Trainer:
@@ -112,7 +73,9 @@ class Trainer:
         self._device = torch.device(device)
         self._measures = measures
         self._engine = self._make_engine(choose_engine(engine, task, device), num_runs)
-        self._runs: list[_Run | None] = [None] * num_runs
+        shape = self.steps_per_epoch, task.batch_size
+        self._conditions = Conditions(dataset, shape, self._device, self._engine, num_runs)
+        self._runs: list[Run | None] = [None] * num_runs
         self._untrained = np.zeros(num_runs, np.bool_)
 
     def _make_engine(self, name: str, num_runs: int) -> Engine:
@@ -157,10 +120,10 @@ class Trainer:
         weights = [integer_seed(seed, Stream.WEIGHTS) for seed in seeds]
         self._engine.reset(runs, weights, hyperparameters)
         for run, seed, regime, gain in zip(runs, seeds, regimes, gains, strict=True):
-            self._runs[run] = _Run(seed, regime, RunData(self.dataset), gain)
+            self._runs[run] = Run(seed, regime, RunData(self.dataset), gain)
         self._untrained[list(runs)] = True
 
-    def _run(self, run: int) -> _Run:
+    def _run(self, run: int) -> Run:
         state = self._runs[run]
         assert state is not None, f"run {run} must be reset first"
         return state
@@ -177,8 +140,8 @@ class Trainer:
             Metrics with a leading axis of n.
         """
         states = [self._run(run) for run in runs]
-        self._apply_regimes(runs, states, hyperparameters)
-        size = self._runs_at_once(states)
+        self._conditions.apply(runs, states, hyperparameters)
+        size = self._conditions.runs_at_once(states)
         parts = [slice(first, first + size) for first in range(0, len(runs), size)]
         metrics = EpochMetrics.joined(
             [self._train_together(runs[part], states[part]) for part in parts]
@@ -188,15 +151,8 @@ class Trainer:
         self._untrained[list(runs)] = False
         return metrics
 
-    def _runs_at_once(self, states: Sequence[_Run]) -> int:
-        """How many runs may be trained together, for inputs of their own take memory."""
-        largest = max(state.own_bytes for state in states)
-        if not largest:
-            return len(states)
-        return max(KEPT_BYTES // largest, torch.get_num_threads())
-
-    def _train_together(self, runs: Sequence[int], states: Sequence[_Run]) -> EpochMetrics:
-        held = [state.held or self._held(state) for state in states]
+    def _train_together(self, runs: Sequence[int], states: Sequence[Run]) -> EpochMetrics:
+        held = list(map(self._conditions.held, states))
         plans = [DrawnPlan(h.training, s.seed, s.epoch) for h, s in zip(held, states, strict=True)]
         trained = self._engine.train(runs, plans)
         val_loss, val_accuracy = self._engine.evaluate(runs, [h.validation for h in held])
@@ -221,39 +177,6 @@ class Trainer:
             state.epoch += 1
         return metrics
 
-    def _apply_regimes(
-        self, runs: Sequence[int], states: Sequence[_Run], hyperparameters: FloatArray
-    ) -> None:
-        """Has n runs start their epoch with hyperparameters (n, 3), and sets what has changed."""
-        gains = np.array([state.gain for state in states])
-        self._engine.set_hyperparameters(runs, hyperparameters, gains)
-        for run, state in zip(runs, states, strict=True):
-            self._apply_regime(run, state)
-
-    def _apply_regime(self, run: int, state: _Run) -> None:
-        # Whatever stands in for a regime, as that of an oracle, is applied in every epoch.
-        regime = state.regime
-        condition = regime.condition(state.epoch) if isinstance(regime, Regime) else None
-        if condition is not None and condition == state.condition:
-            return
-        state.condition, state.held = condition, None
-        state.data.clear()
-        model, optimizer = self._engine.model(run), self._engine.optimizer(run)
-        regime.apply(state.epoch, model, state.data, optimizer)
-        transform = state.data.transform
-        if transform is not None and not isinstance(transform, Hashable):
-            raise InvalidArgument(
-                f"{type(regime).__name__} must set a hashable transform, such as a frozen "
-                f"dataclass with __call__, got {transform!r}"
-            )
-        for split, pool in state.data.pools.items():
-            if not len(pool):
-                raise InvalidArgument(
-                    f"{type(regime).__name__} must leave at least one sample in use, but "
-                    f"the pool of the {split} split is empty at epoch {state.epoch}"
-                )
-        state.own_bytes = state.data.own_bytes()
-
     @property
     def can_forecast(self) -> bool:
         """Whether the runs are those of a noisy quadratic."""
@@ -262,73 +185,13 @@ class Trainer:
     @property
     def flops_per_epoch(self) -> int:
         """Operations to train an epoch and to evaluate it on the whole validation split."""
-        return self._flops(len(self.dataset.validation))
+        return self._conditions.flops(len(self.dataset.validation))
 
     def forecast(self, runs: Sequence[int], epochs: Sequence[int]) -> Forecast:
-        """Looks ahead over epochs of n runs of a noisy quadratic, and leaves them as they are.
-
-        Args:
-            runs: Indices of the runs.
-            epochs: Numbers of epochs trained before each of those in question.
-        """
-        engine = self._engine
-        assert isinstance(engine, MomentEngine)
+        """Looks ahead over epochs of n runs of a noisy quadratic: see `look_ahead`."""
+        assert isinstance(self._engine, MomentEngine)
         states = [self._run(run) for run in runs]
-        kept = [engine.get_state(run) for run in runs]
-        quadratics, minima, factors, noises = [], [], [], []
-        for epoch in epochs:
-            foreseen = [
-                _Run(s.seed, s.regime, RunData(self.dataset), s.gain, epoch) for s in states
-            ]
-            self._apply_regimes(runs, foreseen, np.tile(list(_PROBE.values()), (len(runs), 1)))
-            held = [self._held(state) for state in foreseen]
-            plans = [
-                DrawnPlan(h.training, s.seed, epoch) for h, s in zip(held, states, strict=True)
-            ]
-            quadratics.append(engine.quadratics(runs, plans))
-            minima.append(engine.minima(runs, [h.validation for h in held]))
-            effective = [effective_hyperparameters(engine.optimizer(run)) for run in runs]
-            factors.append([_factors(values) for values in effective])
-            noises.append(perturbations(plans))
-        for run, state_kept in zip(runs, kept, strict=True):
-            engine.set_state(run, state_kept)
-        scales, strengths = (np.stack(part) for part in zip(*noises, strict=True))
-        moments = Moments(*np.stack([state["moments"] for state in kept], axis=1))
-        return Forecast(moments, quadratics, minima, np.array(factors), scales, strengths)
-
-    def _held(self, state: _Run) -> _Held:
-        """What holds under the condition of a run, kept where it takes little memory."""
-        held = self._clean if state.data.is_clean() else self._held_by(state.data)
-        if state.own_bytes * len(self._runs) <= KEPT_BYTES:
-            state.held = held
-        return held
-
-    @functools.cached_property
-    def _clean(self) -> _Held:
-        """What holds for all runs whose data is clean."""
-        return self._held_by(RunData(self.dataset))
-
-    def _held_by(self, data: RunData) -> _Held:
-        shape = self.steps_per_epoch, self.task.batch_size
-        training = DrawnPlan.held_by(data, shape, self._device)
-        validation = self._evaluation_plan(data, "validation")
-        return _Held(training, validation, self._flops(len(validation.labels)))
-
-    def _evaluation_plan(self, data: RunData, split: str) -> EvaluationPlan:
-        inputs, labels = data.inputs(split), data.labels(split)
-        pool = data.pools.get(split)
-        if pool is not None:
-            inputs, labels = chosen(inputs, pool), chosen(labels, pool)
-        return EvaluationPlan(inputs, labels)
-
-    def _flops(self, evaluated: int) -> int:
-        batch, sample = self._flop_counts
-        return batch * self.steps_per_epoch + sample * evaluated
-
-    @functools.cached_property
-    def _flop_counts(self) -> tuple[int, int]:
-        """Operations to train one mini-batch and to evaluate one sample."""
-        return self._engine.count_flops(self.dataset.train.inputs[: self.task.batch_size])
+        return look_ahead(self._engine, self._conditions, runs, states, epochs)
 
     @usual_torch_settings()
     def weight_norm(self, run: int) -> float:
@@ -339,7 +202,7 @@ class Trainer:
     @usual_torch_settings()
     def evaluate_test(self, run: int) -> tuple[float, float]:
         """Loss and accuracy of a run on the test split, under the data of its last epoch."""
-        plan = self._evaluation_plan(self._run(run).data, "test")
+        plan = self._conditions.evaluation_plan(self._run(run).data, "test")
         loss, accuracy = self._engine.evaluate([run], [plan])
         return float(loss[0]), float(accuracy[0])
 
@@ -371,23 +234,14 @@ class Trainer:
         """Puts a run into a state that `get_state` returned, of this or another slot."""
         data = RunData(self.dataset)
         data.set_state(state["data"])
-        self._runs[run] = _Run(state["seed"], state["regime"], data, state["gain"], state["epoch"])
+        self._runs[run] = Run(state["seed"], state["regime"], data, state["gain"], state["epoch"])
         # With its own seed, for gradient signals look back at the initial weights.
         weights = integer_seed(state["seed"], Stream.WEIGHTS)
         self._engine.reset([run], [weights], np.zeros((1, len(HYPERPARAMETERS))))
         self._engine.set_state(run, state["engine"])
 
 
-def _factors(effective: dict[str, float]) -> list[float]:
-    """Factors from the probe to the effective learning rate, 1 - momentum and weight decay."""
-    return [
-        effective["learning_rate"] / _PROBE["learning_rate"],
-        (1 - effective["momentum"]) / (1 - _PROBE["momentum"]),
-        effective["weight_decay"] / _PROBE["weight_decay"],
-    ]
-
-
-def _observation_factors(state: _Run) -> FloatArray:
+def _observation_factors(state: Run) -> FloatArray:
     """Factors on the observed training and validation loss of the epoch, shape (2,)."""
     noise = state.data.observation_noise
     # Noise on the training loss draws from NOISE, and the two must be independent.
