@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from atn_gym.envs.arguments import PlainSpec, TaskArguments
 from atn_gym.envs.episodes.episodes import Episodes
 from atn_gym.envs.episodes.observations import Observation
+from atn_gym.envs.episodes.snapshots import restore
 from atn_gym.envs.params import TuningParams
 from atn_gym.envs.randomness import check_seed
 from atn_gym.envs.rendering import RENDER_MODES, Renderer
@@ -214,7 +215,7 @@ class TuningEnv(PlainSpec, gymnasium.Env[Observation, NDArray[np.float32]]):
             InvalidArgument: If the state is of an env with other parameters, or damaged; the env
                 is as before then.
         """
-        self.np_random = self.episodes.restore([0], [state])[0]
+        self.np_random = restore(self.episodes, [0], [state])[0]
 
     def close(self) -> None:
         """Closes the window, if there is one."""

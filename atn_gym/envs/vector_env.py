@@ -16,6 +16,7 @@ from atn_gym.arrays import FloatArray
 from atn_gym.envs.arguments import PlainSpec, TaskArguments, plain
 from atn_gym.envs.episodes.episodes import Episodes
 from atn_gym.envs.episodes.observations import Observation
+from atn_gym.envs.episodes.snapshots import restore
 from atn_gym.envs.params import TuningParams
 from atn_gym.envs.randomness import check_seed
 from atn_gym.envs.rendering import Renderer
@@ -272,7 +273,7 @@ class TuningVectorEnv(PlainSpec, VectorEnv[Observation, NDArray[np.float32], NDA
             raise InvalidArgument(
                 f"there must be one state for each of num_envs={self.num_envs}, got {len(states)}"
             )
-        self._generators = list(self.episodes.restore(range(self.num_envs), states))
+        self._generators = list(restore(self.episodes, range(self.num_envs), states))
 
 
 def _autoreset_mode(mode: AutoresetMode | str) -> AutoresetMode:

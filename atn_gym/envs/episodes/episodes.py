@@ -6,12 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
 from gymnasium import spaces
-from gymnasium.utils import seeding
 from numpy.typing import NDArray
 
 from atn_gym.arrays import FloatArray
@@ -30,7 +28,7 @@ from atn_gym.envs.randomness import Stream, integer_seed
 from atn_gym.envs.regimes import in_numbers
 from atn_gym.envs.rendering import RunTrace
 from atn_gym.envs.rewards import EpochOutcome, get_reward
-from atn_gym.errors import EpisodeStateError, InvalidArgument, one_line
+from atn_gym.errors import EpisodeStateError, InvalidArgument
 
 
 class Episodes:
@@ -355,39 +353,9 @@ class Episodes:
         self._states[run] = self._arrays.adopt(run, state["episode"])
         self._trainer.set_state(run, state["trainer"])
 
-    def restore(
-        self, runs: Sequence[int], states: Sequence[Mapping[str, Any]]
-    ) -> list[np.random.Generator]:
-        """Puts episodes into states that an env returned, all of them or none.
-
-        Returns:
-            The generators of the states.
-
-        Raises:
-            InvalidArgument: If a state is of another env, or damaged.
-        """
-        for state in states:
-            self.check_state(state)
-        before = {run: self.get_state(run) for run in runs if self.begun(run)}
-        generators = []
-        try:
-            for run, state in zip(runs, states, strict=True):
-                slot, _ = seeding.np_random(0)
-                slot.bit_generator.state = state["generator"]
-                generators.append(slot)
-                if not isinstance(state["episode"], EpisodeState):
-                    raise TypeError(f"its episode is {type(state['episode']).__name__}")
-                self.set_state(run, state)
-        except Exception as error:
-            for run in runs:
-                self._states[run] = None
-            for run, state in before.items():
-                self.set_state(run, state)
-            raise InvalidArgument(
-                "a state must be one that get_state() returned, but it is damaged "
-                f"({type(error).__name__}: {one_line(error)}): the env is as before"
-            ) from error
-        return generators
+    def forget(self, run: int) -> None:
+        """Leaves a run as if its episode had not begun."""
+        self._states[run] = None
 
     @staticmethod
     def under_regime(state: Mapping[str, Any], regime: Any) -> dict[str, Any]:
@@ -409,33 +377,3 @@ class Episodes:
         for run, state in enumerate(states):
             if state is not None:
                 self.set_state(run, state)
-
-    def check_state(self, state: Mapping[str, Any]) -> None:
-        """Checks that a state is of an env with the parameters of this one.
-
-        Raises:
-            InvalidArgument: If it is not.
-        """
-        names = ("params", "episode", "trainer", "generator")
-        complete = isinstance(state, Mapping) and all(name in state for name in names)
-        if not complete or not isinstance(state["params"], TuningParams):
-            raise InvalidArgument(
-                f"a state must be one that get_state() returned, with {', '.join(names)}, got "
-                f"{', '.join(map(str, state)) if isinstance(state, Mapping) else repr(state)}"
-            )
-        own, other = _comparable(self.params), _comparable(state["params"])
-        differing = [f.name for f in fields(own) if getattr(own, f.name) != getattr(other, f.name)]
-        if differing:
-            wanted, got = (
-                ", ".join(f"{name}={getattr(params, name)!r}" for name in differing)
-                for params in (own, other)
-            )
-            raise InvalidArgument(
-                f"a state must come from an env of the same parameters, here {wanted}, got {got}: "
-                "make an env of those to continue it"
-            )
-
-
-def _comparable(params: TuningParams) -> TuningParams:
-    """What two envs must share to exchange states: all but data folder, device and engine."""
-    return replace(params.resolved(), data_dir=None, device="cpu", engine="auto")
