@@ -37,6 +37,7 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: $(VENV)/bin/python pyproject.toml setup.cfg constraints.txt
+	@echo "Installing into $(VENV): several GB, a few minutes in which pip prints nothing"
 	$(INSTALL) --editable .
 	touch $@
 
