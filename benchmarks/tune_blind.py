@@ -1,12 +1,14 @@
-"""Tunes the schedule of `blind` for a data set, by CMA-ES over whole runs.
+"""Tunes the schedule of `blind` for a task, by CMA-ES over whole runs.
 
-Every trial is scored by its mean anytime performance over the regimes of the default task, on
+Every trial is scored by its mean anytime performance over the regimes of the task, on
 the same seeds as the other trials of its generation; each generation has fresh ones. At last
 the centre of the search and its best trials are scored on seeds of their own, and the best is
 written. All seeds are >= 10000. Run again, it goes on from the trials in its log.
 
-    python -m benchmarks.tune_blind Digits --trials 200 --seeds 4
-    python -m benchmarks.tune_blind Mnist --seeds 1 --scale digits
+    python -m benchmarks.tune_blind DigitsCnn --out atn_gym/agents/shipped/blind_digits.json
+    python -m benchmarks.tune_blind MnistCnn --seeds 1 --scale digits \
+        --out atn_gym/agents/shipped/blind_mnist.json
+    python -m benchmarks.tune_blind NoisyQuadratic --seeds 8 --out docs/blind_noisy_quadratic.json
 
 With `--scale`, the only trials are the schedule of that name and its multiples in the learning
 rate, for a data set on which a run takes too long for a search.
@@ -50,7 +52,7 @@ _START = {
     "momentum": (0.8, 0.8),
     "weight_decay": (1e-5, 1e-5),
 }
-"""Values from which the search begins: roughly a cosine."""
+"""Values from which the search begins: roughly a cosine. `--rate` scales those of the rate."""
 _FIRST_SEED = 10_000
 _FINAL_SEED = 20_000
 _SIGMA = 0.25
@@ -67,7 +69,7 @@ Decades = NDArray[np.float64]
 
 
 class Scorer:
-    """Scores schedules on the default task under every regime.
+    """Scores schedules on a task under every regime.
 
     Args:
         task: Name of the task.
@@ -106,7 +108,7 @@ class Scorer:
         return scores
 
 
-def tune(score: Scorer, log: Path, num_trials: int) -> dict[str, Any]:
+def tune(score: Scorer, log: Path, num_trials: int, rate: float) -> dict[str, Any]:
     """Searches for the best schedule.
 
     Args:
@@ -114,13 +116,15 @@ def tune(score: Scorer, log: Path, num_trials: int) -> dict[str, Any]:
         log: Where the score of every trial is kept, one a line. The search draws from a seed, so
             that they are all that is needed to go on.
         num_trials: Trials in all, those in the log included.
+        rate: First learning rate of the schedule from which the search begins.
 
     Returns:
         The knots, their scores on seeds of their own, and the number of runs spent.
     """
     low, high = _bounds()
+    start = _start(rate)
     search = CMA(
-        mean=_start(),
+        mean=start,
         sigma=_SIGMA,
         bounds=np.stack([low, high], axis=1),
         population_size=_POPULATION,
@@ -141,7 +145,7 @@ def tune(score: Scorer, log: Path, num_trials: int) -> dict[str, Any]:
         search.tell([(decades, -value) for decades, value in generations[-1]])
         print(f"{(generation + 1) * _POPULATION} trials, mean {np.mean(told):.4f}", flush=True)
     score.runs = 0
-    candidates = [_knots(decades) for decades in [search.mean, _start(), *_leading(generations)]]
+    candidates = [_knots(decades) for decades in [search.mean, start, *_leading(generations)]]
     found = _best_of(candidates, score, _REPEATS)
     return {**found, "runs": len(known) * per_trial + score.runs}
 
@@ -201,8 +205,10 @@ def _leading(generations: list[list[tuple[Decades, float]]]) -> list[Decades]:
     return [latest[i][j][0] for _, i, j in sorted(leads, reverse=True)[:_BEST]]
 
 
-def _start() -> Decades:
-    return np.concatenate([HyperparameterSpace([n]).log10(np.array(v)) for n, v in _START.items()])
+def _start(rate: float) -> Decades:
+    first = _START["learning_rate"][0]
+    start = {**_START, "learning_rate": [rate / first * value for value in _START["learning_rate"]]}
+    return np.concatenate([HyperparameterSpace([n]).log10(np.array(v)) for n, v in start.items()])
 
 
 def _bounds() -> tuple[Decades, Decades]:
@@ -231,23 +237,29 @@ def _plain(name: str, decades: float) -> float:
 def main() -> None:
     """Tunes, and writes the file of the schedule."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n", maxsplit=1)[0])
-    parser.add_argument("data", choices=("Digits", "Mnist", "Fashion"))
+    parser.add_argument("task", help="name of a task, such as DigitsCnn")
     parser.add_argument("--trials", type=int, default=200)
     parser.add_argument("--seeds", type=int, default=4, help="seeds of a trial under each regime")
+    parser.add_argument(
+        "--rate",
+        type=float,
+        default=_START["learning_rate"][0],
+        help="learning rate from which the search begins",
+    )
     parser.add_argument("--scale", help="name of a schedule to take multiples of")
     parser.add_argument("--train-size", type=int, help="training samples; all by default")
     parser.add_argument("--num-epochs", type=int, help="budget; that of the task by default")
     parser.add_argument("--results", type=Path, default=Path("results/tune_blind"))
-    parser.add_argument("--out", type=Path, help="by default the file that the package ships")
+    parser.add_argument("--out", type=Path, help="by default a file in the folder of the results")
     args = parser.parse_args()
     given = {"train_size": args.train_size, "num_epochs": args.num_epochs}
     arguments = {name: value for name, value in given.items() if value is not None}
     args.results.mkdir(parents=True, exist_ok=True)
-    score = Scorer(f"{args.data}Cnn", args.seeds, arguments)
+    score = Scorer(args.task, args.seeds, arguments)
     if args.scale:
         found = scale(score, args.scale)
     else:
-        found = tune(score, args.results / f"{args.data.lower()}.log", args.trials)
+        found = tune(score, args.results / f"{args.task}.log", args.trials, args.rate)
     making = {
         "runs": found.pop("runs"),
         "trials": len(found["of_candidates"]) if args.scale else args.trials,
@@ -262,7 +274,7 @@ def main() -> None:
         else f"CMA-ES (cmaes {version('cmaes')}), population {_POPULATION}",
         "commit": git_commit(),
     }
-    out = args.out or SCHEDULES / f"blind_{args.data.lower()}.json"
+    out = args.out or args.results / f"blind_{args.task}.json"
     out.write_text(json.dumps({**found, "making": making}, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(found, indent=1))
 
