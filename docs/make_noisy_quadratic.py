@@ -13,6 +13,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import atn_gym
+from atn_gym.agents.blind import Blind
 
 PICTURE = Path(__file__).parent / "noisy_quadratic.png"
 TRIGGER = 12
@@ -21,9 +22,11 @@ REGIMES: dict[str, dict[str, Any]] = {
     "DataShift": {"kind": "rotation", "trigger": TRIGGER},
     "CurriculumShift": {"kind": "classes", "trigger": TRIGGER},
 }
+BLIND = Blind(schedule=str(Path(__file__).parent / "blind_noisy_quadratic.json"))
 STYLES = {
     "optimal": {"color": "black", "linewidth": 2},
     "greedy_optimal": {"color": "tab:red"},
+    "blind": {"color": "tab:green", "linestyle": "-."},
     "cosine": {"color": "tab:blue", "linestyle": "--"},
 }
 QUANTITIES = ("learning rate / (1 - momentum)", "validation loss (nats)")
@@ -34,7 +37,8 @@ def draw(axes: Any, regime: str, seeds: list[int]) -> None:
     rates, losses = axes
     for name, style in STYLES.items():
         env = f"atn_gym/NoisyQuadratic-{regime}-v0"
-        made = atn_gym.evaluate(name, env, seeds=seeds, twins=False, **REGIMES[regime])
+        method = BLIND if name == "blind" else name
+        made = atn_gym.evaluate(method, env, seeds=seeds, twins=False, **REGIMES[regime])
         print(f"| {regime} | `{name}` | {made.mean('anytime_performance'):.3f} |", flush=True)
         logs = [
             [
@@ -67,7 +71,7 @@ def main() -> None:
         one.set_title(quantity, fontsize=10)
     for one in axes[-1]:
         one.set_xlabel("epoch")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     figure.savefig(PICTURE, dpi=170)
 
 

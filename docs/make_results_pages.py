@@ -82,7 +82,8 @@ def _with_more_seeds(results: Results) -> list[str]:
     absent = [c for c in results.all_envs.block.controllers if c not in more.controllers]
     return [
         "## With more seeds",
-        f"Without {', '.join(f'`{name}`' for name in absent)}, which cost more and have fewer.",
+        f"The runs of the same commands with `--seeds {len(more.seeds)}`. Left out, for not all of "
+        f"these seeds have been run: {', '.join(f'`{name}`' for name in absent)}.",
         write_part(_headline(BlockStatistics(results.index, more))),
     ]
 
