@@ -93,8 +93,9 @@ Medians over all runs of UnknownScale, aligned at the shock; bands hold the midd
 - **The optimizer of the perceptron was not new to it**: one run in sixteen of its training had
   AdamW, on another network. The table of MNIST has ten seeds; with 25 (`atn-gym run
   --config benchmark_mnist --seeds 25`) none of its 100 runs ends at chance.
-- **It controls SGD.** On a known scale another optimizer does more: `nadamw` at one calibrated rate
-  has 0.653 on DigitsCnn, where it has 0.617 ([results on Digits](../results_digits.md#what-was-learned)).
+- **It controls SGD.** On a known scale another optimizer does more: `nadamw` at one calibrated
+  rate has 0.653 on DigitsCnn, where it has 0.617, by the
+  [results on Digits](../results_digits.md#what-was-learned).
 - It is one training with one seed.
 
 ## Where these figures come from

@@ -38,10 +38,10 @@ PAGES = {
             "beat.** Under Stationary most contenders are within 0.05 of `blind`; under DataShift "
             "and CurriculumShift every hand-written rule is below it. Looking wins under Mixture "
             "and OptimizerSensitivityShift, where the scale changes on the way.",
-            "**Of the methods that control SGD, the agent that observes gradients wins where others "
-            "do, and loses little where they do.** [`ppo_gradient`](agents/ppo_gradient.md) is above "
-            "`blind` on all of UnknownScale, Mixture and OptimizerSensitivityShift; `blind` is above it from a poor "
-            "beginning under CurriculumShift and DataShift.",
+            "**Of the methods that control SGD, the agent that observes gradients wins where "
+            "others do, and loses little where they do.** [`ppo_gradient`](agents/ppo_gradient.md) "
+            "is above `blind` on all of UnknownScale, Mixture and OptimizerSensitivityShift; "
+            "`blind` is above it from a poor beginning under CurriculumShift and DataShift.",
             "**The published AutoTuneNet fails by exploring**: `autotunenet_original` is below "
             "`fixed` on 16 of 18 envs, for its optimiser tries rates at random in the only run "
             "that there is. The tuned `autotunenet` moves less and does less harm.",
