@@ -33,13 +33,17 @@ _AROUND = range(-6, 11)
 """Epochs drawn before and after the shock."""
 
 SWEEPS = {
-    "unknown": "unknown_scale_digits",
-    "digits": "benchmark_digits",
-    "safety": "agent_safety_digits",
-    "mnist": "benchmark_mnist",
-    "mlp": "agent_mlp",
+    "unknown": ("unknown_scale_digits", "unknown_scale_digits_optimizers"),
+    "digits": (
+        "benchmark_digits",
+        "benchmark_digits_optimizers",
+        "benchmark_digits_references",
+    ),
+    "safety": ("agent_safety_digits",),
+    "mnist": ("benchmark_mnist",),
+    "mlp": ("agent_mlp",),
 }
-"""Configs that the page draws on, by what the page calls them."""
+"""Configs that the page draws on, by what the page calls them; the first names their folder."""
 
 
 def worth_table(results: Results, of: str) -> Table:
@@ -231,7 +235,7 @@ def make_page(page: AgentPage, sweeps: dict[str, Results]) -> str:
     commands = [f"atn-gym train --config train_{page.agent}"]
     for name, found in sweeps.items():
         seeds = len(found.all_envs.block.seeds)
-        commands.append(f"atn-gym run --config {SWEEPS[name]} --seeds {seeds}")
+        commands += [f"atn-gym run --config {config} --seeds {seeds}" for config in SWEEPS[name]]
     elsewhere = [
         f"{said}\n\n{write_part(headline(sweeps[name])).strip()}"
         for name, said in page.elsewhere.items()
@@ -261,7 +265,7 @@ def write_page(page: AgentPage, arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=DOCS, help="folder to write to")
     parser.add_argument("--check", action="store_true", help="compare, and write nothing")
     chosen = parser.parse_args(arguments)
-    sweeps = {name: Results.read(chosen.results / config) for name, config in SWEEPS.items()}
+    sweeps = {name: Results.read(chosen.results / of[0]) for name, of in SWEEPS.items()}
     if not chosen.check:
         training = chosen.results / f"train_{page.agent}"
         draw_training(training, chosen.out / page.training_figure)
