@@ -30,6 +30,7 @@ METHODS = (
     "ppo_digits",
     "ppo_adaptive",
     "ppo_gradient",
+    "nadamw",
     "early_bayesian",
     "successive_halving",
     "offline_bayesian",
@@ -89,7 +90,11 @@ def answer(folder: Path) -> Answer:
         f"of {len(results.all_envs.block.controllers)} controllers.",
         commands=tuple(
             f"atn-gym run --config {config} --seeds {len(results.all_envs.block.seeds)}"
-            for config in ("benchmark_digits", "benchmark_digits_references")
+            for config in (
+                "benchmark_digits",
+                "benchmark_digits_optimizers",
+                "benchmark_digits_references",
+            )
         ),
     )
 

@@ -16,6 +16,7 @@ COLORS = {
     "ppo_digits": "tab:green",
     "ppo_adaptive": "tab:olive",
     "ppo_gradient": "magenta",
+    "nadamw": "saddlebrown",
     "early_bayesian": "tab:pink",
     "successive_halving": "tab:red",
     "offline_bayesian": "black",
