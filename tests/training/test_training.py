@@ -175,17 +175,22 @@ def test_an_agent_that_observes_falls_is_trained_exported_and_scored(tmp_path):
     exported_and_scored(train(training(falls=True), tmp_path), tmp_path / "agent.safetensors")
 
 
-def test_an_agent_that_observes_gradients_asks_the_env_and_the_scheduler_for_them(tmp_path):
+def test_an_agent_that_observes_gradients_has_them_in_the_env_and_the_scheduler(tmp_path):
     envs = [{**env, "signals": "gradient"} for env in (ENV, POOR)]
     model = train(training(envs=envs, eval_envs=envs[:1]), tmp_path)
     agent = tmp_path / "agent.safetensors"
     ours = exported_and_scored(model, agent)
     assert all("alignment" in row for row in ours.runs[0].trace)
-    optimizer = torch.optim.SGD(
-        torch.nn.Linear(2, 2).parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4
+    layer = torch.nn.Linear(2, 2)
+    optimizer = torch.optim.SGD(layer.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4)
+    scheduler = atn_gym.HyperparameterScheduler(
+        optimizer, Agent(str(agent)), num_epochs=3, num_classes=2
     )
-    with pytest.raises(InvalidArgument, match="signals='gradient'"):
-        atn_gym.HyperparameterScheduler(optimizer, Agent(str(agent)), num_epochs=3, num_classes=2)
+    layer(torch.ones(1, 2)).square().sum().backward()
+    optimizer.step()
+    scheduler.step(1.0)
+    assert scheduler.state_dict()["signals"][0][scheduler.window] > 0
+    assert scheduler.steps_per_epoch == 1
 
 
 @pytest.mark.parametrize("falls", [False, True])
