@@ -14,6 +14,7 @@ matplotlib.use("Agg")
 import numpy as np
 from matplotlib.figure import Figure
 from page_files import write_or_check
+from results_texts import PAGES
 from stored_results import Results
 
 from atn_gym.agents import pretrained
@@ -33,14 +34,10 @@ _AROUND = range(-6, 11)
 """Epochs drawn before and after the shock."""
 
 SWEEPS = {
-    "unknown": ("unknown_scale_digits", "unknown_scale_digits_optimizers"),
-    "digits": (
-        "benchmark_digits",
-        "benchmark_digits_optimizers",
-        "benchmark_digits_references",
-    ),
+    "unknown": PAGES["unknown_scale"].configs,
+    "digits": PAGES["digits"].configs,
     "safety": ("agent_safety_digits",),
-    "mnist": ("benchmark_mnist",),
+    "mnist": PAGES["mnist"].configs,
     "mlp": ("agent_mlp",),
 }
 """Configs that the page draws on, by what the page calls them; the first names their folder."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from results_texts import PAGES
 from stored_results import Results
 
 from atn_gym.eval.metrics.formatting import NONE, number
@@ -19,22 +20,10 @@ from atn_gym.eval.report.making import (
     own_and_shared_cost,
 )
 from questions.answer import Answer, by_scale, names, seeds_of
-from questions.drawing import color, rank
+from questions.drawing import ONE_RUN, color, rank
 
 TITLE = "Compute efficiency"
-METHODS = (
-    "fixed",
-    "blind",
-    "heuristic",
-    "range_test",
-    "ppo_digits",
-    "ppo_adaptive",
-    "ppo_gradient",
-    "nadamw",
-    "early_bayesian",
-    "successive_halving",
-    "offline_bayesian",
-)
+METHODS = (*ONE_RUN, "nadamw", "early_bayesian", "successive_halving", "offline_bayesian")
 """What is shown, beside the best controller that nothing was spent on."""
 _COUNTS = (1.0, 100.0, 10_000.0, 1_000_000.0)
 
@@ -90,11 +79,7 @@ def answer(folder: Path) -> Answer:
         f"of {len(results.all_envs.block.controllers)} controllers.",
         commands=tuple(
             f"atn-gym run --config {config} --seeds {len(results.all_envs.block.seeds)}"
-            for config in (
-                "benchmark_digits",
-                "benchmark_digits_optimizers",
-                "benchmark_digits_references",
-            )
+            for config in PAGES["digits"].configs
         ),
     )
 

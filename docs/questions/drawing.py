@@ -24,6 +24,18 @@ COLORS = {
 """One color for a method in all figures; a name that is absent is gray."""
 
 
+ONE_RUN = (
+    "fixed",
+    "blind",
+    "heuristic",
+    "range_test",
+    "ppo_digits",
+    "ppo_adaptive",
+    "ppo_gradient",
+)
+"""Methods that questions show of those that search for nothing before a run."""
+
+
 def color(name: str) -> str:
     """Color of a method."""
     return COLORS.get(name, "0.3")

@@ -17,20 +17,11 @@ from atn_gym.eval.metrics.formatting import count, number
 from atn_gym.eval.report.columns import estimate_cell
 from atn_gym.eval.report.document import Cell, Table, row
 from questions.answer import Answer, seeds_of
-from questions.drawing import rank, whiskers
+from questions.drawing import ONE_RUN, rank, whiskers
 
 TITLE = "Robustness"
 EARLY = 1 / 3
 """Share of the budget before which a shock whose time a run draws is early."""
-SHOWN = (
-    "fixed",
-    "blind",
-    "heuristic",
-    "range_test",
-    "ppo_digits",
-    "ppo_adaptive",
-    "ppo_gradient",
-)
 _DRAWN = ("benchmark_digits", "benchmark_digits_references")
 """Configs of one folder, whose runs draw the time of the shock."""
 _WITHOUT = ("Stationary", "Mixture")
@@ -153,7 +144,7 @@ def draw(folder: Path) -> Figure:
 
 def _shown(labels: Sequence[str]) -> list[int]:
     """Places of the controllers that are shown, in the order of legends."""
-    names_shown = (name for name in SHOWN if name in labels)
+    names_shown = (name for name in ONE_RUN if name in labels)
     return sorted((labels.index(name) for name in names_shown), key=lambda c: rank(labels[c]))
 
 
