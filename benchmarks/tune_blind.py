@@ -6,6 +6,8 @@ the centre of the search and its best trials are scored on seeds of their own, a
 written. All seeds are >= 10000. Run again, it goes on from the trials in its log.
 
     python -m benchmarks.tune_blind DigitsCnn --out atn_gym/agents/shipped/blind_digits.json
+    python -m benchmarks.tune_blind DigitsCnn --optimizer adamw --rate 0.01 --trials 70 \
+        --results results/tune_blind_adamw --out atn_gym/agents/shipped/blind_digits_adamw.json
     python -m benchmarks.tune_blind MnistCnn --seeds 1 --scale digits \
         --out atn_gym/agents/shipped/blind_mnist.json
     python -m benchmarks.tune_blind NoisyQuadratic --seeds 8 --out docs/blind_noisy_quadratic.json
@@ -249,10 +251,12 @@ def main() -> None:
     parser.add_argument("--scale", help="name of a schedule to take multiples of")
     parser.add_argument("--train-size", type=int, help="training samples; all by default")
     parser.add_argument("--num-epochs", type=int, help="budget; that of the task by default")
+    parser.add_argument("--optimizer", help="name of an optimizer in place of that of the task")
     parser.add_argument("--results", type=Path, default=Path("results/tune_blind"))
     parser.add_argument("--out", type=Path, help="by default a file in the folder of the results")
     args = parser.parse_args()
-    given = {"train_size": args.train_size, "num_epochs": args.num_epochs}
+    names = ("train_size", "num_epochs", "optimizer")
+    given = {name: getattr(args, name) for name in names}
     arguments = {name: value for name, value in given.items() if value is not None}
     args.results.mkdir(parents=True, exist_ok=True)
     score = Scorer(args.task, args.seeds, arguments)

@@ -172,6 +172,7 @@ SPACES = {
     "prodigy": space(learning_rate=(1.0, log(0.1, 1))),
     "dadapt_sgd": space(learning_rate=(1.0, log(0.1, 1))),
     "nadamw": space(learning_rate=(0.005, log(3e-4, 0.03))),
+    "with_optimizer": space({"method": "fixed"}, learning_rate=(0.01, log(3e-4, 0.03))),
 }
 """What is tuned. Absolute learning rates are not, where a method can do without: a default has to
 serve on other tasks too."""

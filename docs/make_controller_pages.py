@@ -17,6 +17,7 @@ FOLDER = Path(__file__).parent / "controllers"
 _SECTIONS = ("Args", "Raises", "Attributes", "Example", "Source")
 _REQUIRED = {
     "scheduler": {"scheduler": "ExponentialLR", "gamma": 0.9},
+    "with_optimizer": {"method": "hypergradient"},
     "guarded": {"method": "heuristic"},
     "agent": {"path": "ppo_digits"},
     "rl": {"path": "ppo.zip"},
@@ -90,8 +91,8 @@ _SEARCH = """(found,) = policy.search()
 observation, info = env.reset(seed=0, options={"hyperparameters": found})
 """
 
-_OPTIMIZER = """Configs and `evaluate` make the env with the optimizer, and PyTorch trains it. To
-an env that you make yourself, pass `optimizer="{optimizer}"`.
+_OPTIMIZER = """Configs and `evaluate` make the env with the optimizer. To an env that you make
+yourself, pass `optimizer="{optimizer}"`.
 
 """
 

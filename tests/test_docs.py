@@ -160,6 +160,7 @@ def test_every_controller_says_when_it_fails_and_what_its_arguments_mean(name):
     assert len(failure.partition("\n")[0]) > 40
     required = {
         "scheduler": {"scheduler": "StepLR"},
+        "with_optimizer": {"method": "fixed"},
         "guarded": {"method": "fixed"},
         "agent": {"path": "ppo_digits"},
         "rl": {"path": "ppo.zip"},

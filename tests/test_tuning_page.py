@@ -51,5 +51,5 @@ def test_the_final_is_made_of_the_best_of_the_screening(pages, trials):
 def test_what_tuning_took_is_stated(pages, trials):
     for name, of_method in trials.groupby("method"):
         spent = of_method.stage.map(pages.EPOCHS).sum() / 30
-        arguments = {"method": "fixed"} if name == "guarded" else {}
+        arguments = {"method": "fixed"} if name in ("guarded", "with_optimizer") else {}
         assert controller_method(name, **arguments).making_runs == spent, name

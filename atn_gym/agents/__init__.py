@@ -29,6 +29,7 @@ from atn_gym.agents.sb3_policy import SB3Policy
 from atn_gym.agents.schedulers import Scheduler
 from atn_gym.agents.schedules import Cosine, OneCycle, ReduceLROnPlateau, Step, WarmRestarts
 from atn_gym.agents.spsa import SPSA
+from atn_gym.agents.with_optimizer import WithOptimizer
 from atn_gym.agents.yoked import Yoked
 
 __all__ = [
@@ -72,6 +73,7 @@ __all__ = [
     "WarmRestarts",
     "WarmupCosine",
     "WarmupStableDecay",
+    "WithOptimizer",
     "Yoked",
     "controller_factory",
     "controller_method",

@@ -28,6 +28,7 @@ _OF_DATA = {load_digits: "digits", load_mnist: "mnist", load_fashion_mnist: "mni
 """Names of the shipped schedules by what loads the data; Fashion-MNIST has that of MNIST."""
 
 _SHIPPED = sorted(set(_OF_DATA.values()))
+"""Schedules for the optimizer of the tasks."""
 
 Knots = Mapping[str, Sequence[tuple[float, float]]]
 """For each hyperparameter (share of the run, value), shares rising from 0 to 1."""
@@ -86,17 +87,18 @@ class Blind(Method):
     seeds that no results use. It may come to a halt if that is best. So it is what can be had
     by knowing the data set without looking at the run: its adaptation score is 0.
 
-    The built-in CNN has a schedule each on Digits and MNIST, other networks have none. That of
-    MNIST is a multiple in the learning rate of that of Digits, chosen on MNIST among a few.
-    Fashion-MNIST, on which nothing was tuned, has that of MNIST. What tuning took is stated as its
-    making cost.
+    The built-in CNN has a schedule each on Digits and MNIST, and one for AdamW on Digits; other
+    networks have none. That of MNIST is a multiple in the learning rate of that of Digits, chosen
+    on MNIST among a few. Fashion-MNIST, on which nothing was tuned, has that of MNIST. What tuning
+    took is stated as its making cost.
 
     When it fails: where the scale of the task is hidden, so that no absolute value suits all
     runs; and after a shock that asks for another course than the one that is best on average.
 
     Args:
         schedule: A JSON file that `benchmarks/tune_blind.py` wrote, or the name of a shipped
-            one: "digits" or "mnist". If None, the one for the data set of the env.
+            one: "digits", "digits_adamw" or "mnist". If None, the one for the data set of the env
+            and SGD.
 
     Raises:
         InvalidArgument: If there is no such file, or it holds no schedule.
@@ -162,7 +164,7 @@ class Blind(Method):
         except FileNotFoundError as error:
             raise InvalidArgument(
                 "schedule must be a JSON file or the name of a shipped schedule "
-                f"({', '.join(_SHIPPED)}), got {name!r}: no such file"
+                f"({', '.join(_names())}), got {name!r}: no such file"
             ) from error
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise InvalidArgument(
@@ -170,6 +172,11 @@ class Blind(Method):
                 f"({error})"
             ) from error
         return knots
+
+
+def _names() -> list[str]:
+    """The schedules that come with the package."""
+    return sorted(path.stem.removeprefix("blind_") for path in SCHEDULES.glob("blind_*.json"))
 
 
 def _file(name: str) -> Path:

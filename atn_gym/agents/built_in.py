@@ -36,6 +36,7 @@ from atn_gym.agents.schedulers import Scheduler
 from atn_gym.agents.schedules import Cosine, OneCycle, ReduceLROnPlateau, Step, WarmRestarts
 from atn_gym.agents.spsa import SPSA
 from atn_gym.agents.successive_halving import SuccessiveHalving
+from atn_gym.agents.with_optimizer import WithOptimizer
 from atn_gym.agents.yoked import Yoked
 
 CONTROLLERS.update(
@@ -72,6 +73,7 @@ CONTROLLERS.update(
         "dadapt_sgd": DAdaptSGD,
         "hypergradient_sgd": HypergradientSGD,
         "nadamw": NAdamW,
+        "with_optimizer": WithOptimizer,
         "guarded": Guarded,
         "agent": Agent,
         "rl": SB3Policy,

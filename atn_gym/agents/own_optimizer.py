@@ -13,6 +13,25 @@ from atn_gym.agents.policy import Policy
 from atn_gym.errors import InvalidArgument, check_number
 
 
+def check_optimizer_of(env: Any, optimizer: str, method: str) -> None:
+    """Checks that an env was made with the optimizer of a method.
+
+    Args:
+        env: A single or vector env.
+        optimizer: Name of the optimizer.
+        method: Name of the method.
+
+    Raises:
+        InvalidArgument: If it was not.
+    """
+    found = env.unwrapped.episodes.task.optimizer
+    if found != optimizer:
+        raise InvalidArgument(
+            f"{method} needs an env with the optimizer {optimizer!r}, got {found!r}: make the env "
+            f"with optimizer={optimizer!r}"
+        )
+
+
 class Towards(Controller):
     """Goes to a learning rate as fast as the env allows, and stays there.
 
@@ -79,12 +98,7 @@ class OwnOptimizer(Method):
         Raises:
             InvalidArgument: If the env was not made with the optimizer.
         """
-        found = env.unwrapped.episodes.task.optimizer
-        if found != self.optimizer:
-            raise InvalidArgument(
-                f"{type(self).__name__} needs an env with the optimizer {self.optimizer!r}, got "
-                f"{found!r}: make the env with optimizer={self.optimizer!r}"
-            )
+        check_optimizer_of(env, self.optimizer, type(self).__name__)
         return self._towards.policy(env, seeds)
 
     def check(self, setting: RunSetting) -> None:

@@ -20,6 +20,7 @@ NEEDS_ARGUMENTS = {
     "agent": {"path": "ppo_digits"},
     "guarded": {"method": "heuristic"},
     "scheduler": {"scheduler": "ExponentialLR", "gamma": 0.8},
+    "with_optimizer": {"method": "heuristic"},
     "yoked": {"method": "heuristic"},
 }
 UNTRAINED = "rl"
