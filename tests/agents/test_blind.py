@@ -115,7 +115,7 @@ def test_a_file_without_a_schedule_is_an_error(tmp_path, text):
     (tmp_path / "bad.json").write_text(text)
     with pytest.raises(InvalidArgument, match=r"benchmarks/tune_blind\.py wrote"):
         Blind(str(tmp_path / "bad.json"))
-    with pytest.raises(InvalidArgument, match=r"digits, mnist.*no such file"):
+    with pytest.raises(InvalidArgument, match=r"digits, digits_adamw, mnist.*no such file"):
         Blind("cifar")
 
 
