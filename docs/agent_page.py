@@ -49,7 +49,7 @@ def worth_table(results: Results, of: str) -> Table:
     agent = s.block.controllers.index(of)
     assert s.blind is not None
     assert s.oracle is not None
-    others = [c for c in s.order if not s.is_reference[c] and c not in (agent, s.blind)]
+    others = [c for c in _others(s, of) if c != s.blind]
     rows = []
     groups = [*([env] for env in s.block.envs), list(s.block.envs)]
     for envs in groups:
@@ -81,6 +81,12 @@ def worth_table(results: Results, of: str) -> Table:
     return Table(
         f"{len(s.block.envs)} envs, {seed_count(len(s.block.seeds))}", headings, tuple(rows), ""
     )
+
+
+def _others(s: BlockStatistics, of: str) -> list[int]:
+    """Contenders other than the agent, be it with the optimizer of the env or with another."""
+    labels = s.block.controllers
+    return [c for c in s.order if not s.is_reference[c] and not labels[c].startswith(of)]
 
 
 def harm_table(results: Results, of: str) -> Table:
@@ -117,8 +123,7 @@ def verdict_sentence(results: Results, of: str) -> str:
     """The agent against the best other contender over all envs of a sweep, paired by seed."""
     s: BlockStatistics = results.all_envs
     agent = s.block.controllers.index(of)
-    others = [c for c in s.order if not s.is_reference[c] and c != agent]
-    best = max(others, key=lambda c: float(s.anytime.value[c]))
+    best = max(_others(s, of), key=lambda c: float(s.anytime.value[c]))
     scores = s.anytime_scores
     found = paired_difference(scores[agent], scores[best], np.random.default_rng(0))
     score = estimate_cell(s.adaptation_score(), agent, 2)

@@ -17,7 +17,7 @@ import matplotlib
 matplotlib.use("Agg")
 
 from page_files import DOCS, write_or_check
-from questions import compute, ladder, robustness, search, stability
+from questions import compute, ladder, optimizer, robustness, search, stability
 
 from atn_gym.eval.metrics.formatting import join, printable
 
@@ -27,14 +27,15 @@ QUESTIONS = {
     "robustness": robustness,
     "ladder": ladder,
     "search": search,
+    "optimizer": optimizer,
 }
 """A module for each question, in the order of the page."""
 
-_INTRODUCTION = """# Five questions
+_INTRODUCTION = """# Six questions
 
-The benchmark asks five questions about online hyperparameter control. An experiment on Digits
-is made for each, with few seeds: the intervals say what they are worth. Every section ends with the
-commands that made it. [References](references.md) explains `fixed`, `blind` and yoked controls,
+The benchmark asks six questions about online hyperparameter control. An experiment on Digits
+answers each, most with few seeds: the intervals say what they are worth. Every section ends with
+the commands that made it. [References](references.md) explains `fixed`, `blind` and yoked controls,
 [Metrics](metrics.md) the metrics.
 """
 

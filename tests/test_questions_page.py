@@ -1,4 +1,4 @@
-"""The page on the five questions is written from stored sweeps: here small ones, never run."""
+"""The page on the questions is written from stored sweeps: here small ones, never run."""
 
 import json
 
@@ -196,3 +196,29 @@ def test_searches_are_followed_to_where_they_are_used(pages, tmp_path):
     assert found["regret to hindsight"].startswith("0.250 ")
     assert "0 % of `fixed`, 50 % of `early_bayesian`" in text
     assert len(pages.QUESTIONS["search"].draw(tmp_path).axes) == 3
+
+
+def test_each_kind_of_control_is_held_against_a_schedule_of_the_same_optimizer(pages, tmp_path):
+    folder = tmp_path / "optimizer"
+    plain = {"fixed": 0.1, "blind": 0.2, "hypergradient": 0.3, "ppo_gradient": 0.4}
+    for label, value in plain.items():
+        store(folder, label, value)
+    adamw = {
+        "adamw": 0.2,
+        "blind_adamw": 0.7,
+        "hypergradient_adamw": 0.5,
+        "ppo_gradient_adamw": 0.6,
+    }
+    for label, value in adamw.items():
+        store(folder, label, value)
+    store(folder, "heuristic", 0.9)
+    text = pages.make_page("optimizer", folder)
+    _, _, table = text.partition("### Control of two optimizers, known scale")
+    lines = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("| ")]
+    found = {line[0]: [cell.partition(" ")[0] for cell in line[1:]] for line in lines[2:]}
+    minus = "\N{MINUS SIGN}"
+    assert found["a rule"] == ["0.300", "0.500", "0.200", "0.100", f"{minus}0.200", "0.0", "0.0"]
+    assert found["an agent"][2:5] == ["0.200", "0.200", f"{minus}0.100"]
+    assert "`blind_adamw` is best, with 0.700" in text
+    assert f"The agent less the schedule is 0.200 [0.200, 0.200] with SGD and {minus}0.100" in text
+    assert pages.QUESTIONS["optimizer"].draw(folder).axes
