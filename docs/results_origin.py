@@ -11,6 +11,7 @@ from stored_results import Results
 
 from atn_gym.eval.metrics.formatting import count
 
+_HASH = re.compile(r"([0-9a-f]{10})[0-9a-f]{30}")
 _SEVERAL = re.compile(r"\d+(?:, \d+){2,}")
 
 
@@ -22,9 +23,9 @@ def commands(page: Page, results: Results) -> str:
 
 
 def origin(results: Results) -> str:
-    """Commit, versions and machine."""
+    """Commits, shortened, versions and machine."""
     runs = results.stored.runs
-    commits = Counter(str(run.text("commit") or "unknown") for run in runs)
+    commits = Counter(_HASH.sub(r"\1", str(run.text("commit") or "unknown")) for run in runs)
     versions = Counter(str(run.text("version")) for run in runs)
     said = "; ".join(f"{commit} ({count(n, 'run')})" for commit, n in commits.most_common())
     parts = [f"Made by atn_gym {', '.join(versions)}, commit {said}."]

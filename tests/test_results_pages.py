@@ -13,6 +13,7 @@ HIDDEN = {
     "task": "DigitsCnnUnknownScale",
 }
 ENVS = (ENV, OTHER, POOR)
+COMMIT = "0123456789abcdef0123456789abcdef01234567-dirty"
 # Mean anytime performance on each env; seeds lie 0.1 below and above.
 PERFORMANCE = {
     "fixed": (0.3, 0.5, 0.1),
@@ -35,7 +36,7 @@ def sweep(tmp_path, monkeypatch):
         for env, mean in zip(ENVS, means, strict=True):
             for seed, offset in enumerate((-0.1, 0.1)):
                 performance = {"anytime_performance": mean + offset, "collapsed": mean < 0.05}
-                add(tmp_path / "sweep", controller, seed, env, commit="c0ffee", **performance)
+                add(tmp_path / "sweep", controller, seed, env, commit=COMMIT, **performance)
     return tmp_path / "sweep"
 
 
@@ -51,7 +52,7 @@ def row(page, section, label):
 def test_a_page_says_what_made_it_and_then_the_results_in_order(pages, sweep):
     page = pages.make_page("digits", sweep)
     assert "\npython docs/make_results_pages.py digits results/benchmark_digits\n" in page
-    assert "commit c0ffee (30 runs)" in page
+    assert "commit 0123456789-dirty (30 runs)" in page
     assert "Seeds 0 to 1: 30 runs, by 5 controllers on 3 envs." in page
     sections = [line[3:] for line in page.splitlines() if line.startswith("## ")]
     assert sections == [
