@@ -4,9 +4,11 @@ Trains a small MLP on handwritten digits from learning rates that are 30 times t
 and 30 times too high, with and without a `HyperparameterScheduler`.
 
 python examples/own_loop.py --plot own_loop.png
+python examples/own_loop.py --optimizer adamw --controller hypergradient
 """
 
 import argparse
+import functools
 
 import torch
 from sklearn.datasets import load_digits
@@ -15,7 +17,11 @@ from torch import nn
 from atn_gym import HyperparameterScheduler
 from atn_gym.agents import PRETRAINED, pretrained
 
-GOOD_RATE = 0.03
+OPTIMIZERS = {
+    "sgd": (functools.partial(torch.optim.SGD, momentum=0.9, weight_decay=1e-4), 0.03),
+    "adamw": (torch.optim.AdamW, 0.003),
+}
+"""Optimizers, and a good learning rate for each."""
 
 
 def load():
@@ -30,7 +36,7 @@ def accuracy(logits, labels):
     return float((logits.argmax(1) == labels).float().mean())
 
 
-def train(learning_rate, controller=None, epochs=30, seed=0):
+def train(learning_rate, controller=None, epochs=30, seed=0, optimizer="sgd"):
     """Trains one run; returns validation losses and learning rates of its epochs.
 
     Args:
@@ -38,13 +44,13 @@ def train(learning_rate, controller=None, epochs=30, seed=0):
         controller: Name of a controller or of a trained agent; None leaves the optimizer as it is.
         epochs: Epoch budget.
         seed: Seed of weights and batches.
+        optimizer: A key of `OPTIMIZERS`.
     """
     torch.manual_seed(seed)
     (images, labels), validation = load()
     network = nn.Sequential(nn.Linear(64, 48), nn.LayerNorm(48), nn.GELU(), nn.Linear(48, 10))
-    optimizer = torch.optim.SGD(
-        network.parameters(), lr=learning_rate, momentum=0.9, weight_decay=1e-4
-    )
+    make, _ = OPTIMIZERS[optimizer]
+    optimizer = make(network.parameters(), lr=learning_rate)
     scheduler = None
     if controller is not None:
         scheduler = HyperparameterScheduler(
@@ -85,27 +91,29 @@ def main() -> None:
     """Prints the last validation loss of every run, and plots the runs if asked."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--controller", default="ppo_gradient")
+    parser.add_argument("--optimizer", choices=OPTIMIZERS, default="sgd")
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--plot", metavar="FILE", help="a PNG to write")
     arguments = parser.parse_args()
+    _, good_rate = OPTIMIZERS[arguments.optimizer]
     runs = {}
     print(f"{'first rate':>10}  {'left alone':>10}  {arguments.controller:>12}")
     for factor in (1 / 30, 1, 30):
         row = []
         for controller in (None, arguments.controller):
             of_seeds = [
-                train(GOOD_RATE * factor, controller, arguments.epochs, seed)
+                train(good_rate * factor, controller, arguments.epochs, seed, arguments.optimizer)
                 for seed in range(arguments.seeds)
             ]
             runs[factor, controller] = of_seeds
             row.append(sorted(losses[-1] for losses, _ in of_seeds)[arguments.seeds // 2])
-        print(f"{GOOD_RATE * factor:10.4f}  {row[0]:10.3f}  {row[1]:12.3f}", flush=True)
+        print(f"{good_rate * factor:10.4f}  {row[0]:10.3f}  {row[1]:12.3f}", flush=True)
     if arguments.plot:
-        plot(runs, arguments.plot)
+        plot(runs, good_rate, arguments.plot)
 
 
-def plot(runs, file):
+def plot(runs, good_rate, file):
     """Draws validation loss and learning rate of all runs."""
     from matplotlib.figure import Figure
 
@@ -118,7 +126,7 @@ def plot(runs, file):
             named = {"label": label} if i == 0 else {}
             axes[0, column].semilogy(losses, color=color, **named)
             axes[1, column].semilogy(rates, color=color)
-        axes[0, column].set_title(f"first learning rate {GOOD_RATE * factor:.2g}")
+        axes[0, column].set_title(f"first learning rate {good_rate * factor:.2g}")
         axes[1, column].set_xlabel("epoch")
     axes[0, 0].set_ylabel("validation loss (nats)")
     axes[1, 0].set_ylabel("learning rate")
