@@ -167,7 +167,8 @@ def test_a_heavy_library_is_imported_in_one_module_only(library):
 
 def test_matplotlib_is_imported_where_figures_are_drawn_only():
     users = {m for m in MODULES if "matplotlib" in {name.split(".")[0] for name in IMPORTS[m]}}
-    of_report = {f"atn_gym.eval.report.{m}" for m in ("drawing", "figures", "plots", "render")}
+    drawn = ("curve_plots", "dot_plots", "drawing", "figures", "render")
+    of_report = {f"atn_gym.eval.report.{m}" for m in drawn}
     assert users == {"atn_gym.envs.rendering"} | of_report
 
 

@@ -13,11 +13,12 @@ from atn_gym.eval.metrics.formatting import count, join, seed_count
 from atn_gym.eval.metrics.headings import HEADINGS
 from atn_gym.eval.metrics.strata import has_spread
 from atn_gym.eval.report.block_statistics import ANYTIME, HEADLINE, BlockStatistics
+from atn_gym.eval.report.curve_plots import Curve, Entry, small_multiples, strips
 from atn_gym.eval.report.document import Figure
+from atn_gym.eval.report.dot_plots import Quantity, dots
 from atn_gym.eval.report.drawing import WIDTH, limits
 from atn_gym.eval.report.index import ResultIndex, beginning_of
 from atn_gym.eval.report.making import DEPLOYMENTS, making_runs
-from atn_gym.eval.report.plots import Curve, Entry, Quantity, dots, small_multiples, strips
 from atn_gym.eval.report.run_budget import num_epochs
 from atn_gym.eval.storage.runs import StoredRun, trace_matrices
 

@@ -8,10 +8,10 @@ import pytest
 from made_up_runs import ENV, EPOCHS, add, figures, trace
 
 from atn_gym.eval.metrics.formatting import printable
+from atn_gym.eval.report.dot_plots import Quantity, dots
 from atn_gym.eval.report.drawing import CONTROLLER, limits
 from atn_gym.eval.report.figures import _over_seeds, pareto_front, run_figure
 from atn_gym.eval.report.index import ResultIndex
-from atn_gym.eval.report.plots import Quantity, dots
 from atn_gym.eval.report.render import save
 from atn_gym.eval.report.svg import to_svg
 from atn_gym.eval.storage.experiment import read_experiment

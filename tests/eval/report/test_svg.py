@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atn_gym.eval.report.plots import Curve, Entry, strips
+from atn_gym.eval.report.curve_plots import Curve, Entry, strips
 from atn_gym.eval.report.render import page_svg
 from atn_gym.eval.report.svg import to_svg
 from atn_gym.eval.report.svg_path import is_lines, moved, steps, tenths
