@@ -32,7 +32,7 @@ from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from atn_gym.agents.blind import SCHEDULES, Knots, KnotSchedule
-from atn_gym.agents.policy import ControllerPolicy
+from atn_gym.agents.controller_policy import ControllerPolicy
 from atn_gym.envs.hyperparameters import HYPERPARAMETERS, HyperparameterSpace
 from atn_gym.eval.storage.provenance import git_commit
 

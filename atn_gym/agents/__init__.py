@@ -8,6 +8,7 @@ from atn_gym.agents.bandit import Bandit
 from atn_gym.agents.blind import Blind
 from atn_gym.agents.change_detector import ChangeDetector
 from atn_gym.agents.controller import Controller, RunSetting
+from atn_gym.agents.controller_policy import ControllerPolicy
 from atn_gym.agents.dog import DoG
 from atn_gym.agents.fixed import Fixed
 from atn_gym.agents.greedy_lr import GreedyLR
@@ -20,7 +21,7 @@ from atn_gym.agents.offline_bayesian import OfflineBayesian
 from atn_gym.agents.optimal import GreedyOptimal, Optimal
 from atn_gym.agents.peak_schedules import LinearDecay, WarmupCosine, WarmupStableDecay
 from atn_gym.agents.pid import PID
-from atn_gym.agents.policy import ControllerError, ControllerPolicy, Policy, RunAccount
+from atn_gym.agents.policy import ControllerError, Policy, RunAccount
 from atn_gym.agents.random_online import RandomOnline
 from atn_gym.agents.range_test import RangeTest
 from atn_gym.agents.reactive_oracle import ReactiveOracle

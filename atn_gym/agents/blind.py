@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from atn_gym.agents.controller import Controller, Params, RunSetting
+from atn_gym.agents.controller_policy import ControllerPolicy
 from atn_gym.agents.method import Method
-from atn_gym.agents.policy import ControllerPolicy
 from atn_gym.envs.data import load_digits, load_fashion_mnist, load_mnist
 from atn_gym.envs.hyperparameters import HYPERPARAMETERS, HyperparameterSpace
 from atn_gym.envs.networks import SmallCnn

@@ -11,15 +11,9 @@ from numpy.typing import NDArray
 
 from atn_gym.agents.controller import Params
 from atn_gym.agents.method_around import MethodAround
-from atn_gym.agents.policy import (
-    AccountablePolicy,
-    Actions,
-    Observation,
-    Policy,
-    RunAccount,
-    SearchingPolicy,
-)
+from atn_gym.agents.policy import Actions, Policy, RunAccount, SearchingPolicy, accounts_of
 from atn_gym.arrays import FloatArray
+from atn_gym.envs.episodes.observations import Observation
 from atn_gym.envs.hyperparameters import RESOLUTION
 from atn_gym.errors import check_count, check_number
 
@@ -212,9 +206,7 @@ class GuardedPolicy:
 
     def accounts(self, state: GuardState) -> list[RunAccount]:
         """What the policy within spent, and what the guard did."""
-        accounts = [RunAccount() for _ in state.watches]
-        if isinstance(self._policy, AccountablePolicy):
-            accounts = self._policy.accounts(state.inner)
+        accounts = accounts_of(self._policy, state.inner, len(state.watches))
         return [
             replace(
                 account,

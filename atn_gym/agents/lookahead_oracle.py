@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atn_gym.agents.method import Method
-from atn_gym.agents.policy import Actions, Observation, RunAccount
+from atn_gym.agents.policy import Actions, RunAccount
 from atn_gym.arrays import FloatArray
+from atn_gym.envs.episodes.observations import Observation
 from atn_gym.errors import InvalidArgument, check_number, check_positive_integer
 
 

@@ -14,7 +14,8 @@ from atn_gym.agents.controller import (
     factory_name,
     make_controller,
 )
-from atn_gym.agents.policy import ControllerPolicy, Policy
+from atn_gym.agents.controller_policy import ControllerPolicy
+from atn_gym.agents.policy import Policy
 from atn_gym.errors import FOREIGN_ERRORS, AtnGymError, InvalidArgument, one_line
 
 

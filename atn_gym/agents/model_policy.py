@@ -9,7 +9,8 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from atn_gym.agents.model_card import Normalisation
-from atn_gym.agents.policy import Actions, Observation
+from atn_gym.agents.policy import Actions
+from atn_gym.envs.episodes.observations import Observation
 from atn_gym.envs.gradient_signals import GRADIENT_SIGNALS
 from atn_gym.envs.wrappers import Flattening
 from atn_gym.errors import InvalidArgument

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from atn_gym.agents.controller import Params
 from atn_gym.agents.method import Method
-from atn_gym.agents.policy import Actions, Observation, RunAccount
+from atn_gym.agents.policy import Actions, RunAccount
 from atn_gym.arrays import FloatArray
+from atn_gym.envs.episodes.observations import Observation
 from atn_gym.envs.hyperparameters import HyperparameterSpace
 from atn_gym.errors import unknown_name
 

@@ -12,9 +12,10 @@ import numpy as np
 import torch
 
 from atn_gym.agents.method import Method
-from atn_gym.agents.policy import Actions, Observation, RunAccount
+from atn_gym.agents.policy import Actions, RunAccount
 from atn_gym.agents.quadratic_plan import Planner, best_actions, best_next_action
 from atn_gym.arrays import BoolArray, FloatArray
+from atn_gym.envs.episodes.observations import Observation
 from atn_gym.envs.hyperparameters import HYPERPARAMETERS, HyperparameterSpace
 from atn_gym.errors import InvalidArgument, check_positive_integer
 

@@ -12,15 +12,9 @@ from numpy.typing import NDArray
 from atn_gym.agents.controller import RunSetting
 from atn_gym.agents.method_around import MethodAround
 from atn_gym.agents.own_optimizer import check_optimizer_of
-from atn_gym.agents.policy import (
-    AccountablePolicy,
-    Actions,
-    Observation,
-    Policy,
-    RunAccount,
-    SearchingPolicy,
-)
+from atn_gym.agents.policy import Actions, Policy, RunAccount, SearchingPolicy, accounts_of
 from atn_gym.arrays import FloatArray
+from atn_gym.envs.episodes.observations import Observation
 from atn_gym.envs.hyperparameters import HYPERPARAMETERS, RESOLUTION
 from atn_gym.envs.optimizers import check_optimizer
 from atn_gym.errors import InvalidArgument, check_number
@@ -168,6 +162,4 @@ class StartedPolicy:
 
     def accounts(self, state: StartedState) -> list[RunAccount]:
         """What the policy within did and spent."""
-        if isinstance(self._policy, AccountablePolicy):
-            return self._policy.accounts(state.inner)
-        return [RunAccount() for _ in range(self._num_runs)]
+        return accounts_of(self._policy, state.inner, self._num_runs)

@@ -14,14 +14,9 @@ from gymnasium.vector import AutoresetMode
 from atn_gym.agents.controller import Params
 from atn_gym.agents.method import Method
 from atn_gym.agents.method_around import MethodAround
-from atn_gym.agents.policy import (
-    AccountablePolicy,
-    Actions,
-    Observation,
-    RunAccount,
-    SearchingPolicy,
-)
+from atn_gym.agents.policy import Actions, RunAccount, SearchingPolicy, accounts_of
 from atn_gym.arrays import BoolArray
+from atn_gym.envs.episodes.observations import Observation
 
 YOKED = "yoked"
 """Its name in a config."""
@@ -134,11 +129,7 @@ class YokedPolicy:
             running &= ~ended
             observation = _of_running(running, observation, seen)
             start = np.zeros_like(start)
-        own = (
-            policy.accounts(state)
-            if isinstance(policy, AccountablePolicy)
-            else [RunAccount() for _ in self._partners]
-        )
+        own = accounts_of(policy, state, len(self._partners))
         self._accounts = [
             replace(
                 account,

@@ -6,8 +6,14 @@ import pytest
 import small_envs
 
 import atn_gym
-from atn_gym.agents import Controller, Guarded, Heuristic, OfflineBayesian, controller_method
-from atn_gym.agents.policy import ControllerPolicy
+from atn_gym.agents import (
+    Controller,
+    ControllerPolicy,
+    Guarded,
+    Heuristic,
+    OfflineBayesian,
+    controller_method,
+)
 from atn_gym.config import ControllerConfig
 from atn_gym.envs.hyperparameters import HyperparameterSpace
 from atn_gym.errors import InvalidArgument

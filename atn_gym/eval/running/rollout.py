@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from atn_gym.agents.controller import Params
 from atn_gym.agents.optimal import whole_plans
-from atn_gym.agents.policy import AccountablePolicy, Policy, RunAccount, SearchingPolicy
+from atn_gym.agents.policy import Policy, RunAccount, SearchingPolicy, accounts_of
 from atn_gym.errors import AtnGymError, InvalidArgument
 from atn_gym.eval.running.failures import PolicyError, as_policy_error, runs_with
 from atn_gym.eval.running.rows import Row, by_name, rows_of
@@ -129,15 +129,14 @@ def run_seeds(
         # What a run shows after its end must not depend on other runs.
         observation = _select(running, observation, seen)
         start = np.zeros_like(start)
-    if isinstance(policy, AccountablePolicy):
-        with as_policy_error(
-            f"policy {type(policy).__name__}", f"in accounts() after {runs_with(seeds)}"
-        ):
-            for record, account in zip(records, policy.accounts(state), strict=True):
-                if not isinstance(account, RunAccount):
-                    raise InvalidArgument(f"an account must be a RunAccount, got {account!r}")
-                record.account = account
-                record.error = record.error or account.error
+    with as_policy_error(
+        f"policy {type(policy).__name__}", f"in accounts() after {runs_with(seeds)}"
+    ):
+        for record, account in zip(records, accounts_of(policy, state, len(records)), strict=True):
+            if not isinstance(account, RunAccount):
+                raise InvalidArgument(f"an account must be a RunAccount, got {account!r}")
+            record.account = account
+            record.error = record.error or account.error
     for record in records:
         record.search_s = searched / len(records)
     meter.check_accounts([record.account for record in records], type(policy).__name__)
