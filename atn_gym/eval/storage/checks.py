@@ -10,7 +10,7 @@ import numpy as np
 
 from atn_gym.arrays import BoolArray
 from atn_gym.eval.storage.keys import keys_of_seeds
-from atn_gym.eval.storage.runs import TOO_LARGE, RunTable
+from atn_gym.eval.storage.run_table import TOO_LARGE, RunTable
 from atn_gym.plain_values import check_plain
 
 _ESSENTIAL = {

@@ -12,7 +12,7 @@ from typing import Any
 from atn_gym.eval.storage.labels import LABELS_FILE, ControllerNames, read_labels
 from atn_gym.eval.storage.reading import PARTS_FOLDER, StoredParts, part_names, read_parts
 from atn_gym.eval.storage.run_folders import run_folders
-from atn_gym.eval.storage.runs import StoredFailure, StoredRun
+from atn_gym.eval.storage.runs import StoredFailure, StoredRun, stored_runs
 from atn_gym.eval.storage.sealing import read_sealed
 from atn_gym.eval.storage.store import DAMAGED_FOLDER, MANIFEST_FILE
 from atn_gym.files import StoreError, Unreadable
@@ -103,13 +103,14 @@ def read_experiment(root: Path) -> StoredExperiment:
         Skipped(name, reason.removeprefix(Path(name).name).lstrip(": "))
         for name, reason in reasons.items()
     ]
-    if found.runs is None:
+    runs = stored_runs(found.runs)
+    if not runs:
         raise StoreError(
             f"results folder {root} holds no complete run: "
             f"{_remedy(root, found, skipped, bool(folders))}"
         )
     return StoredExperiment(
-        root, list(found.runs), found.failures, skipped, manifest, names.labels, names.current
+        root, runs, found.failures, skipped, manifest, names.labels, names.current
     )
 
 

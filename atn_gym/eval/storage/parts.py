@@ -311,12 +311,6 @@ def lists(table: Table, name: str) -> tuple[IntArray, FloatArray]:
     return lengths, floats(pa.table({"values": flat}), "values")
 
 
-def one_trace(table: Table) -> dict[str, FloatArray]:
-    """Columns of the trace of the only run in a table, by name."""
-    columns = {name: lists(table, f"{TRACE}{name}")[1] for name in names(table, TRACE)}
-    return {name: values for name, values in columns.items() if len(values)}
-
-
 def rows(table: Table, chosen: IntArray) -> Table:
     """Some rows of a table."""
     return table.take(pa.array(chosen))

@@ -15,7 +15,8 @@ import numpy as np
 from atn_gym.arrays import IntArray
 from atn_gym.eval.storage import parts
 from atn_gym.eval.storage.checks import config_faults, run_faults
-from atn_gym.eval.storage.runs import Origin, RunTable, StoredFailure
+from atn_gym.eval.storage.run_table import Origin, RunTable
+from atn_gym.eval.storage.runs import StoredFailure
 from atn_gym.files import Unreadable
 
 PARTS_FOLDER = "parts"

@@ -22,7 +22,7 @@ from atn_gym.eval.storage.claims import Claims, claiming
 from atn_gym.eval.storage.keys import run_key
 from atn_gym.eval.storage.reading import PARTS_FOLDER, part_names, read_parts
 from atn_gym.eval.storage.run_folders import run_folders
-from atn_gym.eval.storage.runs import StoredRun
+from atn_gym.eval.storage.runs import StoredRun, stored_runs
 from atn_gym.eval.storage.sealing import read_sealed, seal
 from atn_gym.files import StoreError, Unreadable, remove_temporary, write_atomically
 
@@ -81,7 +81,7 @@ class ResultStore:
                 self._set_aside(name, reason)
             for key, reason in found.faulty.items():
                 _log.warning("run %s in %s is made again: %s", key, self._parts, reason)
-            for run in found.runs or ():
+            for run in stored_runs(found.runs):
                 self._runs.setdefault(run.key, run)
 
     def _set_aside(self, name: str, reason: str) -> None:
