@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 from filelock import FileLock, Timeout
 
 from atn_gym.eval.storage import parts
@@ -110,11 +111,28 @@ def _merge(root: Path, packed: Packed) -> None:
         joined, left_out = parts.concatenated(tables)
         packed.left |= {f"{PARTS_FOLDER}/{name}": reason for name, reason in left_out.items()}
         replaced = tables.keys() - left_out.keys()
-        written = _write(root, parts.encode_table(parts.tidied(joined)))
+        written = _write(root, parts.encode_table(_tidied(joined)))
         for name in replaced - {written}:
             (root / PARTS_FOLDER / name).unlink(missing_ok=True)
         packed.merged += len(replaced)
         packed.written += 1
+
+
+def _tidied(table: parts.Table) -> parts.Table:
+    """The rows of a table without those that another one stands for, by config and seed.
+
+    A complete run stands for others of its key, the first for later ones; the last failure for
+    earlier ones.
+    """
+    stored_at = parts.integers(table, "stored_at")
+    errors = parts.known(table, "error")
+    keys = np.array(table["key"].to_pylist())
+    order = np.lexsort((np.where(errors, -stored_at, stored_at), errors, keys))
+    kept = np.sort(order[np.unique(keys[order], return_index=True)[1]])
+    texts, of_row = parts.shared(table, "config")
+    rank = np.argsort(np.argsort(texts))[of_row]
+    seeds = parts.integers(table, "seed")
+    return parts.rows(table, kept[np.lexsort((seeds[kept], rank[kept]))])
 
 
 def _groups(folder: Path) -> Iterator[list[Path]]:

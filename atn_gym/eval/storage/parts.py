@@ -316,23 +316,6 @@ def rows(table: Table, chosen: IntArray) -> Table:
     return table.take(pa.array(chosen))
 
 
-def tidied(table: Table) -> Table:
-    """The rows of a table without those that another one stands for, by config and seed.
-
-    A complete run stands for others of its key, the first for later ones; the last failure for
-    earlier ones.
-    """
-    stored_at = integers(table, "stored_at")
-    errors = known(table, "error")
-    keys = np.array(table["key"].to_pylist())
-    order = np.lexsort((np.where(errors, -stored_at, stored_at), errors, keys))
-    first = np.append(True, keys[order][1:] != keys[order][:-1])[: len(order)]
-    kept = np.sort(order[first])
-    texts, of_row = shared(table, "config")
-    rank = np.argsort(np.argsort(texts))[of_row]
-    return rows(table, kept[np.lexsort((integers(table, "seed")[kept], rank[kept]))])
-
-
 def plain_rows(table: Table, prefix: str) -> Iterator[dict[str, Any]]:
     """Values of the columns with a prefix, row by row, nested as they were.
 

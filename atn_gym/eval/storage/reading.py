@@ -104,8 +104,7 @@ def _complete(table: RunTable, chosen: IntArray) -> tuple[RunTable | None, dict[
     # Runs that two commands made at once are the same but for wall-clock: the first is taken.
     order = np.lexsort((table.stored_at(), keys))
     order = order[~np.isin(order, list(faults))]
-    first = np.append(True, keys[order][1:] != keys[order][:-1])[: len(order)]
-    kept = order[first]
+    kept = order[np.unique(keys[order], return_index=True)[1]]
     faulty = {table.keys[row]: reason for row, reason in faults.items()}
     for key in keys[kept].tolist():
         faulty.pop(key, None)
