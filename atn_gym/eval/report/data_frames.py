@@ -13,7 +13,7 @@ import pandas as pd
 
 from atn_gym.arrays import IntArray
 from atn_gym.eval.report.index import ResultIndex
-from atn_gym.eval.storage import parts
+from atn_gym.eval.storage import arrow, parts
 from atn_gym.eval.storage.experiment import read_experiment
 from atn_gym.eval.storage.runs import StoredRun
 from atn_gym.eval.storage.selection import Selection, select
@@ -144,8 +144,8 @@ class LoadedResults:
             "controller": pd.Categorical(self._controller)[of_run],
             "seed": self._table.seeds[self._rows][of_run],
         }
-        for name in parts.names(traces, parts.TRACE):
-            lengths, values = parts.flattened(traces, f"{parts.TRACE}{name}")
+        for name in arrow.names(traces, parts.TRACE):
+            lengths, values = arrow.flattened(traces, f"{parts.TRACE}{name}")
             if not np.array_equal(lengths, trained):
                 # Some runs do not have this column, such as one of a hyperparameter.
                 known = np.repeat(lengths > 0, trained)

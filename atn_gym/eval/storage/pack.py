@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock, Timeout
 
-from atn_gym.eval.storage import parts
+from atn_gym.eval.storage import arrow, parts
 from atn_gym.eval.storage.claims import claiming
 from atn_gym.eval.storage.reading import PARTS_FOLDER, part_names
 from atn_gym.eval.storage.run_folders import read_run_folder, run_folders
@@ -108,7 +108,7 @@ def _merge(root: Path, packed: Packed) -> None:
                 packed.left[f"{PARTS_FOLDER}/{path.name}"] = str(error)
         if len(tables) < 2:
             continue
-        joined, left_out = parts.concatenated(tables)
+        joined, left_out = arrow.concatenated(tables)
         packed.left |= {f"{PARTS_FOLDER}/{name}": reason for name, reason in left_out.items()}
         replaced = tables.keys() - left_out.keys()
         written = _write(root, parts.encode_table(_tidied(joined)))
@@ -118,21 +118,21 @@ def _merge(root: Path, packed: Packed) -> None:
         packed.written += 1
 
 
-def _tidied(table: parts.Table) -> parts.Table:
+def _tidied(table: arrow.Table) -> arrow.Table:
     """The rows of a table without those that another one stands for, by config and seed.
 
     A complete run stands for others of its key, the first for later ones; the last failure for
     earlier ones.
     """
-    stored_at = parts.integers(table, "stored_at")
-    errors = parts.known(table, "error")
+    stored_at = arrow.integers(table, "stored_at")
+    errors = arrow.known(table, "error")
     keys = np.array(table["key"].to_pylist())
     order = np.lexsort((np.where(errors, -stored_at, stored_at), errors, keys))
     kept = np.sort(order[np.unique(keys[order], return_index=True)[1]])
-    texts, of_row = parts.shared(table, "config")
+    texts, of_row = arrow.shared(table, "config")
     rank = np.argsort(np.argsort(texts))[of_row]
-    seeds = parts.integers(table, "seed")
-    return parts.rows(table, kept[np.lexsort((seeds[kept], rank[kept]))])
+    seeds = arrow.integers(table, "seed")
+    return arrow.rows(table, kept[np.lexsort((seeds[kept], rank[kept]))])
 
 
 def _groups(folder: Path) -> Iterator[list[Path]]:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from atn_gym.arrays import IntArray
-from atn_gym.eval.storage import parts
+from atn_gym.eval.storage import arrow, parts
 from atn_gym.eval.storage.checks import config_faults, run_faults
 from atn_gym.eval.storage.run_table import Origin, RunTable
 from atn_gym.eval.storage.runs import StoredFailure
@@ -64,7 +64,7 @@ def read_parts(folder: Path, names: Iterable[str]) -> StoredParts:
         folder: Their folder.
         names: Names of their files.
     """
-    tables: dict[str, parts.Table] = {}
+    tables: dict[str, arrow.Table] = {}
     damaged: dict[str, str] = {}
     gone = []
     for name in names:
@@ -76,7 +76,7 @@ def read_parts(folder: Path, names: Iterable[str]) -> StoredParts:
             damaged[name] = str(error)
     if not tables:
         return StoredParts(damaged=damaged, gone=gone)
-    joined, left_out = parts.concatenated(tables)
+    joined, left_out = arrow.concatenated(tables)
     sizes = [table.num_rows for name, table in tables.items() if name not in left_out]
     origin = Origin(
         folder,

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atn_gym.arrays import BoolArray, FloatArray, IntArray
-from atn_gym.eval.storage import parts
+from atn_gym.eval.storage import arrow, parts
 from atn_gym.eval.storage.keys import run_key
 from atn_gym.files import StoreError, Unreadable
 
@@ -52,11 +52,11 @@ class RunTable:
         config_of: Which of these each run has.
     """
 
-    def __init__(self, table: parts.Table, origin: Origin) -> None:
+    def __init__(self, table: arrow.Table, origin: Origin) -> None:
         self._table, self.origin = table, origin
         self.keys: list[str] = table["key"].to_pylist()
-        self.seeds = parts.integers(table, "seed")
-        texts, of_row = parts.shared(table, "config")
+        self.seeds = arrow.integers(table, "seed")
+        texts, of_row = arrow.shared(table, "config")
         used, self.config_of = np.unique(of_row, return_inverse=True)
         self.configs: list[dict[str, Any]] = [json.loads(texts[i]) for i in used]
         self._metrics: dict[str, FloatArray] = {}
@@ -68,19 +68,19 @@ class RunTable:
 
     def numbers(self, name: str) -> FloatArray:
         """A field of every summary as it is stored, truth as 0 or 1; NaN if it is not a number."""
-        return parts.floats(self._table, f"{parts.SUMMARY}{name}")
+        return arrow.floats(self._table, f"{parts.SUMMARY}{name}")
 
     def known(self, name: str) -> BoolArray:
         """Which summaries have a field."""
-        return parts.known(self._table, f"{parts.SUMMARY}{name}")
+        return arrow.known(self._table, f"{parts.SUMMARY}{name}")
 
     def is_truth(self, name: str) -> bool:
         """Whether a field, where it is known, is true or false."""
-        return parts.is_truth(self._table, f"{parts.SUMMARY}{name}")
+        return arrow.is_truth(self._table, f"{parts.SUMMARY}{name}")
 
     def counts_epochs(self) -> BoolArray:
         """Which traces have the epochs 1, 2, 3 and so on."""
-        lengths, values = parts.lists(self._table, f"{parts.TRACE}epoch")
+        lengths, values = arrow.lists(self._table, f"{parts.TRACE}epoch")
         run, place = _places(lengths)
         return ~np.isin(np.arange(len(self)), run[values != place + 1])
 
@@ -88,11 +88,11 @@ class RunTable:
         """Some of the runs, in the order given."""
         o = self.origin
         origin = Origin(o.folder, o.names, o.part[chosen], o.row[chosen])
-        return RunTable(parts.rows(self._table, chosen), origin)
+        return RunTable(arrow.rows(self._table, chosen), origin)
 
     def stored_at(self) -> IntArray:
         """When each run was stored, nanoseconds since 1970."""
-        return parts.integers(self._table, "stored_at")
+        return arrow.integers(self._table, "stored_at")
 
     def errors(self) -> list[str | None]:
         """Why each run failed; None if it did not."""
@@ -123,22 +123,22 @@ class RunTable:
 
     def columns(self) -> dict[str, NDArray[Any]]:
         """Every field of the summaries, by name; nested ones have dots."""
-        found = parts.names(self._table, parts.SUMMARY)
-        return {name: parts.values(self._table, f"{parts.SUMMARY}{name}") for name in found}
+        found = arrow.names(self._table, parts.SUMMARY)
+        return {name: arrow.values(self._table, f"{parts.SUMMARY}{name}") for name in found}
 
     def provenance(self) -> list[dict[str, Any]]:
         """What made the runs: each different one, once."""
-        return [json.loads(text) for text in parts.shared(self._table, "provenance")[0]]
+        return [json.loads(text) for text in arrow.shared(self._table, "provenance")[0]]
 
     @cached_property
     def epochs(self) -> IntArray:
         """Number of epochs that each run trained."""
-        return parts.lists(self._table, f"{parts.TRACE}epoch")[0]
+        return arrow.lists(self._table, f"{parts.TRACE}epoch")[0]
 
     @cached_property
     def gradient_steps(self) -> FloatArray:
         """Gradient steps of each run in its epochs."""
-        lengths, values = parts.lists(self._table, f"{parts.TRACE}gradient_steps")
+        lengths, values = arrow.lists(self._table, f"{parts.TRACE}gradient_steps")
         found = np.zeros(len(self))
         np.add.at(found, _places(lengths)[0], values)
         return found
@@ -152,7 +152,7 @@ class RunTable:
         key: str = self._variant_keys[of][self.config_of[row]]
         return key
 
-    def traces(self, chosen: IntArray, names: Sequence[str] | None = None) -> parts.Table:
+    def traces(self, chosen: IntArray, names: Sequence[str] | None = None) -> arrow.Table:
         """Columns of the traces of some runs, in the order given.
 
         Args:
@@ -176,13 +176,13 @@ class RunTable:
                     f"results in {origin.folder} changed while they were read ({error}): run the "
                     "same command again"
                 ) from error
-        return parts.rows(parts.concatenated(tables)[0], np.argsort(order))
+        return arrow.rows(arrow.concatenated(tables)[0], np.argsort(order))
 
     def trace(self, row: int) -> dict[str, FloatArray]:
         """Columns of the trace of a run by name, each with an entry for every epoch trained."""
         traces = self.traces(np.array([row]))
-        names = parts.names(traces, parts.TRACE)
-        columns = {name: parts.lists(traces, f"{parts.TRACE}{name}")[1] for name in names}
+        names = arrow.names(traces, parts.TRACE)
+        columns = {name: arrow.lists(traces, f"{parts.TRACE}{name}")[1] for name in names}
         return {name: values for name, values in columns.items() if len(values)}
 
     def trace_matrices(
@@ -198,7 +198,7 @@ class RunTable:
         traces = self.traces(chosen, names)
         found = {name: np.full((len(chosen), epochs), np.nan) for name in names}
         for name, matrix in found.items():
-            lengths, values = parts.lists(traces, f"{parts.TRACE}{name}")
+            lengths, values = arrow.lists(traces, f"{parts.TRACE}{name}")
             run, epoch = _places(lengths)
             kept = epoch < epochs
             matrix[run[kept], epoch[kept]] = values[kept]

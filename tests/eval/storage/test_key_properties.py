@@ -2,7 +2,7 @@
 
 import re
 
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from atn_gym.eval.storage.keys import keys_of_seeds, run_key
@@ -16,6 +16,7 @@ configs = st.dictionaries(st.text(), values, max_size=5)
 
 
 @given(configs, seeds)
+@example({"seed": 3, "a": [1, {"z": None, "b": "ü"}], "zz": 1.5}, 2**63 - 1)
 def test_the_key_of_a_seed_is_that_of_the_whole_config(config, seed):
     key = run_key({**config, "seed": seed})
     assert keys_of_seeds(config)(seed) == key
