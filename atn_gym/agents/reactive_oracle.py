@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from atn_gym.agents.lookahead_oracle import LookaheadOracle
-from atn_gym.envs.episodes.episodes import Episodes
+from atn_gym.envs.episodes.snapshots import under_regime
 from atn_gym.envs.regimes import Regime
 
 
@@ -39,7 +39,7 @@ class ReactiveOracle(LookaheadOracle):
         """The state of the run, which continues as if nothing would change any more."""
         episode = snapshot["episode"]
         regime = episode.regime if episode.epoch else episode.regime.switched_off()
-        return Episodes.under_regime(snapshot, _HeldRegime(regime, max(episode.epoch - 1, 0)))
+        return under_regime(snapshot, _HeldRegime(regime, max(episode.epoch - 1, 0)))
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from atn_gym.agents.method import Method
 from atn_gym.agents.method_around import MethodAround
 from atn_gym.agents.policy import Actions, RunAccount, SearchingPolicy, accounts_of
 from atn_gym.arrays import BoolArray
+from atn_gym.envs.episodes.actions import check_actions
 from atn_gym.envs.episodes.observations import Observation
 
 YOKED = "yoked"
@@ -120,7 +121,7 @@ class YokedPolicy:
             actions, state = policy.predict(
                 observation, state=state, episode_start=start, deterministic=True
             )
-            checked = episodes.check_actions(actions, vector.action_space.shape, used=running)
+            checked = check_actions(actions, vector.action_space.shape, used=running)
             done[epoch, running] = checked[running]
             seen = observation
             observation, _, ended, _, infos = vector.step(done[epoch])

@@ -10,6 +10,7 @@ from gymnasium.error import ResetNeeded
 from numpy.typing import NDArray
 
 from atn_gym.envs.arguments import PlainSpec, TaskArguments
+from atn_gym.envs.episodes.actions import check_actions
 from atn_gym.envs.episodes.episodes import Episodes
 from atn_gym.envs.episodes.observations import Observation
 from atn_gym.envs.episodes.snapshots import restore
@@ -173,7 +174,7 @@ class TuningEnv(PlainSpec, gymnasium.Env[Observation, NDArray[np.float32]]):
             InvalidArgument: If the action has NaN, a wrong shape or a wrong dtype.
         """
         assert self.action_space.shape is not None
-        actions = self.episodes.check_actions(action, self.action_space.shape)
+        actions = check_actions(action, self.action_space.shape)
         if not self.episodes.running(0):
             raise ResetNeeded("step() needs a running episode: call reset() first")
         rewards, ended = self.episodes.step([0], actions[None])

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from atn_gym.arrays import FloatArray
 from atn_gym.envs.arguments import PlainSpec, TaskArguments, plain
+from atn_gym.envs.episodes.actions import check_actions
 from atn_gym.envs.episodes.episodes import Episodes
 from atn_gym.envs.episodes.observations import Observation
 from atn_gym.envs.episodes.snapshots import restore
@@ -191,7 +192,7 @@ class TuningVectorEnv(PlainSpec, VectorEnv[Observation, NDArray[np.float32], NDA
         if not self.episodes.all_begun():
             raise ResetNeeded("step() needs begun episodes: call reset() first")
         running = self.episodes.all_running()
-        checked = self.episodes.check_actions(actions, self.action_space.shape, running)
+        checked = check_actions(actions, self.action_space.shape, running)
         rewards = np.zeros(self.num_envs)
         terminations = ~running
         if running.any():

@@ -28,7 +28,7 @@ from atn_gym.envs.randomness import Stream, integer_seed
 from atn_gym.envs.regimes import in_numbers
 from atn_gym.envs.rendering import RunTrace
 from atn_gym.envs.rewards import EpochOutcome, get_reward
-from atn_gym.errors import EpisodeStateError, InvalidArgument
+from atn_gym.errors import EpisodeStateError
 
 
 class Episodes:
@@ -156,32 +156,6 @@ class Episodes:
             self._states[run] = state
             self.episodes_begun[run] += 1
 
-    def check_actions(
-        self, actions: Any, shape: tuple[int, ...], used: NDArray[np.bool_] | bool = True
-    ) -> FloatArray:
-        """Validates actions.
-
-        Args:
-            actions: Array of a floating dtype without NaN; clipped to [-1, 1].
-            shape: The shape it must have.
-            used: Whether an action is used, (n,) for n of them; NaN may stand in the others.
-
-        Raises:
-            InvalidArgument: If dtype, shape or values are wrong.
-        """
-        array = np.asarray(actions)
-        if not np.issubdtype(array.dtype, np.floating):
-            raise InvalidArgument(
-                f"an action must be a float32 array of shape {shape}, got dtype {array.dtype}"
-            )
-        if array.shape != shape:
-            raise InvalidArgument(
-                f"an action must be a float32 array of shape {shape}, got shape {array.shape}"
-            )
-        if np.any(np.isnan(array).any(axis=-1) & used):
-            raise InvalidArgument(f"an action must not hold NaN, got {array.tolist()}")
-        return np.clip(array.astype(np.float64), -1, 1)
-
     def step(
         self, runs: Sequence[int], actions: FloatArray
     ) -> tuple[FloatArray, NDArray[np.bool_]]:
@@ -308,10 +282,7 @@ class Episodes:
                 "the test split is evaluated only at the end of a run: call test_metrics() "
                 f"after the last of {self.num_epochs} epochs, not after {state.epoch}"
             )
-        if state.diverged:
-            loss, accuracy = self._worst
-        else:
-            loss, accuracy = self._trainer.evaluate_test(run)
+        loss, accuracy = self._worst if state.diverged else self._trainer.evaluate_test(run)
         return {"test_loss": loss, "test_accuracy": accuracy}
 
     @property
@@ -356,16 +327,6 @@ class Episodes:
     def forget(self, run: int) -> None:
         """Leaves a run as if its episode had not begun."""
         self._states[run] = None
-
-    @staticmethod
-    def under_regime(state: Mapping[str, Any], regime: Any) -> dict[str, Any]:
-        """A captured episode that continues under another regime, which its infos do not name.
-
-        Args:
-            state: What `get_state` returned.
-            regime: Anything with the `apply` and `strength` of a `Regime`.
-        """
-        return {**state, "trainer": {**state["trainer"], "regime": regime}}
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copies and pickles by its parameters and states: the data set is shared, or loaded."""

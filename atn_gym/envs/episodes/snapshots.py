@@ -1,4 +1,4 @@
-"""Captured episodes: whether they fit an env, and back into it, all or none."""
+"""Captured episodes: whether they fit an env, back into it, and on under another regime."""
 
 from __future__ import annotations
 
@@ -79,6 +79,16 @@ def check_state(params: TuningParams, state: Mapping[str, Any]) -> None:
             f"a state must come from an env of the same parameters, here {wanted}, got {got}: "
             "make an env of those to continue it"
         )
+
+
+def under_regime(state: Mapping[str, Any], regime: Any) -> dict[str, Any]:
+    """A captured episode that continues under another regime, which its infos do not name.
+
+    Args:
+        state: What `get_state` returned.
+        regime: Anything with the `apply` and `strength` of a `Regime`.
+    """
+    return {**state, "trainer": {**state["trainer"], "regime": regime}}
 
 
 def _comparable(params: TuningParams) -> TuningParams:

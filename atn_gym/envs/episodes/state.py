@@ -83,10 +83,6 @@ class EpisodeState:
         values = self.gradient[:, self.window + self.epoch - 1].tolist()
         return dict(zip(GRADIENT_SIGNALS, values, strict=True))
 
-    def clean_metrics(self, back: int = 0) -> dict[str, float]:
-        """Clean metrics by name: of the last epoch, or of `back` epochs before it."""
-        return dict(zip(METRICS, self.clean[:, self.epoch - back].tolist(), strict=True))
-
     def copy(self) -> EpisodeState:
         """An independent copy; checkpoints are shared, because they are never written to."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}

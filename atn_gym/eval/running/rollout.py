@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from atn_gym.agents.controller import Params
 from atn_gym.agents.optimal import whole_plans
 from atn_gym.agents.policy import Policy, RunAccount, SearchingPolicy, accounts_of
+from atn_gym.envs.episodes.actions import check_actions
 from atn_gym.errors import AtnGymError, InvalidArgument
 from atn_gym.eval.running.failures import PolicyError, as_policy_error, runs_with
 from atn_gym.eval.running.rows import Row, by_name, rows_of
@@ -214,7 +215,7 @@ def _valid_actions(
                         f"{valid[i].tolist()}"
                     )
                 valid[i] = 0
-        env.unwrapped.episodes.check_actions(valid, env.action_space.shape)
+        check_actions(valid, env.action_space.shape)
     except (TypeError, ValueError) as error:
         raise PolicyError(f"{who} returned wrong actions {_when(records)}: {error}") from error
     return valid
