@@ -25,13 +25,23 @@ def chance_loss(num_classes: float) -> float:
 
 
 def largest_loss(num_classes: float) -> float:
-    """Largest observed loss, 5 ln C, which is also the loss of a diverged epoch."""
+    """Largest observed loss, 5 ln C."""
     return LARGEST * chance_loss(num_classes)
 
 
 def chance_accuracy(num_classes: float) -> float:
-    """Accuracy at chance, 1 / C, which is also the accuracy of a diverged epoch."""
+    """Accuracy at chance, 1 / C."""
     return 1 / num_classes
+
+
+def metrics_at_chance(num_classes: float) -> tuple[float, float]:
+    """Loss and accuracy at chance."""
+    return chance_loss(num_classes), chance_accuracy(num_classes)
+
+
+def diverged_metrics(num_classes: float) -> tuple[float, float]:
+    """Loss and accuracy of an epoch that diverged: the largest loss, the accuracy at chance."""
+    return largest_loss(num_classes), chance_accuracy(num_classes)
 
 
 def log_score(loss: FloatArray, at_chance: float) -> FloatArray:

@@ -14,7 +14,7 @@ from atn_gym.agents.controller import RunSetting
 from atn_gym.agents.method import Method
 from atn_gym.agents.policy import Policy
 from atn_gym.agents.registry import as_method
-from atn_gym.envs.chance import chance_accuracy, chance_loss, largest_loss
+from atn_gym.envs.chance import diverged_metrics, metrics_at_chance
 from atn_gym.envs.episodes.observations import ObservationView
 from atn_gym.envs.gradient_signals import SIGNAL_TRACKS, GradientSignals
 from atn_gym.envs.hyperparameters import HyperparameterSpace
@@ -111,7 +111,7 @@ class HyperparameterScheduler:
         self._gradient = np.zeros((len(fields(GradientSignals)), window + num_epochs))
         if self._meter is not None:
             self._gradient[:] = np.array(astuple(self._meter.epoch()))[:, None]
-        chance = chance_loss(self._num_classes), chance_accuracy(self._num_classes)
+        chance = metrics_at_chance(self._num_classes)
         self._signals = np.tile(np.array(chance * 2)[:, None], window + num_epochs)
         self._values = np.tile(self._groups.read(self.hyperparameters), (num_epochs + 1, 1))
         self._policy = self._make_policy(method, seed)
@@ -205,8 +205,7 @@ class HyperparameterScheduler:
             train = metrics_of("train", val_loss, train_accuracy)
         observed = np.array([*train, *val])
         if not np.isfinite(observed).all():
-            worst = largest_loss(self._num_classes), chance_accuracy(self._num_classes)
-            observed = np.array(worst * 2)
+            observed = np.array(diverged_metrics(self._num_classes) * 2)
         self._take_signals(signals)
         self._signals[:, self.window + self.last_epoch] = observed
         self.last_epoch += 1

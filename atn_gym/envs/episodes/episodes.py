@@ -13,7 +13,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from atn_gym.arrays import FloatArray
-from atn_gym.envs.chance import DIVERGED, chance_accuracy, chance_loss, largest_loss, log_score
+from atn_gym.envs.chance import DIVERGED, diverged_metrics, log_score, metrics_at_chance
 from atn_gym.envs.data import load_dataset
 from atn_gym.envs.episodes.epoch_metrics import EpochMetrics
 from atn_gym.envs.episodes.forecast import Forecast
@@ -57,8 +57,8 @@ class Episodes:
         self.num_classes = dataset.num_classes
         self.num_epochs = self.task.num_epochs
         self.steps_per_epoch = self._trainer.steps_per_epoch
-        self._chance = chance_loss(self.num_classes), chance_accuracy(self.num_classes)
-        self._worst = largest_loss(self.num_classes), chance_accuracy(self.num_classes)
+        self._chance = metrics_at_chance(self.num_classes)
+        self._worst = diverged_metrics(self.num_classes)
         self._arrays = EpisodeArrays(
             num_runs, self.num_epochs, params.window, len(self.hyperparameters)
         )

@@ -8,7 +8,7 @@ import numpy as np
 
 import atn_gym
 from atn_gym.arrays import FloatArray
-from atn_gym.envs.chance import DIVERGED, chance_accuracy, largest_loss
+from atn_gym.envs.chance import DIVERGED, diverged_metrics
 from atn_gym.envs.hyperparameters import HyperparameterSpace
 from atn_gym.eval.metrics import adaptation, run_metrics
 from atn_gym.eval.running.rollout import RunRecord
@@ -28,17 +28,14 @@ def summarise(record: RunRecord, num_epochs: int, num_classes: int) -> dict[str,
         recovery time without a shock.
     """
     trained = len(record.trace)
-    fills = {
-        "val_loss": largest_loss(num_classes),
-        "val_accuracy": chance_accuracy(num_classes),
-        "score": DIVERGED,
-    }
+    worst_loss, worst_accuracy = diverged_metrics(num_classes)
+    fills = {"val_loss": worst_loss, "val_accuracy": worst_accuracy, "score": DIVERGED}
     loss, accuracy, scores = (
         run_metrics.pad_diverged(np.array([row[name] for row in record.trace]), num_epochs, fill)
         for name, fill in fills.items()
     )
     # A loss that exploded, but is finite still, costs no more than divergence.
-    loss = np.minimum(loss, fills["val_loss"])
+    loss = np.minimum(loss, worst_loss)
     classes = run_metrics.pad_diverged(
         np.array([row["visible_classes"] for row in record.trace]), num_epochs, num_classes
     )
@@ -76,7 +73,7 @@ def summarise(record: RunRecord, num_epochs: int, num_classes: int) -> dict[str,
         else None,
         "recovery_time": None if recovery is None else recovery.epochs,
         "recovered": None if recovery is None else recovery.recovered,
-        "shock_cost": _shock_cost(record, loss, fills["val_loss"]),
+        "shock_cost": _shock_cost(record, loss, worst_loss),
         "restarts": record.account.restarts,
         "making_runs": record.making_runs,
         "optimizer_evaluations": record.account.optimizer_evaluations,
