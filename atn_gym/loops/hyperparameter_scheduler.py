@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import astuple, fields
 from typing import Any
 
 import numpy as np
-from gymnasium import spaces
 from torch import optim
 
 from atn_gym.agents.controller import RunSetting
 from atn_gym.agents.method import Method
 from atn_gym.agents.policy import Policy
 from atn_gym.agents.registry import as_method
-from atn_gym.envs.chance import diverged_metrics, metrics_at_chance
-from atn_gym.envs.episodes.observations import ObservationView
 from atn_gym.envs.gradient_signals import SIGNAL_TRACKS, GradientSignals
 from atn_gym.envs.hyperparameters import HyperparameterSpace
 from atn_gym.errors import InvalidArgument, check_positive_integer, unknown_name
+from atn_gym.loops.loop_run import LoopRun
 from atn_gym.loops.losses import classes_at_chance, metrics_of
 from atn_gym.loops.optimizer_groups import OptimizerGroups
 from atn_gym.loops.signal_meter import SignalMeter
@@ -71,7 +68,7 @@ class HyperparameterScheduler:
         >>> for val_loss in (1.1, 1.0, 1.3):  # train an epoch, then:
         ...     values = scheduler.step(val_loss)
         >>> round(optimizer.param_groups[0]["lr"], 4), values["momentum"]
-        (0.055, 0.9)
+        (0.0605, 0.9)
     """
 
     def __init__(
@@ -99,71 +96,33 @@ class HyperparameterScheduler:
             raise InvalidArgument(
                 f"the controller observes gradient signals, got signals={signals!r}: leave it out"
             )
-        self.num_epochs = num_epochs
-        self._num_classes = classes_at_chance(num_classes, initial_loss)
+        classes = classes_at_chance(num_classes, initial_loss)
         self._groups = OptimizerGroups(optimizer)
         names = self._groups.controllable() if hyperparameters is None else hyperparameters
+        self.num_epochs = num_epochs
         self.hyperparameters = HyperparameterSpace(names, bounds)
         self._meter = SignalMeter(optimizer) if signals == "gradient" else None
-        self._view = ObservationView(
-            self.hyperparameters, num_epochs, window, self._num_classes, self._meter is not None
+        self._run = LoopRun(
+            self.hyperparameters,
+            num_epochs,
+            window,
+            classes,
+            self._groups.read(self.hyperparameters),
+            None if self._meter is None else self._meter.epoch(),
         )
-        self._gradient = np.zeros((len(fields(GradientSignals)), window + num_epochs))
-        if self._meter is not None:
-            self._gradient[:] = np.array(astuple(self._meter.epoch()))[:, None]
-        chance = metrics_at_chance(self._num_classes)
-        self._signals = np.tile(np.array(chance * 2)[:, None], window + num_epochs)
-        self._values = np.tile(self._groups.read(self.hyperparameters), (num_epochs + 1, 1))
         self._policy = self._make_policy(method, seed)
         self._state: Any = None
-        self.last_epoch = 0
         self._decide()
 
-    # What the policies of this package ask of an env.
-
     @property
-    def unwrapped(self) -> HyperparameterScheduler:
-        """The scheduler, as an env without wrappers gives the env."""
-        return self
-
-    @property
-    def episodes(self) -> HyperparameterScheduler:
-        """The scheduler, which knows the budget, the hyperparameters and the spaces."""
-        return self
-
-    @property
-    def params(self) -> HyperparameterScheduler:
-        """The scheduler, which knows the window."""
-        return self
-
-    @property
-    def window(self) -> int:
-        """Past epochs in an observation."""
-        return self._view.window
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Optimizer steps in the last epoch, by the gradient signals; 0 if there are none."""
-        return int(self._gradient[-1, self.window + self.last_epoch - 1])
-
-    def controller_seed(self, seed: int) -> int:
-        """The seed itself, which an env mixes with its id."""
-        return seed
-
-    @property
-    def observation_space(self) -> spaces.Dict:
-        """Space of the observations, that of an env."""
-        return self._view.space
-
-    @property
-    def action_space(self) -> spaces.Box:
-        """Space of the actions, that of an env."""
-        return spaces.Box(-1, 1, (len(self.hyperparameters),), np.float32)
+    def last_epoch(self) -> int:
+        """Number of epochs trained."""
+        return self._run.last_epoch
 
     @property
     def values(self) -> dict[str, float]:
         """The hyperparameters in force, in plain units by name."""
-        return self.hyperparameters.named(self._values[min(self.last_epoch + 1, self.num_epochs)])
+        return self._run.in_force()
 
     def step(
         self,
@@ -200,51 +159,48 @@ class HyperparameterScheduler:
                 "scheduler with the number of epochs that you train"
             )
         val = metrics_of("val", val_loss, val_accuracy)
-        train = val if train_loss is None else metrics_of("train", train_loss, train_accuracy)
-        if train_loss is None and train_accuracy is not None:
-            train = metrics_of("train", val_loss, train_accuracy)
-        observed = np.array([*train, *val])
-        if not np.isfinite(observed).all():
-            observed = np.array(diverged_metrics(self._num_classes) * 2)
-        self._take_signals(signals)
-        self._signals[:, self.window + self.last_epoch] = observed
-        self.last_epoch += 1
+        train = val
+        if train_loss is not None or train_accuracy is not None:
+            train = metrics_of(
+                "train", val_loss if train_loss is None else train_loss, train_accuracy
+            )
+        self._run.record(np.array([*train, *val]), self._signals(signals))
         if self.last_epoch < self.num_epochs:
             self._decide()
         return self.values
 
-    def _take_signals(self, signals: GradientSignals | None) -> None:
-        """Keeps the gradient signals of an epoch, if the controller observes them."""
+    def _signals(self, given: GradientSignals | None) -> GradientSignals | None:
+        """The gradient signals of an epoch; None if the controller does not observe them."""
         if self._meter is None:
-            if signals is not None:
+            if given is not None:
                 raise InvalidArgument(
                     "the controller observes no gradient signals, but step was given some: leave "
                     "them out, or make the scheduler with signals='gradient'"
                 )
-            return
+            return None
         measured = self._meter.epoch()
-        found = measured if signals is None else signals
+        found = measured if given is None else given
         if not found.steps:
             raise InvalidArgument(
                 "the controller observes gradient signals, but no optimizer.step() was seen since "
                 "the last epoch: make the scheduler with the optimizer that takes the steps"
             )
-        self._gradient[:, self.window + self.last_epoch] = astuple(found)
+        return found
 
     def state_dict(self) -> dict[str, Any]:
         """What `load_state_dict` takes, in this process or another one.
 
         Plain values; with gradient signals the weights too with which the run began.
         """
-        return {
-            "last_epoch": self.last_epoch,
-            "metrics": self._signals[:, self.window :][:, : self.last_epoch].tolist(),
-            "values": self._values[: self.last_epoch + 1].tolist(),
-            **({} if self._meter is None else self._state_of(self._meter)),
+        run = self._run
+        state = {
+            "last_epoch": run.last_epoch,
+            "metrics": run.metrics[:, run.window :][:, : run.last_epoch].tolist(),
+            "values": run.values[: run.last_epoch + 1].tolist(),
         }
-
-    def _state_of(self, meter: SignalMeter) -> dict[str, Any]:
-        return {"signals": self._gradient.tolist(), "initial_weights": meter.initial}
+        if self._meter is not None:
+            state |= {"signals": run.gradient.tolist(), "initial_weights": self._meter.initial}
+        return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Resumes a run: shows the controller its past again, and sets what it had chosen.
@@ -256,15 +212,16 @@ class HyperparameterScheduler:
             state: What `state_dict` returned.
 
         Raises:
-            InvalidArgument: If it is no such state, is of other hyperparameters or a longer
+            InvalidArgument: If it is not such a state, is of other hyperparameters or a longer
                 run, or the controller does not decide again as it did.
         """
+        run = self._run
         try:
             last_epoch = int(state["last_epoch"])
             metrics = np.array(state["metrics"], dtype=np.float64).reshape(4, last_epoch)
             values = np.array(state["values"], dtype=np.float64)
             if self._meter is not None:
-                self._gradient[:] = np.array(state["signals"], dtype=np.float64)
+                run.gradient[:] = np.array(state["signals"], dtype=np.float64)
                 self._meter.resume(state["initial_weights"])
         except (KeyError, TypeError, ValueError) as error:
             raise InvalidArgument(
@@ -278,14 +235,14 @@ class HyperparameterScheduler:
                 f"got {last_epoch} epochs and values of shape {values.shape}: make the scheduler "
                 "with the arguments that it had"
             )
-        self._signals[:, self.window : self.window + last_epoch] = metrics
+        run.metrics[:, run.window : run.window + last_epoch] = metrics
+        run.values[:] = values[0]
         self._state = None
-        self._values[:] = values[0]
         for epoch in range(min(last_epoch + 1, self.num_epochs)):
-            self.last_epoch = epoch
+            run.last_epoch = epoch
             self._decide()
-        self.last_epoch = last_epoch
-        if not np.array_equal(self._values[: last_epoch + 1], values):
+        run.last_epoch = last_epoch
+        if not np.array_equal(run.values[: last_epoch + 1], values):
             raise InvalidArgument(
                 "the controller does not decide as it did when the state was made: give the same "
                 "controller, arguments and seed"
@@ -297,23 +254,17 @@ class HyperparameterScheduler:
                 f"{type(method).__name__} needs an env of the package and cannot work in "
                 "another loop: choose a controller that only observes, such as 'heuristic'"
             )
-        method.check(RunSetting(self.hyperparameters, self.num_epochs, seed, self.window))
-        return method.policy(self, [seed])
+        run = self._run
+        method.check(RunSetting(run.hyperparameters, run.num_epochs, seed, run.window))
+        return method.policy(run, [seed])
 
     def _decide(self) -> None:
         """Asks the policy for the next action and sets what follows from it."""
-        epoch = self.last_epoch
-        window = self._signals[:, epoch : epoch + self.window]
-        values = self._values[epoch]
-        gradient = None
-        if self._meter is not None:
-            gradient = self._gradient[:-1, None, epoch : epoch + self.window]
-        observation = self._view.observation(
-            window[:, None], values[None], np.array([epoch]), gradient
-        )
         action, self._state = self._policy.predict(
-            observation, self._state, np.array([epoch == 0]), deterministic=True
+            self._run.observation(),
+            self._state,
+            np.array([self.last_epoch == 0]),
+            deterministic=True,
         )
-        moves = np.clip(np.asarray(action, np.float64).reshape(-1), -1, 1)
-        self._values[epoch + 1 :] = self.hyperparameters.apply(values, moves)
+        self._run.act(action)
         self._groups.write(self.values)
