@@ -10,7 +10,7 @@ import json
 import re
 from pathlib import Path
 
-from atn_gym.agents import CONTROLLERS
+from atn_gym.agents import CONTROLLERS, controller_method
 from atn_gym.agents.registry import controller_arguments
 
 FOLDER = Path(__file__).parent / "controllers"
@@ -91,13 +91,8 @@ _SEARCH = """(found,) = policy.search()
 observation, info = env.reset(seed=0, options={"hyperparameters": found})
 """
 
-_OPTIMIZER = """Configs and `evaluate` make the env with the optimizer. To an env that you make
-yourself, pass `optimizer="{optimizer}"`.
-
-"""
-
-_SIGNALS = """Configs and `evaluate` make the env with `signals="gradient"`. To an env or a
-`HyperparameterScheduler` that you make yourself, pass it.
+_NEEDED = """Configs and `evaluate` make the env with {needed}.
+To an env that you make yourself, pass the same.
 
 """
 
@@ -211,10 +206,9 @@ def _page(name: str) -> str:
     call = ", ".join([f'"{name}"', *(f"{k}={json.dumps(v)}" for k, v in required.items())])
     is_method = "Method" in [base.__name__ for base in found.__mro__]
     use = _METHOD_USE if is_method else _CONTROLLER_USE
-    if hasattr(found, "optimizer"):
-        use = use.replace("In Python,", _OPTIMIZER.format(optimizer=found.optimizer) + "In Python,")
-    if getattr(found, "signals", "loss") == "gradient":
-        use = use.replace("In Python,", _SIGNALS + "In Python,")
+    needed = " and ".join(f'`{k}="{v}"`' for k, v in _env_arguments(name).items())
+    if needed:
+        use = use.replace("In Python,", _NEEDED.format(needed=needed) + "In Python,")
     search = _SEARCH if hasattr(found, "num_trials") else ""
     return _FRAME.format(
         name=name,
@@ -226,6 +220,13 @@ def _page(name: str) -> str:
         module=found.__module__.replace(".", "/") + ".py",
         cls=found.__name__,
     )
+
+
+def _env_arguments(name: str) -> dict[str, str]:
+    """What the env of the example must be made with."""
+    if name == "rl":  # The model file is the reader's.
+        return {}
+    return controller_method(name, **_REQUIRED.get(name, {})).env_arguments()
 
 
 def _sections(name: str) -> dict[str, str]:

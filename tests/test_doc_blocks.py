@@ -16,7 +16,6 @@ from matplotlib import pyplot as plt
 from page_makers import DOCS
 
 from atn_gym import cli, config_file
-from atn_gym.agents import CONTROLLERS
 from atn_gym.config import ControllerConfig, load_config
 from atn_gym.leaderboard.submission import read_submission
 from atn_gym.training.config import load_training_config
@@ -64,14 +63,13 @@ def folder_with_a_module(tmp_path, monkeypatch):
 
 def names_that_controller_pages_use(name):
     """What a page on one controller takes for granted, in small."""
-    optimizer = getattr(CONTROLLERS[name], "optimizer", None)
-    signals = getattr(CONTROLLERS[name], "signals", "loss")
+    text = (DOCS / "controllers" / f"{name}.md").read_text(encoding="utf-8")
+    needed = "".join(re.findall(r"^Configs and .* make the env with (.*)", text, re.MULTILINE))
     env = gymnasium.make(
         f"atn_gym/{ENVS.get(name, 'DigitsCnn-Stationary')}-v0",
         num_epochs=3,
         **({} if name in ENVS else {"train_size": 128}),
-        **({"optimizer": optimizer} if optimizer else {}),
-        **({} if signals == "loss" else {"signals": signals}),
+        **dict(re.findall(r'`(\w+)="(\w+)"`', needed)),
     )
     observation, info = env.reset(seed=10_000)
     if name == "rl":
