@@ -23,7 +23,16 @@ from questions.answer import Answer, by_scale, names, seeds_of
 from questions.drawing import ONE_RUN, color, rank
 
 TITLE = "Compute efficiency"
-METHODS = (*ONE_RUN, "nadamw", "early_bayesian", "successive_halving", "offline_bayesian")
+METHODS = (
+    *ONE_RUN,
+    "nadamw",
+    "blind_adamw",
+    "hypergradient_adamw",
+    "ppo_gradient_adamw",
+    "early_bayesian",
+    "successive_halving",
+    "offline_bayesian",
+)
 """What is shown, beside the best controller that nothing was spent on."""
 _COUNTS = (1.0, 100.0, 10_000.0, 1_000_000.0)
 
