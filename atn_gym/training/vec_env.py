@@ -40,7 +40,7 @@ class TuningVecEnv(VecEnv):
     Example:
         >>> from stable_baselines3 import PPO
         >>> env = TuningVecEnv("atn_gym/DigitsCnn-Mixture-v0", num_envs=8, split="train")
-        >>> model = PPO("MlpPolicy", env, n_steps=30)
+        >>> model = PPO("MlpPolicy", env, n_steps=30, batch_size=60)
     """
 
     def __init__(

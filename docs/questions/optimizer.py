@@ -11,6 +11,7 @@ from results_texts import PAGES
 from stored_results import Results
 
 from atn_gym.eval.metrics.bootstrap import Estimate, paired_difference
+from atn_gym.eval.metrics.formatting import count
 from atn_gym.eval.report.block_statistics import BlockStatistics
 from atn_gym.eval.report.columns import estimate_cell
 from atn_gym.eval.report.document import Table, row
@@ -72,9 +73,9 @@ def answer(folder: Path) -> Answer:
         "observes one number of the gradients. An agent: `ppo_gradient`; one run in sixteen of "
         "its training had AdamW. Bars are 95 % bootstrap intervals over seeds.",
         tables=tuple(_table(scale, s) for scale, s in scales.items()),
-        how=f"{seeds_of(results)} of the Digits envs, six regimes for each panel. Differences are "
-        "paired by seed. Rate and schedule for AdamW were tuned on seeds from 10000 on. That AdamW "
-        "was tried follows from results of `nadamw` on seeds of this table.",
+        how=f"{seeds_of(results)} of {count(len(results.all_envs.block.envs), 'Digits env')}. "
+        "Differences are paired by seed. Rate and schedule for AdamW were tuned on seeds from "
+        "10000 on. That AdamW was tried follows from results of `nadamw` on seeds of this table.",
         commands=(f"atn-gym run --config {PAGES['digits'].configs[0]} --seeds {seeds}",),
     )
 

@@ -87,6 +87,7 @@ def bootstrap(
             would have no width.
 
     Example:
+        >>> from atn_gym.eval.metrics.aggregate import probability_of_improvement
         >>> rng = np.random.default_rng(0)
         >>> methods = rng.normal([[[1.0]], [[0.0]]], 1.0, size=(2, 3, 20))
         >>> estimate = bootstrap(

@@ -46,10 +46,11 @@ def load_results(
         StoreError: If there is no experiment, or it holds no complete run.
         InvalidArgument: If there is no such controller, env or seed.
 
-    Example:
-        >>> results = atn_gym.load_results("results/digits_data_shift")
-        >>> results.runs.groupby("controller")["anytime_performance"].mean()
-        >>> results.epochs.query("controller == 'fixed' and seed == 0").plot("epoch", "val_loss")
+    Example::
+
+        results = atn_gym.load_results("results/digits_data_shift")
+        results.runs.groupby("controller")["anytime_performance"].mean()
+        results.epochs.query("controller == 'fixed' and seed == 0").plot("epoch", "val_loss")
     """
     selection = Selection(controllers, envs, seeds, earlier_sources)
     stored = select(read_experiment(Path(folder)), selection)
