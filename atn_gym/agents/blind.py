@@ -123,7 +123,8 @@ class Blind(Method):
         """Makes the policy of the runs of an env.
 
         Raises:
-            InvalidArgument: If no schedule comes with the package for the task of the env.
+            InvalidArgument: If no schedule comes with the package for the task of the env, or for
+                its optimizer.
         """
         episodes = env.unwrapped.episodes
         built_in = episodes.task.network is SmallCnn
@@ -133,6 +134,13 @@ class Blind(Method):
                 "blind has schedules for the built-in CNN on Digits, MNIST and Fashion-MNIST, and "
                 f"the task {episodes.params.task} is none of them: tune one by "
                 "benchmarks/tune_blind.py and give its file as schedule"
+            )
+        optimizer = episodes.task.optimizer
+        if self.schedule is None and optimizer != "sgd":
+            raise InvalidArgument(
+                f"the schedules of blind are for SGD, and this env trains by {optimizer!r}: give "
+                "schedule='digits_adamw' for AdamW on Digits, or the file of one that "
+                "benchmarks/tune_blind.py tuned"
             )
         make = functools.partial(KnotSchedule, knots=self._knots_of(name))
         return ControllerPolicy.for_env(make, env, seeds, isolate=True)

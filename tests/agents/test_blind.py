@@ -136,3 +136,10 @@ def test_shipped_schedules_stay_within_the_bounds():
         for values in np.transpose([found[n] for n in space.names]):
             assert (low <= values).all()
             assert (values <= high).all()
+
+
+def test_a_schedule_for_another_optimizer_is_not_followed_in_silence():
+    env = gym.make("atn_gym/DigitsCnn-Stationary-v0", optimizer="adamw")
+    with pytest.raises(InvalidArgument, match="trains by 'adamw': give schedule='digits_adamw'"):
+        Blind().policy(env, [0])
+    assert Blind("digits_adamw").policy(env, [0])

@@ -7,7 +7,7 @@ import small_envs
 from gymnasium.vector import AutoresetMode
 
 import atn_gym
-from atn_gym.agents import Controller, WithOptimizer, controller_method
+from atn_gym.agents import Controller, Guarded, WithOptimizer, controller_method
 from atn_gym.errors import InvalidArgument
 
 ENV = "atn_gym/DigitsCnn-DataShift-v0"
@@ -109,9 +109,27 @@ def test_a_search_finds_its_own_beginning():
     assert run.summary["restarts"] == 2
 
 
-def test_its_making_is_that_of_both():
-    within = controller_method("agent", path="ppo_gradient").making_runs
-    assert WithOptimizer("agent", {"path": "ppo_gradient"}).making_runs > within > 0
+def test_a_guard_around_it_keeps_its_word_and_the_method_observes_what_it_got():
+    Halving.rates = []
+    method = Guarded(WithOptimizer(Halving, learning_rate=0.4), tolerance=1e9, radius=0.5)
+    run = evaluate(method, initial={"learning_rate": 0.01})
+    rates = column(run, "learning_rate")
+    limited = 0.01 * 10**0.5  # not the 0.2 that it wanted
+    np.testing.assert_allclose(rates, [limited / 2**i for i in range(5)], rtol=1e-4)
+    np.testing.assert_allclose(Halving.rates[1:], rates[:-1], rtol=1e-4)
+
+
+def test_without_a_rate_a_run_begins_as_its_env_says():
+    found = evaluate(WithOptimizer("heuristic", learning_rate=None))
+    assert found.trace == evaluate("heuristic", optimizer="adamw").trace
+
+
+def test_its_making_is_that_of_the_method_and_of_the_default_rate():
+    agent = ("agent", {"path": "ppo_gradient"})
+    within = controller_method(agent[0], **agent[1]).making_runs
+    assert WithOptimizer(*agent).making_runs == within + 612
+    assert WithOptimizer(*agent, learning_rate=0.02).making_runs == within
+    assert WithOptimizer(*agent, optimizer="nadamw").making_runs == within
 
 
 def test_another_optimizer_is_another_run():
@@ -129,6 +147,15 @@ def test_what_is_wrong_is_named():
         WithOptimizer("fixed", learning_rate=2)
     with pytest.raises(InvalidArgument, match="which trains by 'prodigy'"):
         WithOptimizer("prodigy")
+    with pytest.raises(InvalidArgument, match="which trains by 'adamw'"):
+        WithOptimizer(WithOptimizer("fixed"))
+    with pytest.raises(InvalidArgument, match="takes no yoked control"):
+        WithOptimizer("yoked", {"method": "heuristic"})
+    with pytest.raises(InvalidArgument, match=r"takes no oracle, .* got 'reactive_oracle'"):
+        WithOptimizer("reactive_oracle")
+    policy = WithOptimizer("fixed").policy(gymnasium.make(ENV, optimizer="adamw", **SMALL), [0])
+    with pytest.raises(InvalidArgument, match="without FlatObservation"):
+        policy.predict(np.zeros((1, 40), np.float32))
     with pytest.raises(InvalidArgument, match="make the env with optimizer='adamw'"):
         WithOptimizer("fixed").policy(gymnasium.make(ENV, **SMALL), [0])
     with pytest.raises(InvalidArgument, match="needs learning_rate among"):
