@@ -53,7 +53,7 @@ A schedule is tuned for one learning rate. In the UnknownScale tasks the rate ta
 multiplied by a hidden gain, as in real work, where nobody tells you the right learning rate of a
 new network. The figure fixes that gain at one value after the other. Where the gain is what the
 schedule was tuned for, looking wins little. Away from it the schedule falls, and a method that
-looks need not. A schedule for AdamW (`blind_adamw`) is higher and wider, and falls all the same.
+looks need not. A schedule for AdamW (`blind_adamw`) is higher up to gain 0, and falls all the same.
 
 ![Anytime performance over the hidden gain]({figure})
 
