@@ -73,11 +73,11 @@ PAGES = {
             "**With AdamW that rule is 0.015 [0.004, 0.026] below the best agent** on 200 seeds "
             "(`atn-gym compare results/unknown_scale_digits hypergradient_adamw ppo_gradient`). "
             "It is 0.105 above `hypergradient`, and better than `ppo_adaptive`. Making it took "
-            "1,512 runs, the agent 16,965. AdamW does not change the mean of the agent (-0.002 "
-            "[-0.020, 0.017]), which loses 2.2 % of its runs with it in place of 0.4 %. AdamW at "
-            "one rate (`adamw`) or on a schedule (`blind_adamw`) is below both rules. AdamW was "
-            "tried because `nadamw` had done well on these seeds; its rate and its schedule were "
-            "chosen on others.",
+            "1,512 runs, the agent 16,965. AdamW does not change the mean of the agent "
+            "(\N{MINUS SIGN}0.002 [\N{MINUS SIGN}0.020, 0.017]), which loses 2.2 % of its runs "
+            "with it in place of 0.4 %. AdamW at one rate (`adamw`) or on a schedule "
+            "(`blind_adamw`) is below both rules. AdamW was tried because `nadamw` had done well "
+            "on these seeds; its rate and its schedule were chosen on others.",
             "**Optimizers that bound their steps answer half of the question.** "
             "`schedule_free_adamw` and `nadamw` survive rates that are too high, "
             "`schedule_free_adamw` better than any rule for SGD, but none of them finds a scale "

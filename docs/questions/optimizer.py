@@ -76,7 +76,7 @@ def answer(folder: Path) -> Answer:
         how=f"{seeds_of(results)} of {count(len(results.all_envs.block.envs), 'Digits env')}. "
         "Differences are paired by seed. Rate and schedule for AdamW were tuned on seeds from "
         "10000 on. That AdamW was tried follows from results of `nadamw` on seeds of this table. "
-        "From a poor beginning the rate, the rule and the agent start at the poor rate with SGD and "
+        "From a poor beginning the rate, the rule and the agent start at the poor rate with SGD, "
         "at the calibrated one with AdamW: there, only schedules show what the optimizer does.",
         commands=(f"atn-gym run --config {PAGES['digits'].configs[0]} --seeds {seeds}",),
     )
