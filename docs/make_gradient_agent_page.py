@@ -22,8 +22,8 @@ agent = pretrained("ppo_gradient")
 In a config it is `{{name: agent, label: ppo_gradient, path: ppo_gradient}}`: its env is made with
 `signals="gradient"`. In your own loop it is `HyperparameterScheduler(optimizer, agent,
 num_epochs=..., num_classes=...)`, which measures the signals: see [own loops](../own_loop.md).
-With AdamW it is `{{name: with_optimizer, method: agent, arguments: {{path: ppo_gradient}}}}`; the tables
-below are of SGD where they do not say otherwise, and leave that out of the other contenders.
+With AdamW it is `{{name: with_optimizer, method: agent, arguments: {{path: ppo_gradient}}}}`. The
+tables below are of SGD where they do not say otherwise, and leave that out of the other contenders.
 
 ## What it is
 
