@@ -39,8 +39,8 @@ PAGES = {
             "where the scale changes on the way, under Mixture and OptimizerSensitivityShift. "
             "Where the scale is hidden `blind_adamw` has 0.381, and both agents are 0.2 above it: "
             "see [control against the optimizer](questions.md#control-against-the-optimizer). "
-            "None of this carries over to MNIST, where the rate of Digits is too high for AdamW: "
-            "see [results on MNIST](results_mnist.md#what-was-learned).",
+            "What AdamW gains here does not carry over to MNIST, where the rate of Digits is too "
+            "high for it: see [results on MNIST](results_mnist.md#what-was-learned).",
             "**A rule of two arguments is close to the agents**: `hypergradient_adamw` is 0.015 "
             "[0.006, 0.024] below `ppo_gradient` over all envs. It collapses as rarely, and its "
             "worst decile is the highest of all on 200 seeds.",

@@ -78,8 +78,8 @@ def answer(folder: Path) -> Answer:
         "10000 on. That AdamW was tried follows from results of `nadamw` on seeds of this table. "
         "From a poor beginning the rate, the rule and the agent start at the poor rate with SGD, "
         "at the calibrated one with AdamW: there, only schedules show what the optimizer does. "
-        "None of this carries over to MNIST, where the rate that was calibrated on Digits is too "
-        "high for AdamW: see [results on MNIST](results_mnist.md#what-was-learned).",
+        "What AdamW gains does not carry over to MNIST, where the rate that was calibrated on "
+        "Digits is too high for it: see [results on MNIST](results_mnist.md#what-was-learned).",
         commands=(f"atn-gym run --config {PAGES['digits'].configs[0]} --seeds {seeds}",),
     )
 
